@@ -1,0 +1,125 @@
+"""Who acts, and what a token lets them do."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an OAuth token may be used for (quay-compat 6.2)."""
+
+    REPO_READ = "repo:read"
+    REPO_WRITE = "repo:write"
+    REPO_ADMIN = "repo:admin"
+    REPO_CREATE = "repo:create"
+    USER_READ = "user:read"
+    USER_ADMIN = "user:admin"
+    ORG_ADMIN = "org:admin"
+    SUPER_USER = "super:user"
+
+
+IMPLIED: dict[Scope, frozenset[Scope]] = {
+    Scope.REPO_WRITE: frozenset({Scope.REPO_READ}),
+    Scope.REPO_ADMIN: frozenset({Scope.REPO_READ, Scope.REPO_WRITE}),
+    Scope.USER_ADMIN: frozenset({Scope.USER_READ}),
+}
+
+
+def scopes_of(text: str) -> frozenset[Scope]:
+    """The scopes in a string separated by spaces or commas, with what they imply.
+
+    A string with any unknown part grants nothing (quay-compat 6.2, FIX Q29).
+    """
+    words = text.replace(",", " ").split()
+    try:
+        named = {Scope(word) for word in words}
+    except ValueError:
+        return frozenset()
+    return frozenset(named.union(*(IMPLIED.get(scope, frozenset()) for scope in named)))
+
+
+class NamespaceKind(StrEnum):
+    USER = "user"
+    ORGANIZATION = "organization"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A user or an organization: the owner of repositories."""
+
+    id: str
+    name: str
+    kind: NamespaceKind
+    email: str | None
+    created_at: datetime
+
+
+class ActorKind(StrEnum):
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    ROBOT = "robot"
+    SYSTEM = "system"  # the operator at the command line, or the server itself
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, and how far their credential reaches.
+
+    `scopes` of None means no cap: a session, a password or the command line.
+    """
+
+    kind: ActorKind
+    id: str | None = None
+    name: str = "(anonymous)"
+    scopes: frozenset[Scope] | None = None
+    is_superuser: bool = False
+    token_id: str | None = None
+    application_id: str | None = None
+    application_name: str | None = None
+    ip: str | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.kind is ActorKind.ANONYMOUS
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the credential's scopes include this one."""
+        return self.scopes is None or scope in self.scopes
+
+
+ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS, scopes=None)
+SYSTEM = Actor(kind=ActorKind.SYSTEM, name="dockbell", is_superuser=True)
+
+
+class TeamRole(StrEnum):
+    MEMBER = "member"
+    CREATOR = "creator"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """A role on one repository, from the least to the most."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    id: str
+    namespace_id: str
+    name: str
+    role: TeamRole
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Robot:
+    id: str
+    namespace_id: str
+    name: str  # the full name, namespace+short
+    description: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    metadata: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,76 @@
+"""What can go wrong for a reason the caller can mend; the docstring is the sentence a user sees."""
+
+from typing import ClassVar
+
+
+class DockbellError(Exception):
+    """Something went wrong."""
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail if detail is not None else (type(self).__doc__ or "").strip()
+        super().__init__(self.detail)
+
+
+class UnauthenticatedError(DockbellError):
+    """Requires authentication"""  # noqa: D400, D415 -- Quay's literal text
+
+    kind = "invalid_token"
+
+
+class ForbiddenError(DockbellError):
+    """Unauthorized"""  # noqa: D400, D415 -- Quay's literal text
+
+    kind = "insufficient_scope"
+
+
+class NotFoundError(DockbellError):
+    """Not Found"""  # noqa: D400, D415 -- Quay's literal text
+
+    kind = "not_found"
+
+
+class InvalidRequestError(DockbellError):
+    """The request is not valid."""
+
+    kind = "invalid_request"
+
+
+class ConfigError(InvalidRequestError):
+    """The configuration is not valid."""
+
+    def __init__(self, detail: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class TemplateError(ConfigError):
+    """The template is not valid."""
+
+
+class DataError(DockbellError):
+    """The request does not fit the data.
+
+    Quay answers such errors as 400 `{"message": …}` (quay-compat 1.2, shape C).
+    """
+
+    kind = "data"
+
+
+class ConflictError(DockbellError):
+    """The request is at odds with the present state."""
+
+    kind = "conflict"
+
+
+class UnavailableError(DockbellError):
+    """The server cannot answer now. Try again soon."""
+
+    kind = "unavailable"
+
+
+class SetupError(DockbellError):
+    """The server cannot start."""
+
+    kind = "setup"

@@ -1,0 +1,132 @@
+"""Events: facts about container images, and what is known about each kind of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Protocol
+
+from dockbell.domain.links import Links
+
+
+class Level(StrEnum):
+    INFO = "info"
+    SUCCESS = "success"
+    PRIMARY = "primary"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class EventScope(StrEnum):
+    """What an event is about, and so where a notification for it may be made."""
+
+    REPOSITORY = "repository"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about: a namespace, and mostly one of its repositories."""
+
+    namespace: str
+    repository: str | None = None  # without the namespace
+    is_user: bool = False  # the namespace is a person's
+
+    @property
+    def path(self) -> str:
+        return (
+            self.namespace if self.repository is None else f"{self.namespace}/{self.repository}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Who caused an event (quay-compat 3.4). Shown in messages, never sent in webhook bodies."""
+
+    name: str
+    kind: str = "user"  # or "robot"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened. `body` is Quay's event_data as JSON, byte for byte as it is sent at each attempt."""
+
+    id: str
+    kind: str
+    subject: Subject
+    body: bytes
+    occurred_at: datetime
+    performer: Performer | None = None
+    facts: Mapping[str, object] = field(
+        default_factory=dict
+    )  # digest, media type …: not in Quay's body
+    producer_key: str | None = None  # a second event with this key is a repeat
+
+    @cached_property
+    def data(self) -> Mapping[str, object]:
+        """The body, decoded."""
+        decoded: Mapping[str, object] = json.loads(self.body)
+        return decoded
+
+
+def body_of(
+    subject: Subject,
+    details: Mapping[str, object],
+    links: Links,
+    *,
+    build_id: str | None = None,
+) -> bytes:
+    """Quay's event_data: the base fields in Quay's order, then the event's own (quay-compat 3.2).
+
+    Own fields replace base fields of the same name. ASCII-escaped JSON with `, ` and `: ` as Quay sends it.
+    """
+    if subject.repository is None:
+        page = links.user if subject.is_user else links.organization  # Quay: FIX W28
+        base: dict[str, object] = {
+            "namespace": subject.namespace,
+            "homepage": page(subject.namespace),
+        }
+    else:
+        homepage = links.repository(subject.path)
+        base = {
+            "repository": subject.path,
+            "namespace": subject.namespace,
+            "name": subject.repository,
+            "docker_url": links.docker_url(subject.path),
+            "homepage": f"{homepage}/build/{build_id}" if build_id else homepage,
+        }
+    return json.dumps({**base, **details}).encode()
+
+
+class EventKind(Protocol):
+    """Everything dockbell knows about one kind of event. One file in `events` each."""
+
+    name: str  # as in the API's "event" field
+    title: str  # as people see it
+    scope: EventScope
+
+    def level(self, event: Event) -> Level: ...
+
+    def summary(self, event: Event) -> str:
+        """One line, no markup."""
+        ...
+
+    def html(self, event: Event, links: Links) -> str:
+        """The message as escaped HTML (quay-compat 3.6)."""
+        ...
+
+    def sample(
+        self, subject: Subject, event_config: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        """The event's own fields in what the test button sends (quay-compat 3.3)."""
+        ...
+
+    def check(self, event_config: Mapping[str, object]) -> None:
+        """Raise ConfigError, naming the field, if a notification may not be saved with this filter."""
+        ...
+
+    def accepts(self, event: Event, event_config: Mapping[str, object]) -> bool:
+        """Whether a notification with this filter wants the event. Never raises."""
+        ...

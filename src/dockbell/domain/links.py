@@ -1,0 +1,45 @@
+"""Links to our own pages and names, as they stand in payloads, tokens and errors."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds every link from the one public address of this server.
+
+    `public_url` is scheme and host with no path and no slash at the end (quay-compat, placeholders).
+    """
+
+    public_url: str
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.public_url).scheme
+
+    @property
+    def host(self) -> str:
+        """Host with the port, if one is given: Quay's `SERVER_HOSTNAME`."""
+        return urlsplit(self.public_url).netloc
+
+    def repository(self, path: str) -> str:
+        return f"{self.public_url}/repository/{path}"
+
+    def tag(self, path: str, tag: str) -> str:
+        return f"{self.public_url}/repository/{path}?tag={tag}&tab=tags"
+
+    def docker_url(self, path: str) -> str:
+        return f"{self.host}/{path}"
+
+    def organization(self, name: str) -> str:
+        return f"{self.public_url}/organization/{name}"
+
+    def user(self, name: str) -> str:
+        return f"{self.public_url}/user/{name}"
+
+    def error(self, kind: str) -> str:
+        return f"{self.public_url}/api/v1/error/{kind}"
+
+    @property
+    def token_realm(self) -> str:
+        return f"{self.public_url}/v2/auth"

@@ -1,0 +1,32 @@
+"""Notifications: standing orders that say which event of what goes where, and how."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dockbell.domain.deliveries import PauseReason
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One event kind of one repository (or namespace), sent by one method.
+
+    `config` and `event_config` are kept as sent, because Quay's clients compare them (quay-compat 2.1).
+    """
+
+    id: str
+    uuid: str  # the id that API v1 shows
+    namespace_id: str
+    repository_id: str | None
+    kind: str
+    method: str
+    title: str | None
+    config: Mapping[str, object]
+    event_config: Mapping[str, object]
+    failure_streak: int
+    paused_at: datetime | None
+    pause_reason: PauseReason | None
+    created_at: datetime
+    secrets: tuple[bytes, ...] = field(
+        default=(), repr=False
+    )  # live signing secrets, newest first

@@ -1,0 +1,52 @@
+"""Rights as values: who holds one has passed the check.
+
+Only `services` makes these (the functions `admin_of`, `writer_of`, `reader_of`, `admin_of_namespace` …), so a
+function that takes one cannot be called by somebody who forgot to ask.
+"""
+
+from dataclasses import dataclass
+
+from dockbell.domain.accounts import Actor, Namespace
+from dockbell.domain.repositories import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOf:
+    actor: Actor
+    repository: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOf:
+    actor: Actor
+    repository: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOf:
+    actor: Actor
+    repository: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOfNamespace:
+    """May manage an organization, or their own user namespace."""
+
+    actor: Actor
+    namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class CreatorIn:
+    """May create repositories in the namespace."""
+
+    actor: Actor
+    namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """Acts for their own account, with the scope that needs."""
+
+    actor: Actor
+    namespace: Namespace

@@ -1,0 +1,3 @@
+"""What differs on PostgreSQL: the hot statements by hand."""
+
+NAME = "postgresql"

@@ -1,0 +1,3 @@
+"""What differs on SQLite: the hot statements by hand."""
+
+NAME = "sqlite"

@@ -1,0 +1,485 @@
+"""All tables. The newest migration makes exactly these (tests/migration holds it to that)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC: how every time is stored."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def of_micros(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time with zone, stored as whole microseconds since 1970 in UTC.
+
+    One integer compares the same way on both databases and costs nothing in the hot statements.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        del dialect
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        del dialect
+        return None if value is None else of_micros(value)
+
+
+class Document(TypeDecorator[Any]):
+    """A JSON document, stored as text so that key order and numbers come back as they were sent."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        del dialect
+        return (
+            None
+            if value is None
+            else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        )
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _owned(
+    column: str,
+    target: str,
+    *,
+    nullable: bool = False,
+    index: bool = True,
+    primary_key: bool = False,
+) -> Column[str]:
+    """A foreign key whose row goes when its owner goes."""
+    return Column(
+        column,
+        String,
+        ForeignKey(target, ondelete="CASCADE"),
+        nullable=nullable,
+        index=index and not primary_key,
+        primary_key=primary_key,
+    )
+
+
+# Accounts
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("email", String),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("kind IN ('user', 'organization')", name="kind"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _owned("namespace_id", "namespaces.id", primary_key=True),
+    Column("password_hash", String),
+    Column("is_superuser", Boolean, nullable=False, default=False),
+    Column("is_enabled", Boolean, nullable=False, default=True),
+    Column("email_verified", Boolean, nullable=False, default=True),
+    Column("failed_sign_ins", Integer, nullable=False, default=0),
+    Column("failed_sign_in_at", Moment),
+)
+
+robots = Table(
+    "robots",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("namespace_id", "namespaces.id"),
+    Column("name", String, nullable=False, unique=True),  # the full name, namespace+short
+    Column("description", String, nullable=False, default=""),
+    Column("token_hash", String, nullable=False),
+    Column("token_sealed", LargeBinary, nullable=False),  # shown again to admins, as Quay does
+    Column("metadata", Document, nullable=False, default=dict),
+    Column("created_at", Moment, nullable=False),
+    Column("last_used_at", Moment),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("namespace_id", "namespaces.id", index=False),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("description", String, nullable=False, default=""),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("namespace_id", "name"),
+    CheckConstraint("role IN ('member', 'creator', 'admin')", name="role"),
+)
+
+team_members = Table(
+    "team_members",
+    metadata,
+    _owned("team_id", "teams.id", primary_key=True),
+    Column("user_id", String, ForeignKey("namespaces.id", ondelete="CASCADE"), index=True),
+    Column("robot_id", String, ForeignKey("robots.id", ondelete="CASCADE"), index=True),
+    Column("member_id", String, primary_key=True),  # user_id or robot_id, whichever is set
+    Column("is_invited", Boolean, nullable=False, default=False),  # asked, has not said yes
+    Column("invite_code", String, unique=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("namespace_id", "namespaces.id"),
+    Column("name", String, nullable=False),
+    Column("client_id", String, nullable=False, unique=True),
+    Column("client_secret_sealed", LargeBinary, nullable=False),
+    Column("redirect_uri", String, nullable=False, default=""),
+    Column("application_uri", String, nullable=False, default=""),
+    Column("description", String, nullable=False, default=""),
+    Column("avatar_email", String),
+    Column("created_at", Moment, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    _owned("application_id", "applications.id", nullable=True),
+    _owned("user_id", "namespaces.id"),
+    Column("name", String, nullable=False, default=""),
+    Column("lookup", String, nullable=False, unique=True),  # the first 20 characters
+    Column("token_hash", String, nullable=False),  # SHA-256 of the whole token
+    Column("scope", String, nullable=False),
+    Column("created_by", String),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+# Repositories and the registry
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("namespace_id", "namespaces.id", index=False),
+    Column("name", String, nullable=False),
+    Column("visibility", String, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("namespace_id", "name"),
+    CheckConstraint("visibility IN ('public', 'private')", name="visibility"),
+)
+
+permissions = Table(
+    "permissions",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column(
+        "holder_id", String, primary_key=True
+    ),  # user_id, robot_id or team_id, whichever is set
+    Column("user_id", String, ForeignKey("namespaces.id", ondelete="CASCADE"), index=True),
+    Column("robot_id", String, ForeignKey("robots.id", ondelete="CASCADE"), index=True),
+    Column("team_id", String, ForeignKey("teams.id", ondelete="CASCADE"), index=True),
+    Column("role", String, nullable=False),
+    CheckConstraint("role IN ('read', 'write', 'admin')", name="role"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+repository_blobs = Table(
+    "repository_blobs",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("digest", String, ForeignKey("blobs.digest"), primary_key=True, index=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("repository_id", "repositories.id"),
+    Column("size", BigInteger, nullable=False, default=0),  # bytes received so far
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("media_type", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("subject_digest", String),
+    Column("artifact_type", String),
+    Column("annotations", Document),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_manifests_repository_id_subject_digest", "repository_id", "subject_digest"),
+)
+
+manifest_references = Table(
+    "manifest_references",
+    metadata,
+    Column("repository_id", String, primary_key=True),
+    Column("manifest_digest", String, primary_key=True),
+    Column("digest", String, primary_key=True, index=True),  # a blob, or a manifest of an index
+    Column("is_manifest", Boolean, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Index("ix_tags_repository_id_digest", "repository_id", "digest"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("purpose", String, nullable=False),  # "registry_token", "canary"
+    Column("public", LargeBinary, nullable=False),
+    Column("private_sealed", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# Notifications and their deliveries
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    _owned("namespace_id", "namespaces.id"),
+    _owned("repository_id", "repositories.id", nullable=True, index=False),
+    Column(
+        "kind", String, nullable=False
+    ),  # a name, not a foreign key: a new kind needs no migration
+    Column("method", String, nullable=False),
+    Column("title", String),
+    Column("config_sealed", LargeBinary, nullable=False),
+    Column("event_config", Document, nullable=False),
+    Column("failure_streak", Integer, nullable=False, default=0),
+    Column("paused_at", Moment),
+    Column("pause_reason", String),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_notifications_repository_id_kind", "repository_id", "kind"),
+)
+
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("notification_id", "notifications.id"),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("namespace", String, nullable=False),
+    Column("repository", String),  # without the namespace
+    Column("is_user", Boolean, nullable=False, default=False),
+    Column(
+        "namespace_id", String, index=True
+    ),  # no foreign key: the event outlives what it is about
+    Column("repository_id", String, index=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("facts", Document, nullable=False),
+    Column("performer_name", String),
+    Column("performer_kind", String),
+    Column("producer_key", String, unique=True),
+    Column("occurred_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column(
+        "id", String, primary_key=True
+    ),  # the notification's id; its tests have a lane of their own
+    Column("notification_id", String, nullable=False, index=True),
+    Column("inflight", Integer, nullable=False, default=0),
+    Column("max_inflight", Integer, nullable=False),
+    Column(
+        "next_due_at", Moment
+    ),  # of its waiting deliveries, the earliest; None if there are none
+    Column("served_at", Moment, nullable=False),
+    Column("is_paused", Boolean, nullable=False, default=False),
+)
+# Idle and paused lanes stay out of the index, so that a hundred thousand of them cost a lease nothing.
+Index(
+    "ix_lanes_ready",
+    lanes.c.served_at,
+    lanes.c.next_due_at,
+    sqlite_where=text("next_due_at IS NOT NULL AND NOT is_paused"),
+    postgresql_where=text("next_due_at IS NOT NULL AND NOT is_paused"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("event_id", String, nullable=False),
+    Column("notification_id", String, nullable=False),
+    Column("lane_id", String, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),  # those that count
+    Column("attempts", Integer, nullable=False, default=0),  # rows in attempts
+    Column("interruptions", Integer, nullable=False, default=0),  # leases that ran out in a row
+    Column("due_at", Moment, nullable=False),
+    Column("leased_by", String),
+    Column("lease", String),
+    Column("leased_until", Moment),
+    Column("code", String),  # of the last attempt
+    Column("created_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    CheckConstraint(
+        "state IN ('waiting', 'sending', 'delivered', 'dead', 'cancelled', 'expired')",
+        name="state",
+    ),
+)
+Index("ix_deliveries_event_id", deliveries.c.event_id)
+Index(
+    "ix_deliveries_notification_id_created_at",
+    deliveries.c.notification_id,
+    deliveries.c.created_at,
+)
+# One delivery for each event and notification: this makes a repeated fan-out harmless.
+Index(
+    "uq_deliveries_fan_out",
+    deliveries.c.event_id,
+    deliveries.c.notification_id,
+    unique=True,
+    sqlite_where=text("\"trigger\" = 'event'"),
+    postgresql_where=text("\"trigger\" = 'event'"),
+)
+Index(
+    "ix_deliveries_waiting",
+    deliveries.c.lane_id,
+    deliveries.c.due_at,
+    deliveries.c.id,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+Index(
+    "ix_deliveries_leased",
+    deliveries.c.leased_until,
+    sqlite_where=text("state = 'sending'"),
+    postgresql_where=text("state = 'sending'"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 1
+    Column("outcome", String, nullable=False),  # delivered, rejected, failed, late
+    Column("code", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("fault", String),
+    Column("status", Integer),
+    Column("address", String),
+    Column("started_at", Moment, nullable=False),
+    Column("duration_micros", BigInteger, nullable=False),
+    Column("phases", Document),
+    Column("request_headers", Document),
+    Column("response_headers", Document),
+    Column("response_body", LargeBinary),
+    Column("worker", String),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    _owned(
+        "namespace_id", "namespaces.id", index=False
+    ),  # the user, or the organization whose admins see it
+    Column("kind", String, nullable=False),
+    Column("metadata", Document, nullable=False),
+    Column("is_dismissed", Boolean, nullable=False, default=False),
+    Column("delivery_id", String),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("delivery_id", "namespace_id"),  # a repeated try makes no second notice
+    Index("ix_notices_namespace_id_created_at", "namespace_id", "created_at"),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column(
+        "namespace_id", String, index=True
+    ),  # no foreign key: the entry outlives what it is about
+    Column("repository_id", String, index=True),
+    Column("actor_kind", String, nullable=False),
+    Column("actor_name", String, nullable=False),
+    Column("metadata", Document, nullable=False),
+    Column("ip", String),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,209 @@
+"""Opening the database, and the one kind of transaction that everything runs in."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Executable, event, make_url
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.ids import Clock, NewId
+from dockbell.store.dialects import postgresql, sqlite
+from dockbell.store.seals import Seal
+
+NOTIFY_CHANNEL = "dockbell_deliveries"
+
+
+class DuplicateError(Exception):
+    """A row like this is already there (a unique constraint refused it)."""
+
+
+@dataclass(slots=True)
+class Tx:
+    """One open transaction. Only `web`, `engine` and `cli` begin and end one; everything else takes it first.
+
+    `now` is the moment it began, by the store's clock: all rows written in it carry the same time.
+    """
+
+    connection: AsyncConnection
+    dialect: ModuleType  # store.dialects.sqlite or .postgresql: the hot statements
+    now: datetime
+    new_id: NewId
+    seal: Seal
+    rings: bool = False  # deliveries became due: wake the engine after the commit
+
+    async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
+        return (await self.connection.execute(statement, parameters)).all()
+
+    async def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
+        return (await self.connection.execute(statement, parameters)).first()
+
+    async def run(self, statement: Executable, parameters: Any = None) -> int:
+        """Execute a change; return how many rows it met. Raise DuplicateError for a unique constraint."""
+        try:
+            return (await self.connection.execute(statement, parameters)).rowcount
+        except IntegrityError as error:
+            if _is_duplicate(error):
+                raise DuplicateError(str(error.orig)) from error
+            raise
+
+    async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
+        """Execute a hand-written statement of a dialect file as the driver takes it; return its rows."""
+        result = await self.connection.exec_driver_sql(sql, parameters)
+        return result.all() if result.returns_rows else ()
+
+    @contextlib.asynccontextmanager
+    async def nested(self) -> AsyncIterator[None]:
+        """A savepoint: what fails inside leaves the rest of the transaction usable."""
+        async with self.connection.begin_nested():
+            yield
+
+    def ring(self) -> None:
+        """Ask that the engine is woken once this is committed."""
+        self.rings = True
+
+
+def _is_duplicate(error: DBAPIError) -> bool:
+    return "UNIQUE" in str(error.orig) or "unique constraint" in str(error.orig).lower()
+
+
+class Store:
+    """The database, by one address, SQLite or PostgreSQL."""
+
+    def __init__(  # noqa: PLR0913 -- made only by open()
+        self,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        *,
+        dialect: ModuleType,
+        clock: Clock,
+        new_id: NewId,
+        seal: Seal,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._dialect = dialect
+        self._clock = clock
+        self._new_id = new_id
+        self._seal = seal
+        # SQLite has one writer. Waiting here is fair and cheap; waiting inside SQLite is neither.
+        self._turn: asyncio.Lock | None = asyncio.Lock() if dialect is sqlite else None
+        self.bell: Callable[[], None] = lambda: (
+            None
+        )  # called after a commit that made deliveries due
+
+    @classmethod
+    def open(
+        cls, url: str, *, clock: Clock, new_id: NewId, seal: Seal, pool_size: int = 10
+    ) -> "Store":
+        """Open by address: `sqlite:///path` or `postgresql://…`. Connects at the first use."""
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite":
+            target = address.set(drivername="sqlite+aiosqlite")
+            writer = create_async_engine(target, pool_size=1, max_overflow=0, pool_timeout=30)
+            reader = create_async_engine(target, pool_size=4, max_overflow=0, pool_timeout=30)
+            _prepare_sqlite(writer, "BEGIN IMMEDIATE", read_only=False)
+            _prepare_sqlite(reader, "BEGIN DEFERRED", read_only=True)
+            return cls(writer, reader, dialect=sqlite, clock=clock, new_id=new_id, seal=seal)
+        if address.get_backend_name() == "postgresql":
+            target = address.set(drivername="postgresql+asyncpg")
+            both = create_async_engine(
+                target, pool_size=pool_size, max_overflow=10, pool_timeout=30
+            )
+            return cls(both, both, dialect=postgresql, clock=clock, new_id=new_id, seal=seal)
+        raise SetupError(
+            f"The database address begins with `{address.get_backend_name()}:`. "
+            "Use `sqlite:///path` or `postgresql://user@host/name`."
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._dialect is sqlite
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """For migrations, which bring their own transaction."""
+        return self._writer
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """A transaction that may write. Commits at the end of the block; an exception undoes all of it.
+
+        On SQLite only one is open at a time: never wait for the outside world inside the block.
+        """
+        async with (
+            self._turn or contextlib.nullcontext(),
+            self._connect(self._writer) as connection,
+            connection.begin(),
+        ):
+            tx = self._tx(connection)
+            yield tx
+            if tx.rings and self._turn is None:
+                await connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
+        if tx.rings:
+            self.bell()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A transaction that only reads. On SQLite it neither waits for a writer nor holds one up."""
+        async with self._connect(self._reader) as connection, connection.begin():
+            yield self._tx(connection)
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+    def _tx(self, connection: AsyncConnection) -> Tx:
+        return Tx(connection, self._dialect, self._clock(), self._new_id, self._seal)
+
+    @contextlib.asynccontextmanager
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        try:
+            connection = await engine.connect()
+        except (OSError, TimeoutError, DBAPIError) as error:
+            raise UnavailableError("The database cannot be reached.") from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+def _prepare_sqlite(engine: AsyncEngine, begin: str, *, read_only: bool) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        del record
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # an acknowledged event survives a power cut
+            "foreign_keys = ON",
+            "busy_timeout = 15000",
+            "temp_store = MEMORY",
+            "cache_size = -16000",
+            f"query_only = {'ON' if read_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def check_sqlite_file(path: str) -> None:
+    """Raise SetupError in plain words if this file cannot be a database of ours."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=15)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        raise SetupError(f"The database {path} cannot be opened: {error}.") from error

@@ -1,0 +1,153 @@
+"""Fixtures for all: a real SQLite file and a real PostgreSQL database per test, a clock that tests move."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from dockbell.domain import ids
+from dockbell.store.schema import migrate
+from dockbell.store.seals import Seal
+from dockbell.store.transactions import Store
+from tests.postgres import Postgres
+
+DATABASE_URL = "DOCKBELL_TEST_DATABASE_URL"
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
+_server: list[Postgres] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one PostgreSQL for the whole run, before any xdist worker starts and inherits its address."""
+    if (
+        not hasattr(config, "workerinput")
+        and not config.option.collectonly
+        and DATABASE_URL not in os.environ
+    ):
+        server = Postgres()
+        _server.append(server)
+        os.environ[DATABASE_URL] = server.url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    del config
+    while _server:
+        _server.pop().stop()
+        del os.environ[DATABASE_URL]
+
+
+class SetClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **span: float) -> datetime:
+        self.now += timedelta(**span)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def seal() -> Seal:
+    return Seal(bytes(range(32)))
+
+
+@pytest.fixture
+def new_id(clock: SetClock) -> ids.NewId:
+    """Ids in the order they are asked for."""
+    count = itertools.count(1)
+    return lambda prefix: ids.compose(prefix, clock(), next(count))
+
+
+def _template_store(url: str) -> Store:
+    count = itertools.count(1)
+    return Store.open(
+        url,
+        clock=lambda: NOON,
+        new_id=lambda prefix: ids.compose(prefix, NOON, next(count)),
+        seal=Seal(bytes(range(32))),
+    )
+
+
+def _wait(work: Coroutine[None, None, None]) -> None:
+    """Run to the end on a loop of its own: a session's fixture may be asked for while a test's loop runs."""
+    thread = threading.Thread(target=asyncio.run, args=(work,))
+    thread.start()
+    thread.join()
+
+
+async def _migrate(url: str) -> None:
+    store = _template_store(url)
+    await migrate(store)
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    _wait(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+async def _administer(statement: str) -> None:
+    connection = await asyncpg.connect(os.environ[DATABASE_URL])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _database(name: str) -> str:
+    base, _, _ = os.environ[DATABASE_URL].rpartition("/")
+    return f"{base}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_template() -> Iterator[str]:
+    name = f"dockbell_template_{os.getpid()}"
+    _wait(_administer(f"CREATE DATABASE {name}"))
+    _wait(_migrate(_database(name)))
+    yield name
+    _wait(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+_names = itertools.count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database; the test runs once on each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "dockbell.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    template = request.getfixturevalue("postgresql_template")
+    name = f"dockbell_test_{os.getpid()}_{next(_names)}"
+    await _administer(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield _database(name)
+    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def store(
+    database_url: str, clock: SetClock, new_id: ids.NewId, seal: Seal
+) -> AsyncIterator[Store]:
+    opened = Store.open(database_url, clock=clock, new_id=new_id, seal=seal)
+    yield opened
+    await opened.close()

@@ -1,0 +1,63 @@
+"""The store keeps the same promises on both databases."""
+
+import pytest
+from sqlalchemy import insert, select
+
+from dockbell.store.schema import migrate
+from dockbell.store.tables import namespaces
+from dockbell.store.transactions import DuplicateError, Store, Tx
+
+
+async def _add(tx: Tx, name: str) -> None:
+    await tx.run(
+        insert(namespaces).values(
+            id=name, name=name, kind="user", email=None, created_at=tx.now
+        )
+    )
+
+
+async def test_a_transaction_commits_at_the_end_of_its_block(store: Store) -> None:
+    async with store.begin() as tx:
+        await _add(tx, "alice")
+
+    async with store.read() as tx:
+        rows = await tx.rows(select(namespaces.c.name, namespaces.c.created_at))
+    assert [tuple(row) for row in rows] == [("alice", tx.now)]
+
+
+async def test_an_exception_undoes_the_whole_transaction(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with store.begin() as tx:
+            await _add(tx, "alice")
+            raise ZeroDivisionError
+
+    async with store.read() as tx:
+        assert await tx.first(select(namespaces)) is None
+
+
+async def test_a_unique_name_is_refused_and_the_savepoint_keeps_the_rest(store: Store) -> None:
+    async with store.begin() as tx:
+        await _add(tx, "alice")
+        with pytest.raises(DuplicateError):
+            async with tx.nested():
+                await _add(tx, "alice")
+        await _add(tx, "bob")
+
+    async with store.read() as tx:
+        rows = await tx.rows(select(namespaces.c.name).order_by(namespaces.c.name))
+    assert [row.name for row in rows] == ["alice", "bob"]
+
+
+async def test_the_bell_rings_after_the_commit_only(store: Store) -> None:
+    rung: list[str] = []
+    store.bell = lambda: rung.append("rung")
+
+    async with store.begin() as tx:
+        tx.ring()
+        during = list(rung)
+
+    assert (during, rung) == ([], ["rung"])
+
+
+async def test_migrating_twice_changes_nothing(store: Store) -> None:
+    assert await migrate(store) is False
