@@ -54,6 +54,17 @@ class Namespace:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with an account."""
+
+    namespace: Namespace
+    is_superuser: bool
+    is_enabled: bool
+    email_verified: bool
+    has_password: bool
+
+
 class ActorKind(StrEnum):
     ANONYMOUS = "anonymous"
     USER = "user"
@@ -123,3 +134,43 @@ class Robot:
     created_at: datetime
     last_used_at: datetime | None = None
     metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A user or a robot: who may hold a role on a repository or sit in a team."""
+
+    id: str
+    name: str
+    is_robot: bool
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An OAuth application of an organization: what tokens are issued for."""
+
+    id: str
+    namespace_id: str
+    name: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str
+    application_uri: str
+    description: str
+    avatar_email: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What may be shown of an OAuth token. The token itself is known only to who got it."""
+
+    id: str
+    uuid: str
+    name: str
+    scope: str
+    created_by: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None

@@ -1,8 +1,10 @@
 """Deliveries: one event on its way to one notification, and the tries it took."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from dockbell.domain.outcomes import Delivered, Fault, Outcome, Rejected
 
 
 class State(StrEnum):
@@ -49,3 +51,54 @@ class Order:
     attempts: int  # attempt rows written before this one, counted or not
     created_at: datetime
     lease: str  # the token that settle compares; a new one for every lease
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from an outcome."""
+
+    state: State
+    due_at: datetime | None = None  # of the next try, when the state is `waiting`
+    is_charged: bool = True  # the try counts against the retry waits
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A try that is over: what came of it, and what follows."""
+
+    order: Order
+    outcome: Outcome
+    decision: Decision
+    started_at: datetime
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a notification is doing: deliveries given up in a row, and why it is paused if it is."""
+
+    streak: int
+    pause: PauseReason | None = None
+
+    def after(self, trigger: Trigger, outcome: Outcome, decision: Decision) -> "Standing":
+        """The standing once this delivery was settled.
+
+        A test changes nothing, except that a delivered one resumes a paused notification. While it is paused,
+        tries that were already under way change nothing either.
+        """
+        if trigger is Trigger.TEST:
+            is_back = self.pause is not None and isinstance(outcome, Delivered)
+            return Standing(streak=0) if is_back else self
+        if self.pause is not None:
+            return self
+        if isinstance(outcome, Delivered):
+            return Standing(streak=0)
+        if decision.state is not State.DEAD or outcome.fault not in {
+            Fault.TARGET,
+            Fault.CONFIG,
+        }:
+            return self
+        streak = self.streak + 1
+        if isinstance(outcome, Rejected) and outcome.gone:
+            return Standing(streak, PauseReason.GONE)
+        return Standing(streak, PauseReason.FAILURES if streak >= FAILURE_LIMIT else None)

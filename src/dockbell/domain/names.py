@@ -2,6 +2,8 @@
 
 import re
 
+NAMESPACE_RULE = r"^([a-z0-9]+(?:[._-][a-z0-9]+)*)$"  # as Quay shows it in errors
+
 _NAMESPACE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _REPOSITORY = re.compile(r"[a-z0-9][.a-z0-9_-]*(?:/[a-z0-9][.a-z0-9_-]*)*", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -23,8 +25,10 @@ def is_tag(name: str) -> bool:
 
 
 def is_team(name: str) -> bool:
-    return _TEAM.fullmatch(name) is not None
+    """What Quay's pages allow, or what its API allows."""
+    return _TEAM.fullmatch(name) is not None or is_namespace(name)
 
 
 def is_robot(short_name: str) -> bool:
-    return _ROBOT.fullmatch(short_name) is not None
+    """What Quay's pages allow, or what its API allows."""
+    return _ROBOT.fullmatch(short_name) is not None or is_namespace(short_name)

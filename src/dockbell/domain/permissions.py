@@ -50,3 +50,26 @@ class Self:
 
     actor: Actor
     namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """May make the first user of a database that has none."""
+
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class SuperUser:
+    """May manage all users of the server."""
+
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOfNamespace:
+    """Belongs to the organization: sits in one of its teams."""
+
+    actor: Actor
+    namespace: Namespace
+    is_admin: bool

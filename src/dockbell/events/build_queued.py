@@ -1,0 +1,40 @@
+"""The event `build_queued`."""
+
+from collections.abc import Mapping
+
+from dockbell.domain import builds
+from dockbell.domain.events import Event, EventKind, EventScope, Level, Subject
+from dockbell.domain.links import Links
+
+
+class BuildQueued:
+    """A build was asked for."""
+
+    name = "build_queued"
+    title = "Image build queued"
+    scope = EventScope.REPOSITORY
+
+    def level(self, event: Event) -> Level:
+        del event
+        return Level.INFO
+
+    def summary(self, event: Event) -> str:
+        return builds.summary("queued", event)
+
+    def html(self, event: Event, links: Links) -> str:
+        return builds.html("queued", event, links)
+
+    def sample(
+        self, subject: Subject, event_config: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        del event_config
+        return builds.queued_sample(subject)
+
+    def check(self, event_config: Mapping[str, object]) -> None:
+        builds.check(event_config)
+
+    def accepts(self, event: Event, event_config: Mapping[str, object]) -> bool:
+        return builds.accepts(event, event_config)
+
+
+KIND: EventKind = BuildQueued()

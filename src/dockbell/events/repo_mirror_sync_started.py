@@ -1,0 +1,41 @@
+"""The event `repo_mirror_sync_started`."""
+
+from collections.abc import Mapping
+
+from dockbell.domain import mirrors
+from dockbell.domain.events import Event, EventKind, EventScope, Level, Subject
+from dockbell.domain.links import Links
+
+
+class RepoMirrorSyncStarted:
+    """A mirror has begun to fetch."""
+
+    name = "repo_mirror_sync_started"
+    title = "Repository mirror started"
+    scope = EventScope.REPOSITORY
+
+    def level(self, event: Event) -> Level:
+        del event
+        return Level.INFO
+
+    def summary(self, event: Event) -> str:
+        return mirrors.summary("started", event)
+
+    def html(self, event: Event, links: Links) -> str:
+        return mirrors.html(event, links)
+
+    def sample(
+        self, subject: Subject, event_config: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        del subject, event_config
+        return {"message": "TEST NOTIFICATION"}
+
+    def check(self, event_config: Mapping[str, object]) -> None:
+        del event_config  # this kind has no filter
+
+    def accepts(self, event: Event, event_config: Mapping[str, object]) -> bool:
+        del event, event_config
+        return True
+
+
+KIND: EventKind = RepoMirrorSyncStarted()

@@ -1,0 +1,87 @@
+"""The method `slack`: one message to a channel's incoming-webhook address (quay-compat 4.6)."""
+
+import json
+
+from dockbell.domain import slack_text, urls
+from dockbell.domain.errors import ConfigError
+from dockbell.domain.events import Level
+from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
+from dockbell.domain.methods import (
+    Config,
+    Field,
+    Lookup,
+    Message,
+    Method,
+    Outbound,
+    UnreachableError,
+)
+from dockbell.domain.outcomes import Outcome
+from dockbell.domain.product import USER_AGENT
+
+_COLORS = {
+    Level.INFO: "#ffffff",
+    Level.WARNING: "warning",
+    Level.ERROR: "danger",
+    Level.SUCCESS: "good",
+    Level.PRIMARY: "good",
+}
+_HEADERS = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
+
+
+class Slack:
+    """Post the message to a channel's incoming-webhook address."""
+
+    name = "slack"
+    title = "Slack Notification"
+    fields: tuple[Field, ...] = (
+        Field(
+            key="url",
+            label="Webhook URL",
+            example="https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXX",
+            secret=True,
+        ),
+    )
+    signs = False
+
+    async def check(self, config: Config, lookup: Lookup) -> None:
+        url = config.get("url")
+        if not url:
+            raise ConfigError("Missing Slack Callback URL", field="url")
+        # Quay takes any text here, and any address: FIX, since nothing can ever arrive.
+        if urls.web_address(url) is None:
+            raise ConfigError("Invalid Slack Callback URL", field="url")
+        refusal = await lookup.address_error(str(url))
+        if refusal is not None:
+            raise ConfigError(refusal, field="url")
+
+    def target(self, config: Config) -> str:
+        del config
+        return "Slack webhook"  # the URL's path is the secret
+
+    async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        body = json.dumps(payload_of(message)).encode()
+        try:
+            reply = await out.post(str(config.get("url")), body, _HEADERS)
+        except UnreachableError as error:
+            return outcome_of_silence(error)
+        return outcome_of(reply, message.now)
+
+
+def payload_of(message: Message) -> dict[str, object]:
+    """What Quay sends, key for key."""
+    summary = slack_text.escaped(message.summary)
+    return {
+        "text": summary,
+        "username": "quayiobot",
+        "attachments": [
+            {
+                "fallback": summary,
+                "text": slack_text.slack_text(message.html),
+                "color": _COLORS[message.level],
+                "mrkdwn_in": ["text"],
+            }
+        ],
+    }
+
+
+METHOD: Method = Slack()

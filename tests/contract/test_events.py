@@ -1,0 +1,200 @@
+"""What every event kind must do; runs for each one in the catalog."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dockbell import events
+from dockbell.domain.events import EventKind, EventScope, Level, Performer
+from dockbell.methods.slack import payload_of
+from tests.factories import KINDS, LINKS, event_of, message_of, sample_of, subject_for
+
+_GOLDEN = Path(__file__).parent / "golden"
+_EVIL = "<script>alert(1)</script>\n\"'&<!channel>"
+_KINDS_OF_QUAY = {
+    "build_cancelled": (
+        "Image build cancelled",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Build cancelled for repository acme/web [fake-bu]",
+    ),
+    "build_failure": (
+        "Image build failed",
+        EventScope.REPOSITORY,
+        Level.ERROR,
+        "Build failure for repository acme/web [fake-bu]",
+    ),
+    "build_queued": (
+        "Image build queued",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Build queued for repository acme/web [fake-bu]",
+    ),
+    "build_start": (
+        "Image build started",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Build started for repository acme/web [fake-bu]",
+    ),
+    "build_success": (
+        "Image build success",
+        EventScope.REPOSITORY,
+        Level.SUCCESS,
+        "Build succeeded for repository acme/web [fake-bu]",
+    ),
+    "quota_error": (
+        "Quota error",
+        EventScope.NAMESPACE,
+        Level.ERROR,
+        "Namespace acme storage usage has exceeded its quota limit (105%)",
+    ),
+    "quota_warning": (
+        "Quota warning",
+        EventScope.NAMESPACE,
+        Level.WARNING,
+        "Namespace acme storage usage has reached 80% of its quota limit",
+    ),
+    "repo_image_expiry": (
+        "Image expiry trigger",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Repository acme/web image(s) expiring",
+    ),
+    "repo_mirror_sync_failed": (
+        "Repository mirror unsuccessful",
+        EventScope.REPOSITORY,
+        Level.ERROR,
+        "Repository Mirror failed for TEST NOTIFICATION",
+    ),
+    "repo_mirror_sync_started": (
+        "Repository mirror started",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Repository Mirror started for TEST NOTIFICATION",
+    ),
+    "repo_mirror_sync_success": (
+        "Repository mirror successful",
+        EventScope.REPOSITORY,
+        Level.SUCCESS,
+        "Repository Mirror success for TEST NOTIFICATION",
+    ),
+    "repo_push": (
+        "Push to Repository",
+        EventScope.REPOSITORY,
+        Level.PRIMARY,
+        "Repository acme/web updated",
+    ),
+    "vulnerability_found": (
+        "Package Vulnerability Found",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Unknown vulnerability detected in repository acme/web in 5 tags",
+    ),
+}
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> EventKind:
+    return KINDS[request.param]
+
+
+def test_the_catalog_has_quays_thirteen() -> None:
+    found = {
+        name: (kind.title, kind.scope, kind.level(sample), kind.summary(sample))
+        for name, kind in events.catalog().items()
+        for sample in [sample_of(kind)]
+    }
+
+    assert list(found.items()) == list(_KINDS_OF_QUAY.items())
+
+
+def test_the_webhook_body_is_kept_to_the_byte(kind: EventKind) -> None:
+    event = sample_of(kind, performer=Performer("alice"))
+
+    assert event.body == (_GOLDEN / f"{kind.name}.webhook.json").read_bytes()
+
+
+def test_the_slack_body_is_kept_to_the_byte(kind: EventKind) -> None:
+    message = message_of(sample_of(kind, performer=Performer("alice")))
+
+    body = json.dumps(payload_of(message)).encode()
+
+    assert body == (_GOLDEN / f"{kind.name}.slack.json").read_bytes()
+
+
+def test_the_name_is_that_of_the_file(kind: EventKind) -> None:
+    assert type(kind).__module__ == f"dockbell.events.{kind.name}"
+
+
+def test_the_sample_is_one_line_of_json(kind: EventKind) -> None:
+    body = sample_of(kind).body
+
+    assert (json.dumps(json.loads(body)).encode(), body.count(b"\n")) == (body, 0)
+
+
+def test_the_sample_is_accepted_without_a_filter(kind: EventKind) -> None:
+    accepted = [kind.accepts(sample_of(kind), config) for config in ({}, {"other": 1})]
+
+    assert accepted == [True, True]
+
+
+def test_no_filter_and_unknown_keys_may_be_saved(kind: EventKind) -> None:
+    for event_config in ({}, {"other": [1]}):
+        kind.check(event_config)
+
+
+@pytest.mark.parametrize("level", ["Critical", "nonsense", 99, None, [], {"a": 1}])
+def test_the_message_does_not_depend_on_the_filter(kind: EventKind, level: object) -> None:
+    event = sample_of(kind, {"level": level, "days": level, "ref-regex": level})
+
+    texts = [kind.level(event), kind.summary(event), kind.html(event, LINKS)]
+
+    assert [bool(text) for text in texts] == [True, True, True]
+
+
+def _with(value: object, data: object) -> object:
+    """The same shape with every string replaced."""
+    if isinstance(data, Mapping):
+        return {key: _with(value, inner) for key, inner in data.items()}
+    if isinstance(data, list):
+        return [_with(value, inner) for inner in data]
+    return value if isinstance(data, str) else data
+
+
+def test_data_never_becomes_markup(kind: EventKind) -> None:
+    details = _with(_EVIL, kind.sample(subject_for(kind), {}))
+    assert isinstance(details, dict)
+    event = event_of(kind.name, details, subject=subject_for(kind), performer=Performer(_EVIL))
+
+    html, slack = kind.html(event, LINKS), str(payload_of(message_of(event)))
+
+    assert [html.count("<script"), slack.count("<script"), slack.count("<!channel")] == [0] * 3
+    assert kind.summary(event).splitlines() == [kind.summary(event)]
+
+
+_ODD: list[object] = [None, True, 5, "text", [], ["x", 1], {}, {"a": {"b": [1]}}]
+
+
+@pytest.mark.parametrize("odd", _ODD, ids=repr)
+def test_odd_data_never_raises(kind: EventKind, odd: object) -> None:
+    sample = kind.sample(subject_for(kind), {})
+    filters = {"level": 1, "ref-regex": "x"}
+
+    for details in [{}, *({**sample, key: odd} for key in sample), {"trigger_metadata": odd}]:
+        event = event_of(kind.name, details, subject=subject_for(kind))
+        kind.accepts(event, filters)
+        texts = (kind.level(event), kind.summary(event), kind.html(event, LINKS))
+        assert all(texts)
+
+
+@pytest.mark.parametrize("odd", [*_ODD, "(a+)+$", "][", -1, 10**30, 1.5], ids=repr)
+def test_an_odd_filter_never_raises_at_delivery(kind: EventKind, odd: object) -> None:
+    event = sample_of(kind)
+
+    answers = [
+        kind.accepts(event, {key: odd}) for key in ("level", "ref-regex", "days", "other")
+    ]
+
+    assert [type(answer) for answer in answers] == [bool] * 4

@@ -1,0 +1,517 @@
+"""What every method must do; runs for each one in the catalog. Then what only one of them does."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from dockbell import methods
+from dockbell.domain import signing
+from dockbell.domain.deliveries import Trigger
+from dockbell.domain.errors import ConfigError
+from dockbell.domain.events import Level, Performer
+from dockbell.domain.methods import Config, Method, Recipient, UnreachableError
+from dockbell.domain.outcomes import (
+    NOTHING_SENT,
+    Code,
+    Delivered,
+    Exchange,
+    Failed,
+    Fault,
+    Rejected,
+)
+from dockbell.domain.product import USER_AGENT
+from tests.factories import KINDS, NOON, WEB, event_of, message_of, sample_of
+from tests.fakes import FakeLookup, FakeOutbound, Notice, Post, reply_of
+
+_METHODS = methods.catalog()
+_NOT_YET = {"email", "flowdock", "hipchat"}
+_OVER_HTTP = ["slack", "webhook"]
+_URL = "https://hooks.example.com/quay"
+_PUSH = sample_of(KINDS["repo_push"])
+_MESSAGE = message_of(_PUSH)
+
+
+@pytest.fixture(params=sorted(_METHODS))
+def method(request: pytest.FixtureRequest) -> Method:
+    return _METHODS[request.param]
+
+
+def _examples(method: Method) -> Config:
+    return {field.key: field.example for field in method.fields}
+
+
+async def _refusal(
+    name: str, config: Config, lookup: FakeLookup | None = None
+) -> tuple[str, str | None] | None:
+    """The text and the field that a check refuses with, or None if it takes the config."""
+    try:
+        await _METHODS[name].check(config, lookup or FakeLookup())
+    except ConfigError as error:
+        return error.detail, error.field
+    return None
+
+
+def test_the_catalog_has_quays_six() -> None:
+    found = {name: (method.title, method.signs) for name, method in _METHODS.items()}
+
+    assert found == {
+        "email": ("Email Notification", False),
+        "flowdock": ("Flowdock Team Notification", False),
+        "hipchat": ("HipChat Room Notification", False),
+        "quay_notification": ("dockbell Notification", False),
+        "slack": ("Slack Notification", False),
+        "webhook": ("Webhook POST", True),
+    }
+
+
+async def test_examples_pass_the_check_unless_the_method_is_not_available(
+    method: Method,
+) -> None:
+    expected = (f"The method {method.name} is not available yet", None)
+
+    refusal = await _refusal(method.name, _examples(method))
+
+    assert refusal == (expected if method.name in _NOT_YET else None)
+
+
+async def test_required_fields_are_asked_for(method: Method) -> None:
+    for field in method.fields:
+        config = {key: value for key, value in _examples(method).items() if key != field.key}
+
+        refusal = await _refusal(method.name, config)
+
+        asked_for = refusal is not None and refusal[1] == field.key
+        assert (field.key, asked_for) == (field.key, field.required)
+
+
+def test_the_target_shows_no_secret(method: Method) -> None:
+    config = _examples(method)
+
+    shown = method.target(config)
+
+    secrets = [str(config[field.key]) for field in method.fields if field.secret]
+    assert [secret for secret in [*secrets, "s3cret"] if secret in shown] == []
+    assert shown != ""
+
+
+@pytest.mark.parametrize("odd", [None, 5, True, "", "x", [], ["x"], {}, {"kind": 5}], ids=repr)
+async def test_odd_settings_are_refused_and_can_still_be_shown(
+    method: Method, odd: object
+) -> None:
+    config = {field.key: odd for field in method.fields}
+
+    refusal = await _refusal(method.name, config)
+
+    assert refusal is not None
+    assert isinstance(method.target(config), str)
+
+
+async def test_a_method_that_is_not_available_rejects() -> None:
+    outcomes = [
+        await _METHODS[name].send(_MESSAGE, _examples(_METHODS[name]), FakeOutbound())
+        for name in sorted(_NOT_YET)
+    ]
+
+    assert outcomes == [
+        Rejected(
+            Code.METHOD_UNKNOWN, "The method email is not available yet.", fault=Fault.OURS
+        ),
+        Rejected(
+            Code.SERVICE_DISCONTINUED,
+            "Flowdock was shut down: use another method.",
+            fault=Fault.CONFIG,
+        ),
+        Rejected(
+            Code.SERVICE_DISCONTINUED,
+            "HipChat was shut down: use another method.",
+            fault=Fault.CONFIG,
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", _OVER_HTTP)
+@pytest.mark.parametrize(
+    ("status", "outcome", "code"),
+    [
+        (200, Delivered, Code.OK),
+        (204, Delivered, Code.OK),
+        (302, Failed, Code.REDIRECT_NOT_FOLLOWED),
+        (404, Failed, Code.HTTP_4XX),
+        (410, Rejected, Code.HTTP_410),
+        (429, Failed, Code.HTTP_429),
+        (500, Failed, Code.HTTP_5XX),
+    ],
+)
+async def test_an_answer_gives_the_right_outcome(
+    name: str, status: int, outcome: type, code: Code
+) -> None:
+    reply = reply_of(status, location="https://elsewhere.example.com/")
+
+    result = await _METHODS[name].send(_MESSAGE, {"url": _URL}, FakeOutbound(reply))
+
+    assert (type(result), result.code, result.exchange) == (outcome, code, reply.exchange)
+
+
+@pytest.mark.parametrize("name", _OVER_HTTP)
+async def test_a_target_may_say_when_to_come_back(name: str) -> None:
+    out = FakeOutbound(reply_of(429, retry_after="120"))
+
+    result = await _METHODS[name].send(_MESSAGE, {"url": _URL}, out)
+
+    assert isinstance(result, Failed)
+    assert result.retry_after == timedelta(seconds=120)
+
+
+@pytest.mark.parametrize("name", _OVER_HTTP)
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (Code.FIRST_BYTE_TIMEOUT, Fault.TARGET),
+        (Code.CONNECT_REFUSED, Fault.TARGET),
+        (Code.BLOCKED_ADDRESS, Fault.CONFIG),
+        (Code.DNS_TIMEOUT, Fault.OURS),
+    ],
+)
+async def test_silence_is_a_failure_with_its_cause(name: str, code: Code, fault: Fault) -> None:
+    exchange = Exchange(address="192.0.2.1")
+    error = UnreachableError(code, "No answer.", fault=fault, exchange=exchange)
+
+    result = await _METHODS[name].send(_MESSAGE, {"url": _URL}, FakeOutbound(error))
+
+    assert result == Failed(code=code, detail="No answer.", exchange=exchange, fault=fault)
+
+
+# webhook
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "Missing webhook URL"),
+        ({"url": ""}, "Missing webhook URL"),
+        ({"url": None}, "Missing webhook URL"),
+        ({"url": "", "template": "{"}, "Missing webhook URL"),
+        ({"url": "telnet://example.com"}, "Invalid webhook URL"),
+        ({"url": "example.com", "template": "{"}, "Invalid webhook URL"),
+        ({"url": "http://"}, "Invalid webhook URL"),
+        ({"url": "http:///x"}, "Invalid webhook URL"),
+        ({"url": "http://[::1/x"}, "Invalid webhook URL"),
+        ({"url": 5}, "Invalid webhook URL"),
+        ({"url": ["http://example.com"]}, "Invalid webhook URL"),
+        ({"url": "http://example.com/\r\nx"}, "Invalid webhook URL"),
+    ],
+)
+async def test_a_webhook_url_is_refused(config: Config, message: str) -> None:
+    assert await _refusal("webhook", config) == (message, "url")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/",
+        "http://LocalHost:5000/",
+        "https://127.0.0.1:5000/",
+        "http://127.0.0.2/",
+        "http://10.0.0.1/",
+    ],
+)
+async def test_a_webhook_address_that_the_guard_refuses_is_refused(url: str) -> None:
+    lookup = FakeLookup(addresses={url: "Private. Set DOCKBELL_EGRESS_ALLOW."})
+    literal = "0.0.0" not in url or "127.0.0.1" in url
+    quays = literal and "127.0.0.2" not in url
+
+    refusals = [
+        await _refusal("webhook", {"url": url}, each) for each in (lookup, FakeLookup())
+    ]
+
+    text = "Invalid webhook URL" if quays else "Private. Set DOCKBELL_EGRESS_ALLOW."
+    assert refusals == [(text, "url"), None]
+
+
+@pytest.mark.parametrize("template", [None, "", "{}", '"${repository}"'])
+async def test_a_webhook_template_is_taken(template: object) -> None:
+    assert await _refusal("webhook", {"url": _URL, "template": template}) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{x",
+            "Could not parse template: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
+        ('"${}"', "Empty expression found"),
+        (
+            '"${;;}"',
+            "For expression `;;`: Error on line 1, col 0: Unexpected character: ; ",
+        ),
+        ({"a": 1}, "Could not parse template: it must be a string that holds JSON"),
+        (5, "Could not parse template: it must be a string that holds JSON"),
+        (0, "Could not parse template: it must be a string that holds JSON"),
+        (False, "Could not parse template: it must be a string that holds JSON"),
+    ],
+)
+async def test_a_webhook_template_is_refused(template: object, message: str) -> None:
+    lookup = FakeLookup(addresses={_URL: "Refused."})
+
+    refusal = await _refusal("webhook", {"url": _URL, "template": template}, lookup)
+
+    assert refusal == (message, "template")
+
+
+async def test_a_webhook_sends_the_event_as_it_is() -> None:
+    out = FakeOutbound()
+
+    await _METHODS["webhook"].send(_MESSAGE, {"url": _URL, "template": ""}, out)
+
+    assert out.posts == [
+        Post(
+            _URL,
+            _PUSH.body,
+            (
+                ("Content-type", "application/json"),
+                ("User-Agent", USER_AGENT),
+                ("webhook-id", "dlv_1"),
+                ("webhook-timestamp", str(int(NOON.timestamp()))),
+                ("dockbell-event", "repo_push"),
+                ("dockbell-attempt", "1"),
+                ("dockbell-trigger", "event"),
+            ),
+        )
+    ]
+
+
+async def test_a_webhook_is_signed_with_every_live_secret() -> None:
+    new, old = b"n" * 32, b"o" * 32
+    out = FakeOutbound()
+    message = message_of(_PUSH, secrets=(new, old), attempt=3, trigger=Trigger.REDELIVER)
+
+    await _METHODS["webhook"].send(message, {"url": _URL, "template": '"é ${repository}"'}, out)
+
+    body = '"\\u00e9 acme/web"'
+    signatures = [
+        Webhook(signing.to_text(secret)).sign("dlv_1", NOON, body) for secret in (new, old)
+    ]
+    assert out.posts == [
+        Post(
+            _URL,
+            body.encode(),
+            (
+                ("Content-type", "application/json"),
+                ("User-Agent", USER_AGENT),
+                ("webhook-id", "dlv_1"),
+                ("webhook-timestamp", str(int(NOON.timestamp()))),
+                ("webhook-signature", " ".join(signatures)),
+                ("dockbell-event", "repo_push"),
+                ("dockbell-attempt", "3"),
+                ("dockbell-trigger", "redeliver"),
+            ),
+        )
+    ]
+
+
+async def test_the_id_stays_when_an_event_is_tried_again_later() -> None:
+    out = FakeOutbound()
+    later = NOON + timedelta(hours=1)
+    tries = [
+        message_of(_PUSH),
+        message_of(_PUSH, attempt=2, now=later),
+        message_of(_PUSH, attempt=3, now=later, trigger=Trigger.REDELIVER),
+    ]
+
+    for message in tries:
+        await _METHODS["webhook"].send(message, {"url": _URL}, out)
+
+    sent = [dict(post.headers) for post in out.posts]
+    assert [headers["webhook-id"] for headers in sent] == ["dlv_1"] * 3
+    assert [int(headers["webhook-timestamp"]) - int(NOON.timestamp()) for headers in sent] == [
+        0,
+        3600,
+        3600,
+    ]
+
+
+async def test_a_template_that_cannot_be_rendered_ends_the_delivery() -> None:
+    event = event_of("repo_push", {"updated_tags": ["x" * 1000] * 1000})
+    out = FakeOutbound()
+
+    result = await _METHODS["webhook"].send(
+        message_of(event), {"url": _URL, "template": '"${$}${$}"'}, out
+    )
+
+    assert result == Rejected(
+        Code.TEMPLATE_ERROR,
+        "The template's result is longer than 1048576 characters.",
+        fault=Fault.CONFIG,
+    )
+    assert out.posts == []
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://example.com/in?token=s3cret", "https://example.com/…"),
+        ("https://alice:s3cret@example.com:8443/", "https://***@example.com:8443/"),
+        ("nonsense", "Webhook"),
+    ],
+)
+def test_the_target_of_a_webhook(url: str, shown: str) -> None:
+    assert _METHODS["webhook"].target({"url": url}) == shown
+
+
+# slack
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "Missing Slack Callback URL"),
+        ({"url": ""}, "Missing Slack Callback URL"),
+        ({"url": "not a url"}, "Invalid Slack Callback URL"),
+        ({"url": 5}, "Invalid Slack Callback URL"),
+        ({"url": "http://localhost/"}, "Loopback. Set DOCKBELL_EGRESS_ALLOW."),
+    ],
+)
+async def test_a_slack_address_is_refused(config: Config, message: str) -> None:
+    lookup = FakeLookup(addresses={"http://localhost/": "Loopback. Set DOCKBELL_EGRESS_ALLOW."})
+
+    assert await _refusal("slack", config, lookup) == (message, "url")
+
+
+async def test_slack_takes_any_web_address() -> None:
+    assert await _refusal("slack", {"url": "http://example.com"}) is None
+
+
+async def test_slack_gets_quays_document() -> None:
+    out = FakeOutbound()
+    event = sample_of(KINDS["repo_push"], performer=Performer("alice"))
+
+    await _METHODS["slack"].send(message_of(event), {"url": _URL}, out)
+
+    base = "https://dockbell.test/repository/acme/web"
+    document = {
+        "text": "Repository acme/web updated",
+        "username": "quayiobot",
+        "attachments": [
+            {
+                "fallback": "Repository acme/web updated",
+                "text": f"*alice* pushed <{base}?tag=latest&tab=tags|latest>,"
+                f" <{base}?tag=foo&tab=tags|foo> in repository <{base}|acme/web>",
+                "color": "good",
+                "mrkdwn_in": ["text"],
+            }
+        ],
+    }
+    headers = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
+    assert out.posts == [Post(_URL, json.dumps(document).encode(), headers)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "color"),
+    [
+        ("build_start", Level.INFO, "#ffffff"),
+        ("quota_warning", Level.WARNING, "warning"),
+        ("build_failure", Level.ERROR, "danger"),
+        ("build_success", Level.SUCCESS, "good"),
+        ("repo_push", Level.PRIMARY, "good"),
+    ],
+)
+async def test_slack_colors_by_level(kind: str, level: Level, color: str) -> None:
+    out = FakeOutbound()
+    message = message_of(sample_of(KINDS[kind]))
+
+    await _METHODS["slack"].send(message, {"url": _URL}, out)
+
+    shown = json.loads(out.posts[0].body)["attachments"][0]["color"]
+    assert (message.level, shown) == (level, color)
+
+
+# quay_notification
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (None, "Missing target"),
+        ({}, "Missing target"),
+        ("", "Missing target"),
+        ({"name": "alice"}, "Missing target"),
+        ({"kind": "", "name": "alice"}, "Missing target"),
+        ("alice", "The target must be an object with kind and name"),
+        (["alice"], "The target must be an object with kind and name"),
+        (
+            {"kind": "robot", "name": "acme+bot"},
+            "Unknown target kind robot. Must be one of: org, team, user",
+        ),
+        (
+            {"kind": 5, "name": "alice"},
+            "Unknown target kind 5. Must be one of: org, team, user",
+        ),
+        (
+            {"kind": ["user"], "name": "alice"},
+            "Unknown target kind ['user']. Must be one of: org, team, user",
+        ),
+        ({"kind": "user"}, "Missing target name"),
+        ({"kind": "user", "name": 5}, "Missing target name"),
+        ({"kind": "user", "name": "nobody"}, "Unknown user nobody"),
+        (
+            {"kind": "org", "name": "other"},
+            "Organization name must match repository namespace",
+        ),
+    ],
+)
+async def test_a_recipient_is_refused(target: object, message: str) -> None:
+    lookup = FakeLookup(
+        recipients={
+            "nobody": "Unknown user nobody",
+            "other": "Organization name must match repository namespace",
+        }
+    )
+
+    refusal = await _refusal("quay_notification", {"target": target}, lookup)
+
+    assert refusal == (message, "target")
+
+
+@pytest.mark.parametrize("kind", ["user", "org", "team"])
+async def test_a_recipient_is_asked_for_and_gets_the_notice(kind: str) -> None:
+    config = {
+        "target": {"kind": kind, "name": "x", "is_robot": False, "avatar": {"kind": kind}}
+    }
+    lookup, out = FakeLookup(), FakeOutbound(inboxes=2)
+
+    refusal = await _refusal("quay_notification", config, lookup)
+    result = await _METHODS["quay_notification"].send(_MESSAGE, config, out)
+
+    assert (refusal, lookup.asked) == (None, [Recipient(kind, "x")])
+    assert out.notices == [Notice(_MESSAGE, Recipient(kind, "x"))]
+    assert result == Delivered(detail="It is in 2 inboxes.")
+    assert _METHODS["quay_notification"].target(config) == f"{kind} x"
+
+
+async def test_nobody_left_counts_as_delivered() -> None:
+    config = {"target": {"kind": "team", "name": "owners"}}
+
+    result = await _METHODS["quay_notification"].send(_MESSAGE, config, FakeOutbound(inboxes=0))
+
+    assert result == Delivered(
+        exchange=NOTHING_SENT,
+        code=Code.NO_RECIPIENT,
+        detail="Nobody got it: there is no team owners any more, or nobody in it.",
+    )
+
+
+async def test_a_broken_recipient_ends_the_delivery() -> None:
+    result = await _METHODS["quay_notification"].send(_MESSAGE, {"target": 5}, FakeOutbound())
+
+    assert result == Rejected(
+        Code.CONFIG_INVALID,
+        "The target must be an object with kind and name",
+        fault=Fault.CONFIG,
+    )
+
+
+def test_the_fakes_are_of_this_world() -> None:
+    assert (WEB.path, _PUSH.data["repository"]) == ("acme/web", "acme/web")
