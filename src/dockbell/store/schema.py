@@ -1,50 +1,47 @@
 """Bringing a database to the newest schema, and refusing one that is newer than this program."""
 
-from pathlib import Path
+import contextlib
+import os
+from collections.abc import AsyncIterator
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dockbell.domain.errors import SetupError
+from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.store.transactions import Store
+
+NEWEST = "0001"  # the newest revision in `migrations`; tests/migration holds it to that
 
 # Any number does, as long as every process takes the same: it keeps two starts from migrating at once.
 _MIGRATION_LOCK = 7_305_521
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+def _is_newest(connection: Connection) -> bool:
+    current = None
+    if inspect(connection).has_table("alembic_version"):
+        current = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if current == NEWEST:
+        return True
+    # A server at rest never needs the migration tool, so its ten megabytes are loaded only here.
+    from dockbell.store.migrations.steps import is_known  # noqa: PLC0415 -- see above
 
-
-def _known_revisions() -> dict[str, bool]:
-    """Every revision this program knows; True for the newest."""
-    script = ScriptDirectory.from_config(_config())
-    heads = set(script.get_heads())
-    return {
-        revision.revision: revision.revision in heads for revision in script.walk_revisions()
-    }
-
-
-def _upgrade(connection: Connection) -> bool:
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = _known_revisions()
-    if current is not None and current not in known:
+    if current is not None and not is_known(current):
         raise SetupError(
             f"The database was written by a newer dockbell (schema {current}). "
             "Start that version, or restore a backup made with this one."
         )
-    if current is not None and known[current]:
+    return False
+
+
+def _upgrade(connection: Connection) -> bool:
+    if _is_newest(connection):
         return False
+    from dockbell.store.migrations.steps import upgrade  # noqa: PLC0415 -- loaded when needed only
+
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-    command.upgrade(_config(connection), "head")
+    upgrade(connection)
     return True
 
 
@@ -53,5 +50,41 @@ async def migrate(store: Store) -> bool:
 
     All steps happen in one transaction. Raise SetupError for a database of a newer version.
     """
-    async with store.engine.begin() as connection:
-        return await connection.run_sync(_upgrade)
+    try:
+        async with _connected(store) as connection, connection.begin():
+            return await connection.run_sync(_upgrade)
+    except DBAPIError as error:  # such as: permission denied for schema public
+        raise SetupError(f"The database cannot be migrated: {error.orig}.") from error
+
+
+async def is_newest(store: Store) -> bool:
+    """Whether there is nothing to migrate. Raise SetupError for a database of a newer version."""
+    async with _connected(store) as connection:
+        return await connection.run_sync(_is_newest)
+
+
+@contextlib.asynccontextmanager
+async def _connected(store: Store) -> AsyncIterator[AsyncConnection]:
+    """A connection, or UnavailableError that tells the operator why there is none."""
+    try:
+        connection = await store.engine.connect()
+    except (
+        OSError,
+        TimeoutError,
+        DBAPIError,
+        TypeError,
+    ) as error:  # TypeError: an unknown option
+        raise UnavailableError(
+            f"The database cannot be reached: {_cause_of(error)}. "
+            "Look at `dockbell config show`, database_url."
+        ) from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _cause_of(error: Exception) -> object:
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # the loops word it differently
+    return error.orig if isinstance(error, DBAPIError) else error

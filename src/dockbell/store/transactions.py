@@ -9,14 +9,14 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Executable, event, make_url
+from sqlalchemy import URL, Executable, event, make_url
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.ids import Clock, NewId
-from dockbell.store.dialects import postgresql, sqlite
+from dockbell.store.dialects import postgresql, sqlite, sqlite_driver
 from dockbell.store.seals import Seal
 
 NOTIFY_CHANNEL = "dockbell_deliveries"
@@ -39,6 +39,7 @@ class Tx:
     new_id: NewId
     seal: Seal
     rings: bool = False  # deliveries became due: wake the engine after the commit
+    _driver: Any = None  # SQLite's own connection, once a hot statement asked for it
 
     async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         return (await self.connection.execute(statement, parameters)).all()
@@ -57,6 +58,12 @@ class Tx:
 
     async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
         """Execute a hand-written statement of a dialect file as the driver takes it; return its rows."""
+        if self.dialect is sqlite:
+            # Straight to the driver: what SQLAlchemy would add costs more than most statements do.
+            if self._driver is None:
+                self._driver = (await self.connection.get_raw_connection()).driver_connection
+            rows: Sequence[Any] = await self._driver.execute_fetchall(sql, parameters)
+            return rows
         result = await self.connection.exec_driver_sql(sql, parameters)
         return result.all() if result.returns_rows else ()
 
@@ -96,9 +103,8 @@ class Store:
         self._seal = seal
         # SQLite has one writer. Waiting here is fair and cheap; waiting inside SQLite is neither.
         self._turn: asyncio.Lock | None = asyncio.Lock() if dialect is sqlite else None
-        self.bell: Callable[[], None] = lambda: (
-            None
-        )  # called after a commit that made deliveries due
+        # Called after a commit that made deliveries due.
+        self.bell: Callable[[], None] = lambda: None
 
     @classmethod
     def open(
@@ -107,11 +113,8 @@ class Store:
         """Open by address: `sqlite:///path` or `postgresql://…`. Connects at the first use."""
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
-            target = address.set(drivername="sqlite+aiosqlite")
-            writer = create_async_engine(target, pool_size=1, max_overflow=0, pool_timeout=30)
-            reader = create_async_engine(target, pool_size=4, max_overflow=0, pool_timeout=30)
-            _prepare_sqlite(writer, "BEGIN IMMEDIATE", read_only=False)
-            _prepare_sqlite(reader, "BEGIN DEFERRED", read_only=True)
+            writer = _open_sqlite(address, "BEGIN IMMEDIATE", connections=1)
+            reader = _open_sqlite(address, "BEGIN DEFERRED", connections=4, read_only=True)
             return cls(writer, reader, dialect=sqlite, clock=clock, new_id=new_id, seal=seal)
         if address.get_backend_name() == "postgresql":
             target = address.set(drivername="postgresql+asyncpg")
@@ -177,11 +180,24 @@ class Store:
             await connection.close()
 
 
-def _prepare_sqlite(engine: AsyncEngine, begin: str, *, read_only: bool) -> None:
+def _open_sqlite(
+    address: URL, begin: str, *, connections: int, read_only: bool = False
+) -> AsyncEngine:
+    async def connect() -> Any:
+        return await sqlite_driver.connect(address.database or "")
+
+    engine = create_async_engine(
+        address.set(drivername="sqlite+aiosqlite"),
+        async_creator=connect,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_reset_on_return=None,  # every transaction of ours has ended by then
+    )
+
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         del record
-        connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
         for pragma in (
             "journal_mode = WAL",
@@ -198,6 +214,8 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, *, read_only: bool) -> None
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    return engine
 
 
 def check_sqlite_file(path: str) -> None:

@@ -1,3 +1,115 @@
-"""What differs on PostgreSQL: the hot statements by hand."""
+"""What differs on PostgreSQL: the hot statements by hand.
+
+Many rows go in as one array for each column, which `unnest` puts together again. Several processes write at
+once; whoever needs more than one lane takes them in the order of their ids, so that nobody waits in a circle.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 NAME = "postgresql"
+
+
+def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The rows as the first parameters of a statement that takes many: one array for each column."""
+    return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+ADD_DELIVERIES = """
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
+                        interruptions, due_at, created_at)
+SELECT id, notification_id, lane_id, $4, $5, 'waiting', 0, 0, 0, $6, $6
+FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, lane_id)
+ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
+"""
+
+# Lanes of busy notifications are not written at all, or all producers of one notification would queue for
+# its row and a lease, which passes over locked lanes, would never get it. Instead three steps:
+# make what is missing; hold the rows with the weakest lock, which no lease and no other producer minds;
+# and then, with fresh eyes, wake those that are idle. A lease that would put a lane to rest first asks for
+# the strong lock (FIND_QUIET_LANES) and, if a producer holds the weak one, looks again a little later.
+ADD_LANES = """
+INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
+SELECT id, notification_id, is_paused, 0, $5, $4, 0
+FROM unnest($1::text[], $2::text[], $3::bool[]) AS made (id, notification_id, is_paused) ORDER BY id
+ON CONFLICT (id) DO NOTHING
+"""
+HOLD_LANES = "SELECT 1 FROM lanes WHERE id = ANY($1::text[]) ORDER BY id FOR KEY SHARE"
+WAKE_LANES = """
+WITH idle AS MATERIALIZED (
+  SELECT id FROM lanes WHERE id = ANY($1::text[]) AND (next_due_at IS NULL OR next_due_at > $2)
+  ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
+"""
+
+FIND_READY_LANES = """
+SELECT id, max_inflight - inflight FROM lanes
+WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= $1 AND inflight < max_inflight
+ORDER BY served_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+"""
+# MATERIALIZED, because a plan that runs the picking twice would lock twice as many.
+LEASE = """
+WITH picked AS MATERIALIZED (
+  SELECT w.id FROM unnest($1::text[], $2::int[]) AS ready (id, room), LATERAL (
+    SELECT d.id, row_number() OVER () AS place FROM (
+      SELECT id FROM deliveries
+      WHERE lane_id = ready.id AND state = 'waiting' AND due_at <= $3
+      ORDER BY due_at, id LIMIT least(ready.room, $4::int) FOR NO KEY UPDATE SKIP LOCKED
+    ) AS d
+  ) AS w
+  ORDER BY w.place LIMIT $5
+)
+UPDATE deliveries SET state = 'sending', leased_by = $6, lease = $7, leased_until = $8
+FROM picked WHERE deliveries.id = picked.id
+RETURNING deliveries.id, notification_id, event_id, lane_id, "trigger", tries, attempts, created_at, due_at
+"""
+FIND_QUIET_LANES = "SELECT id FROM lanes WHERE id = ANY($1::text[]) FOR UPDATE SKIP LOCKED"
+SERVE_LANES = """
+UPDATE lanes SET inflight = inflight + served.taken, served_at = $4::bigint, next_due_at = CASE
+  WHEN served.is_quiet THEN (
+    SELECT min(d.due_at) FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state = 'waiting'
+  )
+  ELSE least($4::bigint + 20000, (
+    SELECT min(d.due_at) FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state = 'waiting'
+  )) END
+FROM unnest($1::text[], $2::int[], $3::bool[]) AS served (id, taken, is_quiet)
+WHERE lanes.id = served.id
+"""
+
+SETTLE = """
+UPDATE deliveries SET
+  state = $4, due_at = coalesce(done.due_at, deliveries.due_at), tries = tries + $5,
+  attempts = attempts + 1, interruptions = 0, code = $6, finished_at = $7,
+  leased_by = NULL, lease = NULL, leased_until = NULL
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS done (id, lease, due_at)
+WHERE deliveries.id = done.id AND deliveries.lease = done.lease
+RETURNING deliveries.id, attempts
+"""
+SETTLE_LANES = """
+WITH held AS MATERIALIZED (
+  SELECT id FROM lanes WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE lanes SET inflight = inflight - done.ended, next_due_at = least(lanes.next_due_at, done.due_at)
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS done (id, ended, due_at)
+JOIN held ON held.id = done.id
+WHERE lanes.id = done.id
+"""
+CLEAR_STREAKS = """
+UPDATE notifications SET failure_streak = 0
+WHERE id = ANY($1::text[]) AND failure_streak <> 0 AND paused_at IS NULL
+"""
+_ADD_ATTEMPTS = """
+INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,
+                      duration_micros, phases, request_headers, response_headers, response_body, worker)
+SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
+                     $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[],
+                     $14::bytea[], $15::text[])
+"""
+
+
+def add_attempts(
+    rows: Sequence[tuple[Any, ...]],
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Statements with their parameters that add these rows."""
+    yield _ADD_ATTEMPTS, packed(rows)

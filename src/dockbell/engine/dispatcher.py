@@ -1,0 +1,222 @@
+"""The dispatcher: settles what has ended, leases what is due, and starts the tries."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from dockbell.domain.deliveries import Order, Result, State
+from dockbell.engine.attempt import Attempts, Job
+from dockbell.engine.settler import Settler
+from dockbell.engine.shelf import Shelf
+from dockbell.store import deliveries
+from dockbell.store.deliveries import Settled
+from dockbell.store.failures import is_passing
+from dockbell.store.lanes import Outlook
+from dockbell.store.transactions import Store, Tx
+
+_log = structlog.get_logger("dockbell.engine")
+
+POLL_SECONDS = 2.0
+_BATCH = 500
+# Under load a turn waits so long for company, because each has its price. When idle nothing waits.
+_GATHER_SECONDS = 0.01
+_GATHER_SECONDS_IF_CROWDED = 0.002
+_SWEEP_SECONDS = 1.0
+_FIRST_WAIT = 0.2
+_LONGEST_WAIT = 5.0
+_SHARE_FOR_SETTLING = 2.0  # of a stop, when its time is over
+_NOTHING = Settled((), {}, ())
+
+
+class Dispatcher:
+    """Takes turns. A turn is one transaction that settles the results at hand and leases what there is room for.
+
+    There is a turn when results are at hand, when the bell rings, when the next delivery is due, and at the
+    latest after the poll interval. No transaction is open between turns, and none while something is sent.
+    """
+
+    def __init__(  # noqa: PLR0913 -- made only by Engine
+        self,
+        store: Store,
+        attempts: Attempts,
+        settler: Settler,
+        *,
+        worker: str,
+        lease_span: timedelta,
+        concurrency: int,
+    ) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._settler = settler
+        self._worker = worker
+        self._lease_span = lease_span
+        self._concurrency = concurrency
+        self._many = max(1, concurrency // 2)  # so many make a turn worth it at once
+        self._shelf = Shelf()
+        self._running: dict[asyncio.Task[Result], tuple[Order, float]] = {}  # oldest first
+        self._untried: list[Order] = []  # leased, but stopped before the first step
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._is_crowded = False  # something is due but has no room in its lane
+        # By the loop's clock:
+        self._look_at = 0.0  # when something may be due
+        self._turned_at = -math.inf  # the end of the last turn
+        self._task: asyncio.Task[None] | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="dispatcher")
+        self._end_overdue()
+
+    def ring(self) -> None:
+        self._look_at = 0.0
+        self._wake.set()
+
+    async def stop(self, within: float) -> None:
+        """Lease nothing more; let running tries end for so many seconds, then have them hand back.
+
+        All results are settled, unless the database is away.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + within
+        self._is_stopping = True
+        self._wake.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=max(0.0, within))
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        await asyncio.sleep(0)  # the callbacks of the tasks come after their end
+        self._wake.set()
+        if self._task is not None:
+            left = max(_SHARE_FOR_SETTLING, ends_at - loop.time())
+            await asyncio.wait([self._task], timeout=left)
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await self._release(self._untried)
+
+    async def _run(self) -> None:
+        wait = _FIRST_WAIT
+        while not self._is_over():
+            pause = self._seconds_to_next_turn()
+            if pause <= 0:
+                try:
+                    await self._turn()
+                    wait = _FIRST_WAIT
+                    continue
+                except Exception as error:  # noqa: BLE001 -- the loop must outlive whatever fails
+                    if is_passing(error):
+                        _log.warning("the database does not answer", error=str(error))
+                    else:
+                        _log.exception("a turn failed")
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                continue
+            self._wake.clear()
+            timer = asyncio.get_running_loop().call_later(pause, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+
+    def _is_over(self) -> bool:
+        return self._is_stopping and not self._running and not len(self._settler)
+
+    def _seconds_to_next_turn(self) -> float:
+        now = asyncio.get_running_loop().time()
+        gather = _GATHER_SECONDS_IF_CROWDED if self._is_crowded else _GATHER_SECONDS
+        in_company = self._turned_at + gather - now
+        results, room = len(self._settler), self._concurrency - len(self._running)
+        pause = POLL_SECONDS
+        if results:
+            pause = 0.0 if results >= self._many else in_company
+        if room > 0 and not self._is_stopping:
+            look = self._look_at - now
+            pause = min(pause, look if room >= self._many else max(look, in_company))
+        return pause
+
+    async def _turn(self) -> None:
+        batch = self._settler.batch()
+        room = self._concurrency - len(self._running)
+        self._look_at = math.inf  # a bell from here on counts
+        jobs: Sequence[Job] = ()
+        settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
+        try:
+            async with self._store.begin() as tx:
+                if batch:
+                    settled = await self._settler.settle(tx, batch)
+                if room and not self._is_stopping:
+                    jobs, outlook = await self._lease(tx, min(room, _BATCH))
+        except BaseException as error:
+            self._look_at = 0.0
+            if batch and isinstance(error, Exception) and not is_passing(error):
+                _log.exception("results cannot be written together", results=len(batch))
+                await self._settler.settle_one_by_one(batch)
+                return
+            raise
+        self._settler.forget(batch, settled)
+        now = asyncio.get_running_loop().time()
+        self._turned_at = now
+        if self._is_stopping:
+            self._untried += [job.order for job in jobs]
+            return
+        for job in jobs:
+            self._start(job, now)
+        self._is_crowded = outlook.is_crowded
+        self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
+
+    async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
+        leased = await deliveries.lease(tx, self._worker, tx.now + self._lease_span, limit)
+        if not leased.orders:
+            return (), leased.outlook
+        jobs, orphans = await self._shelf.complete(tx, leased.orders)
+        await deliveries.release(tx, orphans, state=State.CANCELLED)
+        return jobs, leased.outlook
+
+    def _pause_after(self, outlook: Outlook, taken: int) -> float:
+        """After how many seconds something may be due."""
+        if outlook.next_due_at is None:
+            return POLL_SECONDS
+        seconds = (outlook.next_due_at - self._attempts.clock()).total_seconds()
+        # What is due but was not taken is just being leased, or recorded, by somebody else.
+        least = 0.0 if taken else _GATHER_SECONDS
+        return max(least, min(seconds, POLL_SECONDS))
+
+    async def _release(self, orders: Sequence[Order]) -> None:
+        if orders:
+            try:
+                async with self._store.begin() as tx:
+                    await deliveries.release(tx, orders)
+            except Exception:  # noqa: BLE001 -- then they are rescued when their leases run out
+                _log.exception("leases could not be given back", deliveries=len(orders))
+
+    def _start(self, job: Job, now: float) -> None:
+        task = asyncio.create_task(self._attempts.make(job))
+        self._running[task] = job.order, now
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[Result]) -> None:
+        order, _ = self._running.pop(task)
+        if task.cancelled():
+            self._untried.append(order)
+        elif (error := task.exception()) is not None:  # rescued when its lease runs out
+            _log.error("a try broke", delivery=order.delivery_id, exc_info=error)
+        else:
+            self._settler.put(task.result())
+        if len(self._settler) in {1, self._many} or len(self._running) == self._many:
+            self._wake.set()
+
+    def _end_overdue(self) -> None:
+        """Cancel tries that outlast the guard. One sweep is cheaper than a timer for each try."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - self._attempts.guard.total_seconds() - _SWEEP_SECONDS
+        for task, (_, started_at) in self._running.items():
+            if started_at > latest:
+                break
+            task.cancel()
+        self._sweep = loop.call_later(_SWEEP_SECONDS, self._end_overdue)

@@ -1,0 +1,99 @@
+"""The engine: everything that delivers in the background, with one start and one stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from dockbell.domain.events import EventKind
+from dockbell.domain.ids import Clock
+from dockbell.domain.links import Links
+from dockbell.domain.methods import Method
+from dockbell.engine import retry
+from dockbell.engine.attempt import Attempts
+from dockbell.engine.dispatcher import Dispatcher
+from dockbell.engine.outlet import Outlet, Post
+from dockbell.engine.rescuer import Rescuer
+from dockbell.engine.retry import Policy
+from dockbell.engine.settler import Settler
+from dockbell.store.bells import listen
+from dockbell.store.transactions import Store
+
+CONCURRENCY = 256
+# The sender ends a try by itself; this much later we end it from outside.
+_GUARD_MARGIN = timedelta(seconds=1)
+# What a lease lasts beyond the longest try, for writing down the result.
+_LEASE_MARGIN = timedelta(seconds=20)
+
+
+class Engine:
+    """Delivers what is due, until it is drained. `start` and `drain` may each be called once.
+
+    `own_everything` says that no other process uses this database, so that leases found at the start belong
+    to a process that is gone.
+    """
+
+    def __init__(  # noqa: PLR0913 -- the parts it is made of
+        self,
+        store: Store,
+        *,
+        kinds: Mapping[str, EventKind],
+        methods: Mapping[str, Method],
+        links: Links,
+        outbound: Post,
+        clock: Clock,
+        chance: Callable[[], float],
+        worker: str,
+        timeout: timedelta,
+        policy: Policy = retry.DEFAULT,
+        concurrency: int = CONCURRENCY,
+        own_everything: bool = False,
+    ) -> None:
+        guard = timeout + _GUARD_MARGIN
+        attempts = Attempts(
+            kinds=kinds,
+            methods=methods,
+            links=links,
+            out=Outlet(store, outbound),
+            clock=clock,
+            chance=chance,
+            policy=policy,
+            guard=guard,
+        )
+        self._store = store
+        self._own_everything = own_everything
+        self._dispatcher = Dispatcher(
+            store,
+            attempts,
+            Settler(store, worker),
+            worker=worker,
+            lease_span=guard + _LEASE_MARGIN,
+            concurrency=concurrency,
+        )
+        self._rescuer = Rescuer(store, chance)
+        self._listener: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Look for work now. Called by the store after each commit that made deliveries due."""
+        self._dispatcher.ring()
+
+    async def start(self) -> None:
+        """Take back what a former process left, then deliver."""
+        await self._rescuer.rescue(own_everything=self._own_everything)
+        self._store.bell = self.ring
+        self._dispatcher.start()
+        self._rescuer.start()
+        self._listener = asyncio.create_task(listen(self._store, self.ring), name="listener")
+
+    async def drain(self, within: float) -> None:
+        """Lease nothing more; within so many seconds running tries end, or are handed back uncharged.
+
+        What ended is settled before this returns, unless the database is away.
+        """
+        await self._rescuer.stop()
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+            self._listener = None
+        await self._dispatcher.stop(within)

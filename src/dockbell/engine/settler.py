@@ -1,0 +1,82 @@
+"""The settler: keeps what tries came to until it is written down."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+import structlog
+
+from dockbell.domain.deliveries import Result
+from dockbell.domain.outcomes import NOTHING_SENT
+from dockbell.store import deliveries
+from dockbell.store.deliveries import Settled
+from dockbell.store.failures import is_passing
+from dockbell.store.transactions import Store, Tx
+
+_log = structlog.get_logger("dockbell.engine")
+
+_BATCH = 500
+
+
+class Settler:
+    """Writes results down in batches, in the order they came.
+
+    While the database is away, they are kept for as long as the process lives. A lease that was taken away
+    meanwhile makes them late, not wrong.
+    """
+
+    def __init__(self, store: Store, worker: str) -> None:
+        self._store = store
+        self._worker = worker
+        self._results: deque[Result] = deque()
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def put(self, result: Result) -> None:
+        self._results.append(result)
+
+    def batch(self) -> Sequence[Result]:
+        """The results that come next. They stay here until `forget`, because a transaction can fail."""
+        return list(islice(self._results, _BATCH))
+
+    async def settle(self, tx: Tx, batch: Sequence[Result]) -> Settled:
+        return await deliveries.settle(tx, batch, self._worker)
+
+    def forget(self, batch: Sequence[Result], settled: Settled) -> None:
+        """Call it once the transaction that settled the batch is committed."""
+        for _ in batch:
+            self._results.popleft()
+        for result in settled.late:
+            _log.warning(
+                "a result came after its lease had ended", delivery=result.order.delivery_id
+            )
+        for notification_id, reason in settled.paused.items():
+            _log.warning(
+                "notification paused", notification=notification_id, reason=reason.value
+            )
+        for notification_id in settled.resumed:
+            _log.info("notification resumed", notification=notification_id)
+
+    async def settle_one_by_one(self, batch: Sequence[Result]) -> None:
+        """Keep a result that cannot be written from holding up the others. Raise if the database is away."""
+        for result in batch:
+            bare = replace(
+                result.outcome, detail="The details could not be kept.", exchange=NOTHING_SENT
+            )
+            for version in (result, replace(result, outcome=bare)):
+                try:
+                    async with self._store.begin() as tx:
+                        settled = await self.settle(tx, [version])
+                except Exception as error:
+                    if is_passing(error):
+                        raise
+                    _log.exception(
+                        "a result cannot be written", delivery=result.order.delivery_id
+                    )
+                else:
+                    self.forget([result], settled)
+                    break
+            else:  # its lease will run out, and the delivery is tried again
+                self._results.popleft()

@@ -1,0 +1,84 @@
+"""What tries need again and again, kept in memory: opened notifications and events."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from dockbell.domain.deliveries import Order
+from dockbell.domain.events import Event
+from dockbell.domain.notifications import Notification
+from dockbell.engine.attempt import Job
+from dockbell.store import events, notifications
+from dockbell.store.transactions import Tx
+
+_MOST_NOTIFICATIONS = 4096
+_MOST_EVENTS = 2048
+_MOST_EVENT_BYTES = 32 * 1024 * 1024
+# A signing secret can end without a change of its notification's row.
+_LONGEST_KEPT = timedelta(seconds=30)
+
+
+class Shelf:
+    """Completes orders. A notification that was changed or deleted before the lease is seen as it is now."""
+
+    def __init__(self) -> None:
+        self._notifications: dict[str, tuple[datetime, datetime, Notification]] = {}
+        self._events: dict[str, Event] = {}
+        self._event_bytes = 0
+
+    async def complete(
+        self, tx: Tx, orders: Sequence[Order]
+    ) -> tuple[Sequence[Job], Sequence[Order]]:
+        """Return a job for each order, and the orders whose notification is gone."""
+        known = await self._load_notifications(tx, {order.notification_id for order in orders})
+        kept = await self._load_events(
+            tx, {order.event_id for order in orders if order.notification_id in known}
+        )
+        jobs = [
+            Job(order, kept.get(order.event_id), known[order.notification_id])
+            for order in orders
+            if order.notification_id in known
+        ]
+        return jobs, [order for order in orders if order.notification_id not in known]
+
+    async def _load_notifications(self, tx: Tx, ids: set[str]) -> dict[str, Notification]:
+        versions = await notifications.find_versions(tx, list(ids))
+        stale = [
+            notification_id
+            for notification_id, version in versions.items()
+            if not self._is_fresh(notification_id, version, tx.now)
+        ]
+        if stale:
+            if len(self._notifications) + len(stale) > _MOST_NOTIFICATIONS:
+                self._notifications.clear()
+                stale = list(versions)
+            for notification_id, found in (await notifications.load_many(tx, stale)).items():
+                self._notifications[notification_id] = (
+                    versions[notification_id],
+                    tx.now,
+                    found,
+                )
+        return {
+            notification_id: self._notifications[notification_id][2]
+            for notification_id in versions
+            if notification_id in self._notifications
+        }
+
+    def _is_fresh(self, notification_id: str, version: datetime, now: datetime) -> bool:
+        kept = self._notifications.get(notification_id)
+        return kept is not None and kept[0] == version and now - kept[1] < _LONGEST_KEPT
+
+    async def _load_events(self, tx: Tx, ids: set[str]) -> dict[str, Event]:
+        missing = [event_id for event_id in ids if event_id not in self._events]
+        if missing:
+            if len(self._events) + len(missing) > _MOST_EVENTS or (
+                self._event_bytes > _MOST_EVENT_BYTES
+            ):
+                self._events.clear()
+                self._event_bytes = 0
+                missing = list(ids)
+            for event_id, event in (await events.load_many(tx, missing)).items():
+                self._events[event_id] = event
+                self._event_bytes += len(event.body)
+        return {
+            event_id: self._events[event_id] for event_id in ids if event_id in self._events
+        }

@@ -1,0 +1,33 @@
+"""Writing down who changed what."""
+
+from collections.abc import Mapping
+
+from dockbell.domain.accounts import Actor
+from dockbell.store import audit_entries
+from dockbell.store.transactions import Tx
+
+
+async def write(  # noqa: PLR0913 -- one argument for each thing an entry holds
+    tx: Tx,
+    actor: Actor,
+    kind: str,
+    *,
+    namespace_id: str | None,
+    repository_id: str | None,
+    metadata: Mapping[str, object],
+) -> None:
+    """Record one change in the change's own transaction. Put no secret into `metadata`."""
+    entry = dict(metadata)
+    if actor.token_id is not None:
+        # Quay: the entry names the token it was done with. Pinned by compat/test_tokens.py.
+        entry["oauth_token_id"] = actor.token_id
+        entry["oauth_token_application_id"] = actor.application_id
+        entry["oauth_token_application"] = actor.application_name
+    await audit_entries.add(
+        tx,
+        actor,
+        kind,
+        namespace_id=namespace_id,
+        repository_id=repository_id,
+        metadata=entry,
+    )

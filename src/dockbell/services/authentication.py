@@ -1,0 +1,133 @@
+"""Who asks: from a bearer token, a password, a robot's token, to an actor."""
+
+from datetime import datetime, timedelta
+
+from dockbell.domain.accounts import Actor, ActorKind, scopes_of
+from dockbell.domain.errors import UnauthenticatedError
+from dockbell.domain.names import is_namespace
+from dockbell.domain.secrets import TOKEN_LENGTH, is_same, lookup_of
+from dockbell.services import encrypted_passwords, passwords
+from dockbell.store import robots, tokens, users
+from dockbell.store.transactions import Tx
+from dockbell.store.users import UserCredential
+
+OAUTH_TOKEN_USER = "$oauthtoken"  # noqa: S105 -- the user name that says the password is a token
+_USE_NOTED_FOR = timedelta(minutes=10)
+_FREE_FAILURES = 5
+_FIRST_WAIT = timedelta(seconds=1)
+_LONGEST_WAIT = timedelta(minutes=5)
+
+
+class SignInError(UnauthenticatedError):
+    """Invalid Username or Password"""  # noqa: D400, D415 -- Quay's literal text
+
+    def __init__(self, detail: str | None = None, *, username: str | None = None) -> None:
+        super().__init__(detail)
+        self.username = username  # whose wrong password this was; None if nobody's
+
+
+class TooManySignInsError(SignInError):
+    """Too many failed sign-ins. Try again later."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__()
+        self.wait = wait
+
+
+async def actor_of_bearer(tx: Tx, token: str, ip: str | None) -> Actor | None:
+    """The user a token speaks for, capped by its scopes; None for any token that is not good now.
+
+    A stored scope with an unknown part gives an actor who may do nothing (FIX Q29).
+    """
+    if len(token) != TOKEN_LENGTH or not token.isascii() or not token.isalnum():
+        return None
+    found = await tokens.find_bearer(tx, lookup_of(token))
+    if found is None or not is_same(token, found.token_hash) or not found.is_enabled:
+        return None
+    if found.expires_at is not None and found.expires_at <= tx.now:
+        return None
+    return Actor(
+        kind=ActorKind.USER,
+        id=found.user_id,
+        name=found.user_name,
+        scopes=scopes_of(found.scope),
+        is_superuser=found.is_superuser,
+        token_id=found.token_id,
+        application_id=found.client_id,
+        application_name=found.application_name,
+        ip=ip,
+    )
+
+
+async def actor_of_password(tx: Tx, username: str, password: str, ip: str | None) -> Actor:
+    """Whom user name and password name: a user, a robot, or `$oauthtoken` with a token. Raise SignInError.
+
+    Writes nothing, and hashing takes a while: call it in a reading transaction. After a SignInError, call
+    `record_failure` in a writing one, which is what slows guessing down; after a success, `touch`.
+    """
+    if username == OAUTH_TOKEN_USER:
+        actor = await actor_of_bearer(tx, password, ip)
+        if actor is None:
+            raise SignInError("Invalid or expired OAuth access token.")
+        return actor
+    if "+" in username:
+        return await _robot(tx, username, password, ip)
+    return await _user(tx, username, password, ip)
+
+
+async def record_failure(tx: Tx, error: SignInError) -> None:
+    """Count a wrong password against its user. Needs a transaction that is committed."""
+    if error.username is not None:
+        await users.count_failed_sign_in(tx, error.username)
+
+
+async def touch(tx: Tx, actor: Actor) -> None:
+    """Note, at most once in ten minutes, that a credential was used. Needs a writing transaction."""
+    before = tx.now - _USE_NOTED_FOR
+    if actor.token_id is not None:
+        await tokens.touch(tx, actor.token_id, before)
+    elif actor.kind is ActorKind.ROBOT and actor.id is not None:
+        await robots.touch(tx, actor.id, before)
+    elif actor.kind is ActorKind.USER and actor.id is not None:
+        await users.forget_failed_sign_ins(tx, actor.id)
+
+
+async def _robot(tx: Tx, name: str, token: str, ip: str | None) -> Actor:
+    owner, _, short = name.partition("+")
+    found = (
+        await robots.find_credential(tx, name)
+        if is_namespace(owner) and "\0" not in short
+        else None
+    )
+    if found is None or not is_same(token, found.token_hash) or not found.is_enabled:
+        # Quay's literal text. Pinned by compat/test_robots.py.
+        raise SignInError(f"Could not find robot with username: {name} and supplied password.")
+    return Actor(kind=ActorKind.ROBOT, id=found.robot_id, name=name, ip=ip)
+
+
+async def _user(tx: Tx, name: str, password: str, ip: str | None) -> Actor:
+    found = await users.find_credential(tx, name) if is_namespace(name) else None
+    if found is not None:
+        wait = _wait_of(found, tx.now)
+        if wait > timedelta():
+            raise TooManySignInsError(wait)
+    plain = encrypted_passwords.of_encrypted(tx, name, password) or password
+    is_right = await passwords.is_right(plain, found.password_hash if found else None)
+    if found is None or not is_right or not found.is_enabled:
+        raise SignInError(username=name if found is not None else None)
+    return Actor(
+        kind=ActorKind.USER,
+        id=found.user_id,
+        name=name,
+        is_superuser=found.is_superuser,
+        ip=ip,
+    )
+
+
+def _wait_of(user: UserCredential, now: datetime) -> timedelta:
+    """How long this user must still wait after the failures so far: 1, 2, 4 … seconds, at most five minutes."""
+    beyond = user.failed_sign_ins - _FREE_FAILURES
+    if beyond < 0 or user.failed_sign_in_at is None:
+        return timedelta()
+    wait = min(_FIRST_WAIT * (1 << min(beyond, 16)), _LONGEST_WAIT)
+    return max(user.failed_sign_in_at + wait - now, timedelta())

@@ -1,0 +1,192 @@
+"""Manifests of a repository: pushing, reading and removing them. A push by tag is what rings the bell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
+from dockbell.domain.digests import CANONICAL, Digest, DigestMismatchError
+from dockbell.domain.errors import NotFoundError
+from dockbell.domain.events import Performer, Subject
+from dockbell.domain.manifests import (
+    Manifest,
+    ManifestError,
+    ManifestUnknownError,
+    Reference,
+    UnknownReferencesError,
+)
+from dockbell.domain.permissions import ReaderOf, WriterOf
+from dockbell.domain.repositories import Repository
+from dockbell.services import audit_entries
+from dockbell.services.intake import Draft, Intake
+from dockbell.store import blobs, namespaces, tags
+from dockbell.store import manifests as manifest_rows
+from dockbell.store.manifests import Referrer, StoredManifest
+from dockbell.store.transactions import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A manifest that is now in the repository."""
+
+    digest: Digest
+    event_id: str | None  # of the repo_push; a push by digest makes none
+
+
+async def put(  # noqa: PLR0913 -- what came in, and who is told
+    tx: Tx,
+    writer: WriterOf,
+    intake: Intake,
+    reference: Reference,
+    manifest: Manifest,
+    *,
+    platform: str | None = None,
+) -> Pushed:
+    """Store a manifest under its digest and, if the reference is a tag, point the tag to it.
+
+    Everything it names must be in the repository already. Manifest, tag, audit entry and event are written
+    in the caller's transaction: all of them or none. A push by tag is an event even if it changes nothing.
+    """
+    repository = writer.repository
+    digest = _digest_of(manifest, reference)
+    if not await manifest_rows.lock_repository(tx, repository.id):
+        raise NotFoundError
+    if await manifest_rows.find(tx, repository.id, str(digest)) is None:
+        await _check_references(tx, repository.id, manifest)
+        await manifest_rows.add(tx, repository.id, str(digest), manifest)
+    if isinstance(reference, Digest):
+        await _audit(tx, writer, "push_repo", {"digest": str(digest)})
+        return Pushed(digest, event_id=None)
+    previous = await tags.find_digest(tx, repository.id, reference)
+    await tags.put(tx, repository.id, reference, str(digest))
+    await _audit(tx, writer, "push_repo", {"tag": reference, "digest": str(digest)})
+    platforms = [child.platform for child in manifest.children if child.platform is not None]
+    event_id = await intake.record(
+        tx,
+        Draft(
+            kind="repo_push",
+            subject=await _subject(tx, repository),
+            namespace_id=repository.namespace_id,
+            repository_id=repository.id,
+            details={"updated_tags": [reference]},
+            facts={
+                "tag": reference,
+                "digest": str(digest),
+                "media_type": manifest.media_type,
+                "size": len(manifest.body),
+                "content_size": manifest.content_size,
+                "artifact_type": manifest.artifact_type,
+                "platforms": [platform] if platform is not None else platforms,
+                "previous_digest": previous,
+                "subject_digest": None
+                if manifest.subject is None
+                else str(manifest.subject.digest),
+            },
+            performer=_performer(writer.actor),
+            occurred_at=tx.now,
+        ),
+    )
+    return Pushed(digest, event_id)
+
+
+async def load(tx: Tx, reader: ReaderOf, reference: Reference) -> StoredManifest:
+    """The manifest's exact bytes; raise ManifestUnknownError if the repository has none."""
+    repository_id = reader.repository.id
+    digest = (
+        str(reference)
+        if isinstance(reference, Digest)
+        else await tags.find_digest(tx, repository_id, reference)
+    )
+    found = await manifest_rows.find(tx, repository_id, digest) if digest is not None else None
+    if found is None:
+        raise ManifestUnknownError
+    return found
+
+
+async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
+    """Delete a manifest and every tag that points to it, or by tag that one tag only."""
+    repository_id = writer.repository.id
+    await manifest_rows.lock_repository(tx, repository_id)
+    if isinstance(reference, Digest):
+        digest = str(reference)
+        gone: Sequence[str] = await tags.names_of(tx, repository_id, digest)
+        await tags.remove_of(tx, repository_id, digest)
+        if not await manifest_rows.remove(tx, repository_id, digest):
+            raise ManifestUnknownError
+        await _audit(tx, writer, "delete_manifest", {"digest": digest})
+    else:
+        gone = [reference]
+        if not await tags.remove(tx, repository_id, reference):
+            raise ManifestUnknownError
+    for tag in gone:
+        await _audit(tx, writer, "delete_tag", {"tag": tag})
+
+
+async def referrers(  # noqa: PLR0913 -- one filter each
+    tx: Tx,
+    reader: ReaderOf,
+    subject: Digest,
+    *,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> Sequence[Referrer]:
+    """Manifests that name this one as their subject, whether it exists or not, in order of digest."""
+    return await manifest_rows.referrers(
+        tx,
+        reader.repository.id,
+        str(subject),
+        artifact_type=artifact_type,
+        after=after,
+        limit=limit,
+    )
+
+
+def _digest_of(manifest: Manifest, reference: Reference) -> Digest:
+    if not isinstance(reference, Digest):
+        return Digest.of_body(manifest.body, CANONICAL)
+    if Digest.of_body(manifest.body, reference.algorithm) != reference:
+        raise DigestMismatchError
+    return reference
+
+
+async def _check_references(tx: Tx, repository_id: str, manifest: Manifest) -> None:
+    """Raise UnknownReferencesError, naming all that is missing, or ManifestError for a wrong size.
+
+    An index needs its children too, as in Quay; a subject need not exist, as the standard says.
+    """
+    needed = {str(blob.digest): blob.size for blob in manifest.blobs if blob.must_exist}
+    held = await blobs.sizes(tx, repository_id, needed)
+    children = [str(child.digest) for child in manifest.children]
+    stored = await manifest_rows.known(tx, repository_id, children)
+    missing = [digest for digest in needed if digest not in held]
+    missing += [digest for digest in children if digest not in stored]
+    if missing:
+        raise UnknownReferencesError(tuple(missing))
+    for digest, size in needed.items():
+        if held[digest] != size:
+            raise ManifestError(f"`{digest}` has {held[digest]} bytes, not {size}.")
+
+
+async def _audit(tx: Tx, writer: WriterOf, kind: str, about: dict[str, object]) -> None:
+    repository = writer.repository
+    await audit_entries.write(
+        tx,
+        writer.actor,
+        kind,
+        namespace_id=repository.namespace_id,
+        repository_id=repository.id,
+        metadata={"repo": repository.name, "namespace": repository.namespace, **about},
+    )
+
+
+async def _subject(tx: Tx, repository: Repository) -> Subject:
+    namespace = await namespaces.load(tx, repository.namespace_id)
+    return Subject(
+        namespace=repository.namespace,
+        repository=repository.name,
+        is_user=namespace.kind is NamespaceKind.USER,
+    )
+
+
+def _performer(actor: Actor) -> Performer:
+    return Performer(actor.name, "robot" if actor.kind is ActorKind.ROBOT else "user")

@@ -1,0 +1,200 @@
+"""Organizations: who may manage one, and what may be done to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dockbell.domain.accounts import (
+    Actor,
+    ActorKind,
+    Holder,
+    Namespace,
+    NamespaceKind,
+    Scope,
+    Team,
+    TeamRole,
+)
+from dockbell.domain.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from dockbell.domain.memberships import Belonging, OrganizationMember, TeamCounts
+from dockbell.domain.names import is_namespace
+from dockbell.domain.permissions import AdminOfNamespace, MemberOfNamespace, Self
+from dockbell.services import audit_entries, users
+from dockbell.store import deliveries, namespaces, permissions, teams
+from dockbell.store import repositories as repository_rows
+from dockbell.store import users as user_rows
+from dockbell.store.repositories import Access
+from dockbell.store.transactions import DuplicateError, Tx
+
+OWNERS = "owners"  # Quay: the team that every organization begins with
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization as one caller may see it."""
+
+    namespace: Namespace
+    is_admin: bool
+    is_member: bool
+    teams: Sequence[TeamCounts] | None  # only for members
+    own_teams: frozenset[str]  # those the caller sits in
+
+
+async def admin_of_namespace(tx: Tx, actor: Actor, name: str) -> AdminOfNamespace:
+    """The right to manage an organization, or raise.
+
+    An organization that does not exist looks like one that the caller may not manage. One's own user
+    namespace is no organization: NotFoundError (`services.users.admin_of_self` is for that).
+    """
+    access = await _access(tx, actor, name)
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if actor.kind is ActorKind.SYSTEM:
+        if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
+            raise NotFoundError
+        return AdminOfNamespace(actor, access.namespace)
+    if actor.kind is not ActorKind.USER or not actor.may(Scope.ORG_ADMIN) or access is None:
+        raise ForbiddenError
+    if access.namespace.id == actor.id:
+        raise NotFoundError
+    if access.team_role is not TeamRole.ADMIN:
+        raise ForbiddenError
+    return AdminOfNamespace(actor, access.namespace)
+
+
+async def member_of(tx: Tx, actor: Actor, name: str) -> MemberOfNamespace:
+    """The right to look inside an organization that the caller belongs to, or raise."""
+    access = await _access(tx, actor, name)
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if access is None or not _is_member(actor, access):
+        raise ForbiddenError
+    return MemberOfNamespace(actor, access.namespace, _is_admin(actor, access))
+
+
+async def load(tx: Tx, actor: Actor, name: str) -> Organization:
+    """The organization as the caller may see it. Anybody may know that it exists; members see its teams."""
+    access = await _access(tx, actor, name)
+    if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
+        raise NotFoundError
+    is_member = _is_member(actor, access)
+    organization = Organization(
+        namespace=access.namespace,
+        is_admin=_is_admin(actor, access),
+        is_member=is_member,
+        teams=None,
+        own_teams=frozenset(),
+    )
+    if not is_member:
+        return organization
+    own: Sequence[Team] = ()
+    if actor.id is not None and not organization.is_admin:  # an admin sees every team
+        own = await teams.list_of_member(tx, access.namespace.id, actor.id)
+    return replace(
+        organization,
+        teams=await teams.list_for(tx, access.namespace.id),
+        own_teams=frozenset(team.name for team in own),
+    )
+
+
+async def list_own(tx: Tx, me: Self) -> Sequence[Belonging]:
+    """The organizations that the user belongs to."""
+    return await namespaces.list_of_member(tx, me.namespace.id)
+
+
+async def create(tx: Tx, me: Self, name: str, email: str | None) -> Namespace:
+    """Make an organization whose team of owners is the caller."""
+    if await namespaces.find(tx, name) is not None:
+        raise InvalidRequestError("A user or organization with this name already exists")
+    users.check_namespace(name)
+    await users.check_email(tx, email)
+    try:
+        organization = await namespaces.add(tx, name, NamespaceKind.ORGANIZATION, email)
+    except DuplicateError:
+        raise InvalidRequestError(
+            "A user or organization with this name already exists"
+        ) from None
+    owners = await teams.add(tx, organization.id, OWNERS, TeamRole.ADMIN, "")
+    owner = Holder(id=me.namespace.id, name=me.namespace.name, is_robot=False)
+    await teams.add_member(tx, owners.id, owner)
+    await _note(tx, AdminOfNamespace(me.actor, organization), "org_create", email=email)
+    return organization
+
+
+async def change_email(tx: Tx, admin: AdminOfNamespace, email: str) -> AdminOfNamespace:
+    """Change the contact address; return the right to the organization as it is now."""
+    if email == admin.namespace.email:
+        return admin
+    await users.check_email(tx, email)
+    await namespaces.set_email(tx, admin.namespace.id, email)
+    await _note(tx, admin, "org_change_email", email=email, old_email=admin.namespace.email)
+    return replace(admin, namespace=replace(admin.namespace, email=email))
+
+
+async def delete(tx: Tx, admin: AdminOfNamespace) -> None:
+    """Remove the organization with all that it owns; what waits to be delivered for it is cancelled."""
+    for notification_id in await namespaces.notification_ids(tx, admin.namespace.id):
+        await deliveries.cancel_for(tx, notification_id)
+    await _note(tx, admin, "org_delete")
+    await namespaces.remove(tx, admin.namespace.id)
+
+
+async def list_members(tx: Tx, admin: AdminOfNamespace) -> Sequence[OrganizationMember]:
+    return await namespaces.list_members(tx, admin.namespace.id)
+
+
+async def load_member(tx: Tx, admin: AdminOfNamespace, name: str) -> OrganizationMember:
+    found = [member for member in await list_members(tx, admin) if member.name == name]
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+async def remove_member(tx: Tx, admin: AdminOfNamespace, name: str) -> None:
+    """Take a person out of all teams of the organization, and all their roles in it away."""
+    holder = await user_rows.find_holder(tx, name)
+    if holder is None or holder.is_robot:
+        raise NotFoundError
+    if holder.id == admin.actor.id:
+        raise InvalidRequestError("You cannot remove yourself from the organization")
+    await teams.remove_from_all(tx, admin.namespace.id, holder.id)
+    await permissions.remove_from_all(tx, admin.namespace.id, holder.id)
+    await _note(tx, admin, "org_remove_member", member=name)
+
+
+async def _access(tx: Tx, actor: Actor, name: str) -> Access | None:
+    if not is_namespace(name):
+        return None
+    return await repository_rows.find_access(tx, actor.id, name, None)
+
+
+def _is_admin(actor: Actor, access: Access) -> bool:
+    if actor.kind is ActorKind.SYSTEM:
+        return True
+    return (
+        actor.kind is ActorKind.USER
+        and actor.may(Scope.ORG_ADMIN)
+        and access.team_role is TeamRole.ADMIN
+    )
+
+
+def _is_member(actor: Actor, access: Access) -> bool:
+    """Quay: a token that may create repositories also shows what its user belongs to."""
+    if actor.kind is ActorKind.SYSTEM:
+        return True
+    may_see = actor.may(Scope.ORG_ADMIN) or actor.may(Scope.REPO_CREATE)
+    return actor.kind is ActorKind.USER and may_see and access.team_role is not None
+
+
+async def _note(tx: Tx, admin: AdminOfNamespace, kind: str, **more: object) -> None:
+    await audit_entries.write(
+        tx,
+        admin.actor,
+        kind,
+        namespace_id=admin.namespace.id,
+        repository_id=None,
+        metadata={"namespace": admin.namespace.name, **more},
+    )

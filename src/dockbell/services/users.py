@@ -1,0 +1,261 @@
+"""Users: acting for oneself, making accounts, finding people."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockbell.domain.accounts import (
+    Actor,
+    ActorKind,
+    Namespace,
+    NamespaceKind,
+    Scope,
+    Team,
+    User,
+)
+from dockbell.domain.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from dockbell.domain.memberships import Match
+from dockbell.domain.names import NAMESPACE_RULE, is_namespace
+from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser
+from dockbell.services import audit_entries, passwords
+from dockbell.services.encrypted_passwords import to_encrypted
+from dockbell.store import deliveries, namespaces, teams
+from dockbell.store import repositories as repository_rows
+from dockbell.store import users as user_rows
+from dockbell.store.transactions import DuplicateError, Tx
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LONGEST_EMAIL = 255
+_SEARCH_LIMIT = 10
+_MADE_PASSWORD_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    user: Namespace
+    password: str  # shown this once
+    encrypted_password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What the beginning of a name could mean to one caller."""
+
+    holders: Sequence[Match]
+    teams: Sequence[Team]
+    organization: Namespace | None  # only to its members
+    is_organization: bool  # the namespace searched in is one
+
+
+async def myself(tx: Tx, actor: Actor, scope: Scope = Scope.USER_ADMIN) -> Self:
+    """The right to act for one's own account, or raise. Robots have no account of their own."""
+    return Self(actor, await _own_namespace(tx, actor, scope))
+
+
+async def admin_of_self(tx: Tx, actor: Actor) -> AdminOfNamespace:
+    """The right to manage one's own user namespace (its robots, its notifications), or raise."""
+    return AdminOfNamespace(actor, await _own_namespace(tx, actor, Scope.USER_ADMIN))
+
+
+async def _own_namespace(tx: Tx, actor: Actor, scope: Scope) -> Namespace:
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if actor.kind is not ActorKind.USER or actor.id is None or not actor.may(scope):
+        raise ForbiddenError
+    return await namespaces.load(tx, actor.id)
+
+
+async def superuser(tx: Tx, actor: Actor) -> SuperUser:
+    """The right to manage all users, or raise. A token needs the scope `super:user` for it."""
+    del tx
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if not actor.is_superuser or not actor.may(Scope.SUPER_USER):
+        raise ForbiddenError
+    return SuperUser(actor)
+
+
+async def load_own(tx: Tx, me: Self) -> User:
+    found = await user_rows.find(tx, me.namespace.name)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def load(tx: Tx, actor: Actor, name: str) -> User:
+    """The user of that name. Anybody may know that a user exists; what is shown is the face's choice."""
+    del actor
+    found = await user_rows.find(tx, name) if is_namespace(name) else None
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def list_all(tx: Tx, superuser: SuperUser) -> Sequence[User]:
+    del superuser
+    return await user_rows.list_all(tx)
+
+
+async def create_with_password(
+    tx: Tx, superuser: SuperUser, *, username: str, email: str | None
+) -> NewUser:
+    """Make an account on somebody else's behalf, with a password made up for them."""
+    password = passwords.random_secret(_MADE_PASSWORD_LENGTH)
+    user = await create(tx, superuser.actor, username=username, email=email, password=password)
+    return NewUser(user, password, to_encrypted(tx, username, password))
+
+
+async def create(  # noqa: PLR0913 -- one argument for each thing an account holds
+    tx: Tx,
+    actor: Actor,
+    *,
+    username: str,
+    email: str | None,
+    password: str,
+    is_superuser: bool = False,
+) -> Namespace:
+    """Make an account. Whoever calls has checked that this may be done: the command line, or the first user."""
+    check_namespace(username)
+    if not passwords.is_allowed(password):
+        raise InvalidRequestError(
+            "Invalid password, password must be at least 8 characters and contain no whitespace."
+        )
+    await check_email(tx, email)
+    try:
+        namespace = await namespaces.add(tx, username, NamespaceKind.USER, email)
+    except DuplicateError:
+        raise InvalidRequestError("The username already exists") from None
+    await user_rows.add(
+        tx, namespace.id, await passwords.hash_of(password), is_superuser=is_superuser
+    )
+    await audit_entries.write(
+        tx,
+        actor,
+        "user_create",
+        namespace_id=namespace.id,
+        repository_id=None,
+        metadata={"username": username, "email": email, "superuser": is_superuser},
+    )
+    return namespace
+
+
+async def change(  # noqa: PLR0913 -- one argument for each thing that can change
+    tx: Tx,
+    superuser: SuperUser,
+    username: str,
+    *,
+    password: str | None = None,
+    email: str | None = None,
+    is_enabled: bool | None = None,
+) -> User:
+    """Change what is given of an account."""
+    user = await load(tx, superuser.actor, username)
+    changed: dict[str, object] = {"username": username}
+    if password is not None:
+        if not passwords.is_allowed(password):
+            raise InvalidRequestError(
+                "Invalid password, password must be at least 8 characters and contain no whitespace."
+            )
+        await user_rows.set_password(tx, user.namespace.id, await passwords.hash_of(password))
+        changed["password"] = "(changed)"  # noqa: S105 -- a remark, not a password
+    if email is not None and email != user.namespace.email:
+        await check_email(tx, email)
+        await namespaces.set_email(tx, user.namespace.id, email)
+        changed["email"] = email
+    if is_enabled is not None:
+        await user_rows.set_enabled(tx, user.namespace.id, is_enabled=is_enabled)
+        changed["enabled"] = is_enabled
+    await audit_entries.write(
+        tx,
+        superuser.actor,
+        "user_change",
+        namespace_id=user.namespace.id,
+        repository_id=None,
+        metadata=changed,
+    )
+    return await load(tx, superuser.actor, username)
+
+
+async def delete(tx: Tx, superuser: SuperUser, username: str) -> None:
+    """Remove an account with all that it owns; what waits to be delivered for it is cancelled."""
+    user = await load(tx, superuser.actor, username)
+    if user.namespace.id == superuser.actor.id:
+        raise InvalidRequestError("You cannot delete your own account")
+    for notification_id in await namespaces.notification_ids(tx, user.namespace.id):
+        await deliveries.cancel_for(tx, notification_id)
+    await namespaces.remove(tx, user.namespace.id)
+    await audit_entries.write(
+        tx,
+        superuser.actor,
+        "user_delete",
+        namespace_id=user.namespace.id,
+        repository_id=None,
+        metadata={"username": username},
+    )
+
+
+def check_namespace(name: str) -> None:
+    """Raise InvalidRequestError, in Quay's words, for a name that no namespace may have."""
+    if is_namespace(name):
+        return
+    rule = (
+        f"Namespace must match expression {NAMESPACE_RULE}"
+        if not re.fullmatch(NAMESPACE_RULE, name, re.ASCII)
+        else "Namespace must be between 2 and 255 characters in length"
+    )
+    raise InvalidRequestError(f"Invalid namespace {name}: {rule}")
+
+
+async def check_email(tx: Tx, email: str | None) -> None:
+    """Raise InvalidRequestError for text that is no address, and for an address that somebody has."""
+    if email is None:
+        return
+    if len(email) > _LONGEST_EMAIL or _EMAIL.fullmatch(email) is None:
+        raise InvalidRequestError(f"Invalid email address: {email}")
+    if await namespaces.is_email_taken(tx, email):
+        raise InvalidRequestError("E-mail address already used")
+
+
+async def search(tx: Tx, actor: Actor, prefix: str, namespace: str) -> Matches:
+    """Who could be meant by the beginning of a name.
+
+    Everybody who is signed in finds users. Its members also find a namespace's robots and teams, and itself.
+    """
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    prefix = "".join(prefix.split()).lower()
+    access = (
+        await repository_rows.find_access(tx, actor.id, namespace, None)
+        if is_namespace(namespace)
+        else None
+    )
+    is_organization = access is not None and access.namespace.kind is NamespaceKind.ORGANIZATION
+    is_member = (
+        access is not None and access.team_role is not None and actor.may(Scope.ORG_ADMIN)
+    )
+    is_own = (
+        access is not None and access.namespace.id == actor.id and actor.may(Scope.USER_ADMIN)
+    )
+    organization = access.namespace if access is not None and is_member else None
+    robots_of = access.namespace.name if access is not None and (is_member or is_own) else None
+    return Matches(
+        holders=await user_rows.search_holders(
+            tx,
+            prefix,
+            robots_of=robots_of,
+            organization_id=access.namespace.id if access and is_organization else None,
+            limit=_SEARCH_LIMIT,
+        ),
+        teams=(
+            await teams.search(tx, organization.id, prefix, _SEARCH_LIMIT)
+            if organization
+            else ()
+        ),
+        organization=organization,
+        is_organization=is_organization,
+    )

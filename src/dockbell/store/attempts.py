@@ -1,0 +1,90 @@
+"""Attempts: every try, what was sent and what came back. Rows are only ever added."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from dockbell.domain.deliveries import Result
+from dockbell.domain.outcomes import Delivered, Exchange, Failed, Outcome, Rejected
+from dockbell.store.tables import to_micros
+from dockbell.store.transactions import Tx
+
+LATE = "late"
+_MICROSECOND = timedelta(microseconds=1)
+
+
+async def record(
+    tx: Tx, numbered: Sequence[tuple[int, Result]], worker: str, *, is_late: bool = False
+) -> None:
+    """Write down these tries under their numbers. A late one came after its lease was taken away."""
+    if numbered:
+        rows = [_row(number, result, worker, is_late=is_late) for number, result in numbered]
+        await _add(tx, rows)
+
+
+async def record_interrupted(
+    tx: Tx, lost: Sequence[tuple[str, int, datetime, str | None]], outcome: Failed
+) -> None:
+    """Write down tries (delivery id, number, lease's end, worker) of which nothing was heard again."""
+    if lost:
+        rows = [
+            (
+                delivery_id, number, "failed", outcome.code.value, outcome.detail, outcome.fault.value,
+                None, None, to_micros(ended_at), 0, "{}", "[]", "[]", None, worker,
+            )
+            for delivery_id, number, ended_at, worker in lost
+        ]  # fmt: skip
+        await _add(tx, rows)
+
+
+async def _add(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    for statement, parameters in tx.dialect.add_attempts(rows):
+        await tx.hot(statement, parameters)
+
+
+def _row(number: int, result: Result, worker: str, *, is_late: bool) -> tuple[Any, ...]:
+    outcome = result.outcome
+    exchange: Exchange = outcome.exchange
+    return (
+        result.order.delivery_id,
+        number,
+        LATE if is_late else _word(outcome),
+        outcome.code.value,
+        _clean(outcome.detail),
+        None if isinstance(outcome, Delivered) else outcome.fault.value,
+        exchange.status,
+        exchange.address,
+        to_micros(result.started_at),
+        result.duration // _MICROSECOND,
+        _json(exchange.phases),
+        _json(exchange.request_headers),
+        _json(exchange.response_headers),
+        exchange.response_body or None,
+        worker,
+    )
+
+
+def _word(outcome: Outcome) -> str:
+    match outcome:
+        case Delivered():
+            return "delivered"
+        case Rejected():
+            return "rejected"
+        case Failed():
+            return "failed"
+
+
+def _clean(text: str) -> str:
+    """The text without what a database refuses: NUL and halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()
+
+
+def _json(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # halves of characters in a header
+        return msgspec.json.encode([[_clean(part) for part in pair] for pair in value]).decode()

@@ -1,0 +1,35 @@
+"""One time for all processes: the database's."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+
+from dockbell.domain.ids import Clock
+from dockbell.store.transactions import Store
+
+
+class DatabaseClock:
+    """The clock of this machine, set right by the database's.
+
+    Several processes on PostgreSQL compare due times and leases; a machine whose clock is off must not
+    steal or freeze deliveries. SQLite has one machine, so there the correction stays zero.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return self._clock() + self.offset
+
+    async def set_by(self, store: Store) -> None:
+        """Ask the database for its time, and correct ours by the middle of the call."""
+        if store.is_sqlite:
+            return
+        async with store.read() as tx:
+            before = self._clock()
+            row = await tx.first(text("SELECT extract(epoch FROM clock_timestamp())"))
+            after = self._clock()
+        if row is not None:
+            theirs = datetime.fromtimestamp(float(row[0]), tz=UTC)
+            self.offset = theirs - (before + (after - before) / 2)

@@ -1,0 +1,351 @@
+"""Deliveries: recorded with their event, leased, sent, settled. The queue of the engine."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
+from dockbell.domain.outcomes import Code, Failed, Fault
+from dockbell.store import attempts, lanes, standings
+from dockbell.store.lanes import Outlook
+from dockbell.store.tables import deliveries, of_micros, to_micros
+from dockbell.store.transactions import Tx
+
+QUARANTINE_LIMIT = 3  # leases that ran out in a row
+_RESCUE_BATCH = 500
+_TRIGGERS = {trigger.value: trigger for trigger in Trigger}
+_in_turn = itemgetter(8, 0)  # by due time, then id
+_SUSPECT_WAIT = timedelta(seconds=5)
+
+_INTERRUPTED = Failed(
+    Code.INTERRUPTED,
+    "The process that was sending it stopped before it could say what came of it. It may have arrived.",
+    fault=Fault.OURS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What a lease took, and what it left."""
+
+    orders: Sequence[Order]
+    outlook: Outlook
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a batch of results changed besides its deliveries."""
+
+    late: Sequence[Result]
+    paused: Mapping[str, PauseReason]  # notifications, by id
+    resumed: Sequence[str]
+
+
+async def record(
+    tx: Tx, event_id: str, wanted: Sequence[tuple[str, bool]], trigger: Trigger
+) -> Sequence[str]:
+    """Add a delivery of the event, due now, for each notification (id, is paused); return their ids.
+
+    An event reaches each notification once: for `Trigger.EVENT` a second row is left out silently.
+    Those of a paused notification are parked: they wait in a lane that is not served.
+    """
+    if not wanted:
+        return ()
+    is_test = trigger is Trigger.TEST
+    lane_of = lanes.lane_of_tests if is_test else str
+    await lanes.touch(
+        tx,
+        [
+            (lane_of(notification_id), notification_id, is_paused and not is_test)
+            for notification_id, is_paused in wanted
+        ],
+        tx.now,
+        width=lanes.TEST_WIDTH if is_test else lanes.WIDTH,
+    )
+    rows = [
+        (tx.new_id("dlv"), notification_id, lane_of(notification_id))
+        for notification_id, _ in wanted
+    ]
+    await tx.hot(
+        tx.dialect.ADD_DELIVERIES,
+        (*tx.dialect.packed(rows), event_id, trigger.value, to_micros(tx.now)),
+    )
+    if is_test:
+        await lanes.put_in_front(tx, rows[0][2])
+    return [delivery_id for delivery_id, _, _ in rows]
+
+
+async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
+    """Take up to `limit` deliveries that are due, so that no other worker gets them.
+
+    Lanes take turns: the one served longest ago comes first, and when many have something due, none gets
+    more than its share. A delivery whose earlier lease ran out was taken back by `rescue`: its worker died or
+    hung, and may already have sent it. Targets can therefore see an event twice.
+    """
+    ready = await lanes.find_ready(tx, limit)
+    if not ready:
+        return Leased((), await lanes.outlook(tx))
+    token = tx.new_id("lse")
+    rows = await tx.hot(
+        tx.dialect.LEASE,
+        (
+            *tx.dialect.packed([tuple(row) for row in ready]),
+            to_micros(tx.now),
+            math.ceil(limit / len(ready)),
+            limit,
+            worker,
+            token,
+            to_micros(until),
+        ),
+    )
+    taken = Counter(row[3] for row in rows)
+    await lanes.serve(tx, {lane_id: taken[lane_id] for lane_id, _ in ready})
+    orders = [
+        Order(
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            _TRIGGERS[row[4]],
+            row[5],
+            row[6],
+            of_micros(row[7]),
+            token,
+        )
+        for row in sorted(rows, key=_in_turn)
+    ]
+    outlook = (
+        Outlook(tx.now, is_crowded=False) if len(rows) == limit else await lanes.outlook(tx)
+    )
+    return Leased(orders, outlook)
+
+
+async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
+    """Write down what came of these tries, in the order they ended, and move their deliveries on.
+
+    A delivery moves only if we still hold its lease. A result that comes too late is written down as an
+    attempt and changes nothing.
+    """
+    if not results:
+        return Settled((), {}, ())
+    once: dict[str, Result] = {}
+    again = [
+        result
+        for result in results
+        if once.setdefault(result.order.delivery_id, result) is not result
+    ]
+    numbers = await _move(tx, list(once.values()))
+    held = [result for delivery_id, result in once.items() if delivery_id in numbers]
+    late = [result for delivery_id, result in once.items() if delivery_id not in numbers]
+    await attempts.record(
+        tx, [(numbers[result.order.delivery_id], result) for result in held], worker
+    )
+    for result in late:
+        await _record_late(tx, result, worker)
+    paused, resumed = await standings.follow(tx, held)
+    await lanes.settle(tx, _ended(held))
+    done = Settled(late, paused, resumed)
+    if not again:
+        return done
+    # Two leases of one delivery ended in one batch: at most one of them still stood.
+    rest = await settle(tx, again, worker)
+    return Settled(
+        [*done.late, *rest.late], {**done.paused, **rest.paused}, [*done.resumed, *rest.resumed]
+    )
+
+
+async def _move(tx: Tx, results: Sequence[Result]) -> Mapping[str, int]:
+    """Move the deliveries whose lease still stands; return the number of the attempt of each."""
+    alike: defaultdict[tuple[State, bool, Code], list[tuple[str, str, int | None]]] = (
+        defaultdict(list)
+    )
+    for result in results:
+        decision, order = result.decision, result.order
+        due = None if decision.due_at is None else to_micros(decision.due_at)
+        alike[decision.state, decision.is_charged, result.outcome.code].append(
+            (order.delivery_id, order.lease, due)
+        )
+    numbers: dict[str, int] = {}
+    for (state, is_charged, code), rows in alike.items():
+        finished = None if state is State.WAITING else to_micros(tx.now)
+        moved = await tx.hot(
+            tx.dialect.SETTLE,
+            (*tx.dialect.packed(rows), state.value, int(is_charged), code.value, finished),
+        )
+        numbers.update((row[0], row[1]) for row in moved)
+    return numbers
+
+
+def _ended(results: Sequence[Result]) -> Mapping[str, tuple[int, datetime | None]]:
+    """For each lane: how many leases ended, and when the earliest delivery that waits again is due."""
+    ended: dict[str, tuple[int, datetime | None]] = {}
+    for result in results:
+        count, due = ended.get(result.order.lane_id, (0, None))
+        asked = result.decision.due_at
+        ended[result.order.lane_id] = (count + 1, _earlier(due, asked))
+    return ended
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
+
+
+async def _record_late(tx: Tx, result: Result, worker: str) -> None:
+    row = await tx.first(
+        update(deliveries)
+        .where(deliveries.c.id == result.order.delivery_id)
+        .values(attempts=deliveries.c.attempts + 1)
+        .returning(deliveries.c.attempts)
+    )
+    if row is not None:
+        await attempts.record(tx, [(row.attempts, result)], worker, is_late=True)
+
+
+async def release(
+    tx: Tx, orders: Sequence[Order], *, state: State = State.WAITING
+) -> Sequence[str]:
+    """Give back leases of deliveries that were not tried: no attempt is written, nothing is charged.
+
+    They wait as before, or are cancelled. Return the ids of those whose lease was still ours.
+    """
+    if not orders:
+        return ()
+    leases = {order.delivery_id: order.lease for order in orders}
+    rows = await tx.rows(
+        select(deliveries.c.id, deliveries.c.lane_id, deliveries.c.lease)
+        .where(deliveries.c.id.in_(leases), deliveries.c.state == State.SENDING.value)
+        .order_by(deliveries.c.id)
+        .with_for_update()
+    )
+    held = [row for row in rows if row.lease == leases[row.id]]
+    is_waiting = state is State.WAITING
+    await _give_back(
+        tx,
+        [{"of_id": row.id} for row in held],
+        state=state.value,
+        finished_at=None if is_waiting else tx.now,
+    )
+    counts = Counter(row.lane_id for row in held)
+    await lanes.settle(
+        tx, {lane: (count, tx.now if is_waiting else None) for lane, count in counts.items()}
+    )
+    if held and is_waiting:
+        tx.ring()
+    return [row.id for row in held]
+
+
+async def _give_back(tx: Tx, rows: Sequence[Mapping[str, Any]], **values: Any) -> None:
+    """Update the delivery `of_id` of each row with the values and the row's other parameters."""
+    if rows:
+        await tx.run(
+            update(deliveries)
+            .where(deliveries.c.id == bindparam("of_id"))
+            .values(leased_by=None, lease=None, leased_until=None, **values),
+            list(rows),
+        )
+
+
+async def has_expired(tx: Tx) -> bool:
+    """Whether some lease ran out. Reads only."""
+    found = await tx.first(
+        select(deliveries.c.id)
+        .where(deliveries.c.state == State.SENDING.value, deliveries.c.leased_until <= tx.now)
+        .limit(1)
+    )
+    return found is not None
+
+
+async def rescue(
+    tx: Tx, chance: Callable[[], float], *, own_everything: bool = False
+) -> Sequence[str]:
+    """Take back leases that ran out, some hundreds at most, without charging a try; return the deliveries.
+
+    The first time a delivery is due again at once. The second time it waits for a while that is left to
+    chance, so that it is not again in company of what may have brought its worker down. The third time it
+    is dead: it is probably what brings workers down. With `own_everything` no other process can hold a
+    lease, so all of them are taken back.
+    """
+    ran_out = deliveries.c.state == State.SENDING.value
+    if not own_everything:
+        ran_out &= deliveries.c.leased_until <= tx.now
+    rows = await tx.rows(
+        select(
+            deliveries.c.id,
+            deliveries.c.lane_id,
+            deliveries.c.attempts,
+            deliveries.c.interruptions,
+            deliveries.c.leased_by,
+            deliveries.c.leased_until,
+        )
+        .where(ran_out)
+        .order_by(deliveries.c.leased_until, deliveries.c.id)
+        .limit(_RESCUE_BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    ended: dict[str, tuple[int, datetime | None]] = {}
+    moved = []
+    for row in rows:
+        times = row.interruptions + 1
+        is_dead = times >= QUARANTINE_LIMIT
+        due = tx.now if times == 1 else tx.now + _SUSPECT_WAIT * (1 + 5 * chance())
+        count, earliest = ended.get(row.lane_id, (0, None))
+        ended[row.lane_id] = (count + 1, earliest if is_dead else _earlier(earliest, due))
+        moved.append(
+            {
+                "of_id": row.id,
+                "of_state": (State.DEAD if is_dead else State.WAITING).value,
+                "of_due_at": due,
+                "of_interruptions": times,
+                "of_finished_at": tx.now if is_dead else None,
+            }
+        )
+    await _give_back(
+        tx,
+        moved,
+        state=bindparam("of_state"),
+        due_at=bindparam("of_due_at"),
+        interruptions=bindparam("of_interruptions"),
+        finished_at=bindparam("of_finished_at"),
+        attempts=deliveries.c.attempts + 1,
+        code=Code.INTERRUPTED.value,
+    )
+    lost = [(row.id, row.attempts + 1, row.leased_until, row.leased_by) for row in rows]
+    await attempts.record_interrupted(tx, lost, _INTERRUPTED)
+    await lanes.settle(tx, ended)
+    if rows:
+        tx.ring()
+    return [row.id for row in rows]
+
+
+async def cancel_for(tx: Tx, notification_id: str) -> int:
+    """Cancel all that waits for the notification, which is going; return how many.
+
+    What is being sent just now ends; if it would be tried again, the engine cancels it then.
+    """
+    both = (notification_id, lanes.lane_of_tests(notification_id))
+    cancelled = await tx.run(
+        update(deliveries)
+        .where(deliveries.c.lane_id.in_(both), deliveries.c.state == State.WAITING.value)
+        .values(state=State.CANCELLED.value, finished_at=tx.now)
+    )
+    # An event that is being recorded just now can still add one: the engine must see it to cancel it.
+    await lanes.resume(tx, notification_id)
+    return cancelled
+
+
+async def pause(tx: Tx, notification_id: str) -> None:
+    """Try nothing of the notification any more: what waits and what comes is parked."""
+    await lanes.pause(tx, notification_id)
+
+
+async def resume(tx: Tx, notification_id: str) -> None:
+    """Release all that was parked, in the order it came."""
+    await lanes.resume(tx, notification_id)

@@ -1,0 +1,81 @@
+"""SQLite's connection in a thread of its own, with one hand-over for each statement.
+
+aiosqlite hands over four times (make a cursor, execute, fetch, close), and a hand-over costs more than most
+statements do. Results are read whole anyway, so that all four fit into one.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import aiosqlite
+
+_KEPT_STATEMENTS = 512
+_ROWS_A_STEP = 64
+
+
+class OneHopCursor:
+    """A cursor that lives in the event loop's thread and holds the whole result."""
+
+    def __init__(self, connection: "OneHopConnection") -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> "OneHopCursor":
+        def work(connection: sqlite3.Connection) -> sqlite3.Cursor:
+            cursor = connection.execute(sql, parameters)
+            if cursor.description is not None:
+                self._rows = cursor.fetchall()
+            return cursor
+
+        return await self._run(work)
+
+    async def executemany(
+        self, sql: str, parameters: Sequence[Sequence[Any]]
+    ) -> "OneHopCursor":
+        return await self._run(lambda connection: connection.executemany(sql, parameters))
+
+    async def fetchall(self) -> list[Any]:
+        return self._rows
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def _run(
+        self, work: Callable[[sqlite3.Connection], sqlite3.Cursor]
+    ) -> "OneHopCursor":
+        cursor = await self._connection.run(work)
+        self.description = cursor.description
+        self.rowcount = cursor.rowcount
+        self.lastrowid = cursor.lastrowid
+        return self
+
+
+class OneHopConnection(aiosqlite.Connection):
+    """An aiosqlite connection whose cursors cost one hand-over a statement."""
+
+    def cursor(self) -> Any:  # the base class makes a context manager that also awaits
+        return OneHopCursor(self)
+
+    async def run(self, work: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> sqlite3.Cursor:
+        cursor: sqlite3.Cursor = await self._execute(  # type: ignore[no-untyped-call]  # -- aiosqlite leaves it untyped
+            lambda: work(self._conn)
+        )
+        return cursor
+
+
+def connect(path: str) -> OneHopConnection:
+    """A connection to the file that begins no transaction by itself. Await it to open it."""
+    connection = OneHopConnection(
+        lambda: sqlite3.connect(path, isolation_level=None, cached_statements=_KEPT_STATEMENTS),
+        iter_chunk_size=_ROWS_A_STEP,
+    )
+    connection._thread.daemon = True  # noqa: SLF001 -- the process may end while a connection is open
+    return connection

@@ -1,0 +1,126 @@
+"""Lanes: what of each notification is under way, and when more of it is due.
+
+`next_due_at` is never later than the earliest delivery that waits in the lane. It may be earlier, and then the
+next lease that looks puts it right. Only a lease moves it to later, everything else moves it to earlier.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, func, literal, select, update
+
+from dockbell.domain.deliveries import State
+from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
+from dockbell.store.transactions import Tx
+
+WIDTH = 64  # deliveries of one notification that are under way at once, over all processes
+TEST_WIDTH = 4
+
+
+def lane_of_tests(notification_id: str) -> str:
+    """The lane in which the notification's tests travel."""
+    return f"{notification_id}:test"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When the next lease can take something, and whether something is due but has no room in its lane."""
+
+    next_due_at: datetime | None
+    is_crowded: bool
+
+
+async def touch(
+    tx: Tx, wanted: Sequence[tuple[str, str, bool]], due_at: datetime, *, width: int = WIDTH
+) -> None:
+    """See that each lane (id, notification id, is paused) exists and is due by then.
+
+    Call it before the deliveries are written: from here to the commit no lease puts these lanes to rest.
+    """
+    due = to_micros(due_at)
+    await tx.hot(tx.dialect.ADD_LANES, (*tx.dialect.packed(wanted), due, width))
+    if tx.dialect.HOLD_LANES is not None:
+        ids = [lane_id for lane_id, _, _ in wanted]
+        await tx.hot(tx.dialect.HOLD_LANES, (ids,))
+        await tx.hot(tx.dialect.WAKE_LANES, (ids, due))
+
+
+async def put_in_front(tx: Tx, lane_id: str) -> None:
+    """Make the lane the first that the next lease looks at, before those that were never served."""
+    await tx.run(update(lanes).where(lanes.c.id == lane_id).values(served_at=of_micros(-1)))
+
+
+async def find_ready(tx: Tx, limit: int) -> Sequence[tuple[str, int]]:
+    """Lanes with something due and the room in each, the one served longest ago first.
+
+    On PostgreSQL they are locked for this transaction; those that another process has locked are left out.
+    """
+    return await tx.hot(tx.dialect.FIND_READY_LANES, (to_micros(tx.now), limit))
+
+
+async def serve(tx: Tx, taken: Mapping[str, int]) -> None:
+    """Note how many deliveries of each ready lane were leased, and when the next of it is due."""
+    rows = [(lane_id, count, True) for lane_id, count in taken.items()]
+    if tx.dialect.FIND_QUIET_LANES is not None:
+        found = await tx.hot(tx.dialect.FIND_QUIET_LANES, (list(taken),))
+        quiet = {row[0] for row in found}
+        rows = [(lane_id, count, lane_id in quiet) for lane_id, count, _ in rows]
+    await tx.hot(tx.dialect.SERVE_LANES, (*tx.dialect.packed(rows), to_micros(tx.now)))
+
+
+async def settle(tx: Tx, ended: Mapping[str, tuple[int, datetime | None]]) -> None:
+    """For each lane: so many leases ended, and the earliest delivery that waits again is due then."""
+    if not ended:
+        return
+    rows = [
+        (lane_id, count, None if due is None else to_micros(due))
+        for lane_id, (count, due) in ended.items()
+    ]
+    await tx.hot(tx.dialect.SETTLE_LANES, tx.dialect.packed(rows))
+
+
+async def outlook(tx: Tx) -> Outlook:
+    """What lanes have to offer from now on. Reads only."""
+    has_room = lanes.c.inflight < lanes.c.max_inflight
+    row = await tx.first(
+        select(
+            func.min(case((has_room, lanes.c.next_due_at))).label("next_due_at"),
+            func.min(case((~has_room, lanes.c.next_due_at))).label("crowded_since"),
+        ).where(lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused)
+    )
+    if row is None:
+        return Outlook(None, is_crowded=False)
+    is_crowded = row.crowded_since is not None and row.crowded_since <= tx.now
+    return Outlook(row.next_due_at, is_crowded=is_crowded)
+
+
+async def pause(tx: Tx, notification_id: str) -> None:
+    """Serve the notification's lane no more. What comes is parked there. Its tests are never held up."""
+    await touch(tx, [(notification_id, notification_id, True)], tx.now)
+    await tx.run(update(lanes).where(lanes.c.id == notification_id).values(is_paused=True))
+
+
+async def resume(tx: Tx, notification_id: str) -> None:
+    """Serve the notification's lane again; all that waits there is due now, in the order it came."""
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id == notification_id)
+        .values(
+            is_paused=False,
+            next_due_at=case(
+                (lanes.c.next_due_at <= tx.now, lanes.c.next_due_at),
+                else_=literal(tx.now, Moment),
+            ),
+        )
+    )
+    await tx.run(
+        update(deliveries)
+        .where(
+            deliveries.c.lane_id == notification_id,
+            deliveries.c.state == State.WAITING.value,
+            deliveries.c.due_at > deliveries.c.created_at,
+        )
+        .values(due_at=deliveries.c.created_at)
+    )
+    tx.ring()

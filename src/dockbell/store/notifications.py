@@ -1,0 +1,224 @@
+"""Notifications: standing orders, with their configuration sealed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import delete as delete_from
+from sqlalchemy import insert as insert_into
+from sqlalchemy.engine import Row
+
+from dockbell.domain.deliveries import PauseReason
+from dockbell.domain.ids import uuid_of
+from dockbell.domain.notifications import Notification
+from dockbell.store import signing_secrets
+from dockbell.store.tables import notifications, repositories
+from dockbell.store.transactions import Tx
+
+_COLUMNS = (
+    notifications.c.id,
+    notifications.c.uuid,
+    notifications.c.namespace_id,
+    notifications.c.repository_id,
+    notifications.c.kind,
+    notifications.c.method,
+    notifications.c.title,
+    notifications.c.config_sealed,
+    notifications.c.event_config,
+    notifications.c.failure_streak,
+    notifications.c.paused_at,
+    notifications.c.pause_reason,
+    notifications.c.created_at,
+)
+
+
+def _select() -> Select[Any]:
+    return select(*_COLUMNS).order_by(notifications.c.created_at, notifications.c.id)
+
+
+def _of_row(tx: Tx, row: Row[Any]) -> Notification:
+    return Notification(
+        id=row.id,
+        uuid=row.uuid,
+        namespace_id=row.namespace_id,
+        repository_id=row.repository_id,
+        kind=row.kind,
+        method=row.method,
+        title=row.title,
+        config=msgspec.json.decode(tx.seal.open(row.config_sealed)),
+        event_config=row.event_config,
+        failure_streak=row.failure_streak,
+        paused_at=row.paused_at,
+        pause_reason=None if row.pause_reason is None else PauseReason(row.pause_reason),
+        created_at=row.created_at,
+    )
+
+
+async def hold_repository(tx: Tx, repository_id: str) -> bool:
+    """Keep the repository from being deleted until this transaction ends; return False if it is gone already."""
+    found = await tx.first(
+        select(repositories.c.id)
+        .where(repositories.c.id == repository_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return found is not None
+
+
+async def insert(  # noqa: PLR0913 -- one argument for each column a caller fills
+    tx: Tx,
+    *,
+    namespace_id: str,
+    repository_id: str | None,
+    kind: str,
+    method: str,
+    title: str | None,
+    config: Mapping[str, object],
+    event_config: Mapping[str, object],
+) -> Notification:
+    """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
+    notification_id = tx.new_id("ntf")
+    made = Notification(
+        id=notification_id,
+        uuid=uuid_of(notification_id),
+        namespace_id=namespace_id,
+        repository_id=repository_id,
+        kind=kind,
+        method=method,
+        title=title,
+        config=config,
+        event_config=event_config,
+        failure_streak=0,
+        paused_at=None,
+        pause_reason=None,
+        created_at=tx.now,
+    )
+    await tx.run(
+        insert_into(notifications).values(
+            id=made.id,
+            uuid=made.uuid,
+            namespace_id=namespace_id,
+            repository_id=repository_id,
+            kind=kind,
+            method=method,
+            title=title,
+            config_sealed=tx.seal.close(json.dumps(config).encode()),
+            event_config=event_config,
+            failure_streak=0,
+            created_at=tx.now,
+            updated_at=tx.now,
+        )
+    )
+    return made
+
+
+async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:
+    """Those of the notifications that still exist, by id, with their live signing secrets. Two queries."""
+    if not ids:
+        return {}
+    rows = await tx.rows(_select().where(notifications.c.id.in_(ids)))
+    secrets = await signing_secrets.find_live(tx, [row.id for row in rows])
+    return {row.id: replace(_of_row(tx, row), secrets=secrets.get(row.id, ())) for row in rows}
+
+
+async def load(tx: Tx, notification_id: str) -> Notification:
+    """The notification with its live signing secrets. It must exist."""
+    return (await load_many(tx, [notification_id]))[notification_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What decides whether a notification gets an event; its configuration stays sealed."""
+
+    id: str
+    event_config: Mapping[str, object]
+    is_paused: bool
+
+
+async def find_candidates(
+    tx: Tx, namespace_id: str, repository_id: str | None, kind: str
+) -> Sequence[Candidate]:
+    """Notifications for this kind of event of the repository (or, without one, of the namespace itself).
+
+    Paused ones are among them: their deliveries are made, and wait.
+    """
+    table = notifications.c
+    of_place: ColumnElement[bool]
+    if repository_id is None:
+        of_place = (table.namespace_id == namespace_id) & table.repository_id.is_(None)
+    else:
+        of_place = table.repository_id == repository_id
+    rows = await tx.rows(
+        select(table.id, table.event_config, table.paused_at)
+        .where(of_place, table.kind == kind)
+        .order_by(table.created_at, table.id)
+    )
+    return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
+
+
+async def find_versions(tx: Tx, ids: Sequence[str]) -> Mapping[str, datetime]:
+    """When each of the notifications that still exist was last changed. One query."""
+    rows = await tx.rows(
+        select(notifications.c.id, notifications.c.updated_at).where(
+            notifications.c.id.in_(ids)
+        )
+    )
+    return {row.id: row.updated_at for row in rows}
+
+
+async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | None:
+    """The repository's notification with this UUID, without secrets; None for another repository's."""
+    row = await tx.first(
+        _select().where(
+            notifications.c.uuid == uuid, notifications.c.repository_id == repository_id
+        )
+    )
+    return None if row is None else _of_row(tx, row)
+
+
+async def list_for(tx: Tx, repository_id: str) -> Sequence[Notification]:
+    """All notifications of the repository in the order they were created, without secrets. One query."""
+    rows = await tx.rows(_select().where(notifications.c.repository_id == repository_id))
+    return [_of_row(tx, row) for row in rows]
+
+
+async def delete(tx: Tx, notification_id: str) -> bool:
+    """Remove the notification and its signing secrets; return whether it was there.
+
+    Its deliveries stay for the record.
+    """
+    count = await tx.run(
+        delete_from(notifications).where(notifications.c.id == notification_id)
+    )
+    return count == 1
+
+
+async def set_streak(tx: Tx, notification_id: str, streak: int) -> None:
+    """Note how many deliveries in a row were given up."""
+    await tx.run(
+        update(notifications)
+        .where(notifications.c.id == notification_id)
+        .values(failure_streak=streak, updated_at=tx.now)
+    )
+
+
+async def pause(tx: Tx, notification_id: str, reason: PauseReason) -> bool:
+    """Mark as paused; return False if it was paused already, and then keep the first reason and time."""
+    changed = await tx.run(
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.paused_at.is_(None))
+        .values(paused_at=tx.now, pause_reason=reason.value, updated_at=tx.now)
+    )
+    return changed == 1
+
+
+async def resume(tx: Tx, notification_id: str) -> None:
+    """Mark as not paused, with no failures. Releasing parked deliveries is for `store.deliveries`."""
+    await tx.run(
+        update(notifications)
+        .where(notifications.c.id == notification_id)
+        .values(failure_streak=0, paused_at=None, pause_reason=None, updated_at=tx.now)
+    )

@@ -1,0 +1,295 @@
+"""Rows of repositories, and what one caller may do with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from dockbell.domain.accounts import Namespace, Role, TeamRole
+from dockbell.domain.repositories import Repository, Visibility
+from dockbell.store import namespaces as namespace_rows
+from dockbell.store.tables import (
+    manifest_references,
+    namespaces,
+    notifications,
+    permissions,
+    repositories,
+    tags,
+    team_members,
+    teams,
+)
+from dockbell.store.transactions import Tx
+
+_ROLES = (None, Role.READ, Role.WRITE, Role.ADMIN)
+_TEAM_ROLES = (None, TeamRole.MEMBER, TeamRole.CREATOR, TeamRole.ADMIN)
+
+_actor = bindparam("actor", type_=String)
+_joined = and_(team_members.c.member_id == _actor, ~team_members.c.is_invited)
+_team_rank = (
+    select(
+        func.max(
+            case(
+                (teams.c.role == TeamRole.ADMIN, 3),
+                (teams.c.role == TeamRole.CREATOR, 2),
+                else_=1,
+            )
+        )
+    )
+    .select_from(teams.join(team_members, team_members.c.team_id == teams.c.id))
+    .where(teams.c.namespace_id == namespaces.c.id, _joined)
+    .correlate(namespaces)
+    .scalar_subquery()
+)
+_is_in_holding_team = exists().where(team_members.c.team_id == permissions.c.team_id, _joined)
+_role_rank = (
+    select(
+        func.max(
+            case(
+                (permissions.c.role == Role.ADMIN, 3),
+                (permissions.c.role == Role.WRITE, 2),
+                else_=1,
+            )
+        )
+    )
+    .where(
+        permissions.c.repository_id == repositories.c.id,
+        or_(permissions.c.holder_id == _actor, _is_in_holding_team),
+    )
+    .correlate(repositories)
+    .scalar_subquery()
+)
+
+# One statement for a check, because every API call and every push makes one.
+_ACCESS = (
+    select(
+        *namespace_rows.COLUMNS,
+        repositories.c.id.label("repository_id"),
+        repositories.c.name.label("repository"),
+        repositories.c.visibility,
+        repositories.c.description,
+        repositories.c.created_at.label("repository_created_at"),
+        _team_rank.label("team_rank"),
+        _role_rank.label("role_rank"),
+    )
+    .select_from(
+        namespaces.outerjoin(
+            repositories,
+            and_(
+                repositories.c.namespace_id == namespaces.c.id,
+                repositories.c.name == bindparam("repository", type_=String),
+            ),
+        )
+    )
+    .where(namespaces.c.name == bindparam("namespace", type_=String))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one caller is to a namespace and to one of its repositories, before any cap by scope."""
+
+    namespace: Namespace
+    repository: Repository | None
+    team_role: TeamRole | None  # the highest of the caller's teams in the namespace
+    role: Role | None  # the highest the caller holds, in person or by a team
+
+
+async def find_access(
+    tx: Tx, actor_id: str | None, namespace: str, name: str | None
+) -> Access | None:
+    """What the caller is there; None if there is no such namespace."""
+    row = await tx.first(
+        _ACCESS, {"actor": actor_id, "namespace": namespace, "repository": name}
+    )
+    if row is None:
+        return None
+    owner = namespace_rows.of_row(row)
+    repository = None
+    if row.repository_id is not None:
+        repository = Repository(
+            id=row.repository_id,
+            namespace_id=owner.id,
+            namespace=owner.name,
+            name=row.repository,
+            visibility=Visibility(row.visibility),
+            description=row.description,
+            created_at=row.repository_created_at,
+        )
+    return Access(
+        namespace=owner,
+        repository=repository,
+        team_role=_TEAM_ROLES[row.team_rank or 0],
+        role=_ROLES[row.role_rank or 0],
+    )
+
+
+def of_row(row: Row[Any]) -> Repository:
+    return Repository(
+        id=row.id,
+        namespace_id=row.namespace_id,
+        namespace=row.namespace,
+        name=row.name,
+        visibility=Visibility(row.visibility),
+        description=row.description,
+        created_at=row.created_at,
+    )
+
+
+_SELECT = select(repositories, namespaces.c.name.label("namespace")).join(
+    namespaces, namespaces.c.id == repositories.c.namespace_id
+)
+
+
+async def find(tx: Tx, namespace: str, name: str) -> Repository | None:
+    row = await tx.first(
+        _SELECT.where(namespaces.c.name == namespace, repositories.c.name == name)
+    )
+    return None if row is None else of_row(row)
+
+
+async def find_by_id(tx: Tx, repository_id: str) -> Repository | None:
+    row = await tx.first(_SELECT.where(repositories.c.id == repository_id))
+    return None if row is None else of_row(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTag:
+    """What the API shows of a tag."""
+
+    name: str
+    digest: str
+    updated_at: datetime
+
+
+async def list_visible(  # noqa: PLR0913 -- one argument for each filter
+    tx: Tx,
+    actor_id: str | None,
+    *,
+    namespace: str | None,
+    with_public: bool,
+    sees_all: bool,
+    after: str,
+    limit: int,
+) -> Sequence[Repository]:
+    """Repositories that the user or robot may read, in the order they were made. One query."""
+    administers = exists().where(
+        teams.c.namespace_id == repositories.c.namespace_id,
+        teams.c.role == TeamRole.ADMIN,
+        team_members.c.team_id == teams.c.id,
+        team_members.c.member_id == actor_id,
+        ~team_members.c.is_invited,
+    )
+    holds = exists().where(
+        permissions.c.repository_id == repositories.c.id, permissions.c.holder_id == actor_id
+    )
+    team_holds = exists().where(
+        permissions.c.repository_id == repositories.c.id,
+        team_members.c.team_id == permissions.c.team_id,
+        team_members.c.member_id == actor_id,
+        ~team_members.c.is_invited,
+    )
+    reasons: list[ColumnElement[bool]] = [literal(sees_all)]
+    if actor_id is not None:
+        reasons += [repositories.c.namespace_id == actor_id, administers, holds, team_holds]
+    if with_public:
+        reasons.append(repositories.c.visibility == Visibility.PUBLIC)
+    statement = _SELECT.where(or_(*reasons), repositories.c.id > after)
+    if namespace is not None:
+        statement = statement.where(namespaces.c.name == namespace)
+    rows = await tx.rows(statement.order_by(repositories.c.id).limit(limit))
+    return [of_row(row) for row in rows]
+
+
+async def last_modified(tx: Tx, repository_ids: Sequence[str]) -> Mapping[str, datetime]:
+    """When a tag of each of them was last set, by id; those without tags are left out."""
+    rows = await tx.rows(
+        select(tags.c.repository_id, func.max(tags.c.updated_at).label("last"))
+        .where(tags.c.repository_id.in_(repository_ids))
+        .group_by(tags.c.repository_id)
+    )
+    return {row.repository_id: row.last for row in rows}
+
+
+async def list_tags(tx: Tx, repository_id: str, limit: int) -> Sequence[ShownTag]:
+    rows = await tx.rows(
+        select(tags.c.name, tags.c.digest, tags.c.updated_at)
+        .where(tags.c.repository_id == repository_id)
+        .order_by(tags.c.name)
+        .limit(limit)
+    )
+    return [ShownTag(row.name, row.digest, row.updated_at) for row in rows]
+
+
+async def add(
+    tx: Tx, namespace: Namespace, name: str, visibility: Visibility, description: str
+) -> Repository:
+    """Insert one; raise DuplicateError, with the transaction still usable, if the name is taken."""
+    repository = Repository(
+        id=tx.new_id("rep"),
+        namespace_id=namespace.id,
+        namespace=namespace.name,
+        name=name,
+        visibility=visibility,
+        description=description,
+        created_at=tx.now,
+    )
+    async with tx.nested():
+        await tx.run(
+            insert(repositories).values(
+                id=repository.id,
+                namespace_id=namespace.id,
+                name=name,
+                visibility=visibility.value,
+                description=description,
+                created_at=tx.now,
+            )
+        )
+    return repository
+
+
+async def set_description(tx: Tx, repository_id: str, description: str) -> None:
+    await tx.run(
+        update(repositories)
+        .where(repositories.c.id == repository_id)
+        .values(description=description)
+    )
+
+
+async def set_visibility(tx: Tx, repository_id: str, visibility: Visibility) -> None:
+    await tx.run(
+        update(repositories)
+        .where(repositories.c.id == repository_id)
+        .values(visibility=visibility.value)
+    )
+
+
+async def notification_ids(tx: Tx, repository_id: str) -> Sequence[str]:
+    rows = await tx.rows(
+        select(notifications.c.id).where(notifications.c.repository_id == repository_id)
+    )
+    return [row.id for row in rows]
+
+
+async def remove(tx: Tx, repository_id: str) -> None:
+    """Delete it with everything it owns. Its events, deliveries and audit entries stay."""
+    await tx.run(
+        delete(manifest_references).where(manifest_references.c.repository_id == repository_id)
+    )
+    await tx.run(delete(repositories).where(repositories.c.id == repository_id))

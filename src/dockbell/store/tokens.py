@@ -1,0 +1,128 @@
+"""Rows of OAuth tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+
+from dockbell.domain.accounts import Token
+from dockbell.store.tables import applications, namespaces, tokens, users
+from dockbell.store.transactions import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token found by its first half, with whose it is. Compare the hash before you believe it."""
+
+    token_id: str
+    token_hash: str
+    scope: str
+    expires_at: datetime | None
+    user_id: str
+    user_name: str
+    is_superuser: bool
+    is_enabled: bool
+    client_id: str | None
+    application_name: str | None
+
+
+_BEARER = (
+    select(
+        tokens.c.id.label("token_id"),
+        tokens.c.token_hash,
+        tokens.c.scope,
+        tokens.c.expires_at,
+        tokens.c.user_id,
+        namespaces.c.name.label("user_name"),
+        users.c.is_superuser,
+        users.c.is_enabled,
+        applications.c.client_id,
+        applications.c.name.label("application_name"),
+    )
+    .select_from(
+        tokens.join(namespaces, namespaces.c.id == tokens.c.user_id)
+        .join(users, users.c.namespace_id == tokens.c.user_id)
+        .outerjoin(applications, applications.c.id == tokens.c.application_id)
+    )
+    .where(tokens.c.lookup == bindparam("lookup"))
+)
+
+
+async def find_bearer(tx: Tx, lookup: str) -> Bearer | None:
+    row = await tx.first(_BEARER, {"lookup": lookup})
+    return None if row is None else Bearer(**row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping
+
+
+def _of_row(row: Any) -> Token:
+    return Token(
+        id=row.id,
+        uuid=row.uuid,
+        name=row.name,
+        scope=row.scope,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
+
+
+async def list_for(tx: Tx, application_id: str, *, after: str, limit: int) -> Sequence[Token]:
+    """The application's tokens in the order they were made, from the one after that id."""
+    rows = await tx.rows(
+        select(tokens)
+        .where(tokens.c.application_id == application_id, tokens.c.id > after)
+        .order_by(tokens.c.id)
+        .limit(limit)
+    )
+    return [_of_row(row) for row in rows]
+
+
+async def add(  # noqa: PLR0913 -- one argument for each thing a row holds beyond what may be shown
+    tx: Tx,
+    token: Token,
+    *,
+    user_id: str,
+    application_id: str | None,
+    lookup: str,
+    token_hash: str,
+) -> None:
+    await tx.run(
+        insert(tokens).values(
+            id=token.id,
+            uuid=token.uuid,
+            application_id=application_id,
+            user_id=user_id,
+            name=token.name,
+            lookup=lookup,
+            token_hash=token_hash,
+            scope=token.scope,
+            created_by=token.created_by,
+            created_at=token.created_at,
+            expires_at=token.expires_at,
+        )
+    )
+
+
+async def remove(tx: Tx, application_id: str, uuid: str) -> bool:
+    """Delete one token of the application; return whether there was one."""
+    count = await tx.run(
+        delete(tokens).where(tokens.c.application_id == application_id, tokens.c.uuid == uuid)
+    )
+    return count > 0
+
+
+_TOUCH = (
+    update(tokens)
+    .where(
+        tokens.c.id == bindparam("token"),
+        or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("before")),
+    )
+    .values(last_used_at=bindparam("now"))
+)
+
+
+async def touch(tx: Tx, token_id: str, before: datetime) -> None:
+    """Note that the token is in use, unless that was noted since `before`."""
+    await tx.run(_TOUCH, {"token": token_id, "before": before, "now": tx.now})
