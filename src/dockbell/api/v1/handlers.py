@@ -1,0 +1,33 @@
+"""All handlers of `/api/v1`, gathered for the application."""
+
+from dockbell.api.v1 import (
+    applications,
+    errors,
+    notices,
+    notifications,
+    organization_members,
+    organizations,
+    permissions,
+    repositories,
+    robots,
+    superusers,
+    teams,
+    tokens,
+    users,
+)
+
+HANDLERS = [
+    *applications.HANDLERS,
+    *errors.HANDLERS,
+    *notices.HANDLERS,
+    *notifications.HANDLERS,
+    *organization_members.HANDLERS,
+    *organizations.HANDLERS,
+    *permissions.HANDLERS,
+    *repositories.HANDLERS,
+    *robots.HANDLERS,
+    *superusers.HANDLERS,
+    *teams.HANDLERS,
+    *tokens.HANDLERS,
+    *users.HANDLERS,
+]

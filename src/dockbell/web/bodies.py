@@ -1,0 +1,112 @@
+"""JSON request bodies: which are taken, and the words that refuse the others (quay-compat 1.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from dockbell.domain.errors import DataError, InvalidRequestError
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "object": (dict,),
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
+
+
+_MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One key of a body. Several `names` are spellings of the same key; the first one given wins."""
+
+    name: str
+    type: str  # JSON's word: string, object, array, boolean, integer, number
+    required: bool = False
+    nullable: bool = False
+    enum: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # other spellings
+    most: int | None = None  # characters of a string
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a body must hold. Unknown keys are let through, as Quay does."""
+
+    properties: tuple[Property, ...]
+
+    def check(self, body: Any) -> dict[str, Any]:
+        """The body with one spelling per key, or InvalidRequestError with Quay's first line.
+
+        Missing keys are reported before wrong types, each in the order of the schema.
+        """
+        if not isinstance(body, dict):
+            raise InvalidRequestError(f"{_shown(body)} is not of type 'object'")
+        merged = dict(body)
+        for known in self.properties:
+            for spelling in known.also:
+                if known.name not in merged and spelling in merged:
+                    merged[known.name] = merged[spelling]
+        for known in self.properties:
+            if known.required and known.name not in merged:
+                raise InvalidRequestError(f"{known.name!r} is a required property")
+        for known in self.properties:
+            if known.name in merged:
+                _check_value(known, merged[known.name])
+        return merged
+
+
+def _shown(value: Any) -> str:
+    """The value in Python's notation, as Quay shows it, but never a whole megabyte of it."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _check_value(known: Property, value: Any) -> None:
+    if value is None and known.nullable:
+        return
+    wanted = _TYPES[known.type]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise InvalidRequestError(f"{_shown(value)} is not of type {known.type!r}")
+    if known.enum and value not in known.enum:
+        raise InvalidRequestError(f"{_shown(value)} is not one of {list(known.enum)!r}")
+    if known.most is not None and isinstance(value, str) and len(value) > known.most:
+        raise InvalidRequestError(
+            f"{known.name!r} is too long: {len(value)} characters, at most {known.most} are allowed"
+        )
+
+
+class WrongContentTypeError(DataError):
+    """Did not attempt to load JSON data because the request Content-Type was not 'application/json'."""
+
+
+class MalformedBodyError(DataError):
+    """The browser (or proxy) sent a request that this server could not understand."""
+
+
+def is_json(content_type: str) -> bool:
+    """Whether this is `application/json` or `application/*+json`."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+
+
+def parse(raw: bytes, content_type: str) -> Any:
+    """The decoded body, or an error in Quay's words."""
+    if not is_json(content_type):
+        raise WrongContentTypeError
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBodyError from error
+    if value is None:
+        raise InvalidRequestError("Missing JSON body")
+    if b"\\u0000" in raw:  # PostgreSQL stores no such character, so SQLite must not either
+        raise InvalidRequestError("Text must not hold the character U+0000")
+    return value

@@ -1,0 +1,145 @@
+"""One API call: who asks, with what, and how to answer. Every handler gets it as `call`."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+
+from dockbell.domain.accounts import ANONYMOUS, Actor
+from dockbell.domain.errors import DataError, NotFoundError
+from dockbell.services import authentication
+from dockbell.services.notifications import Notifications
+from dockbell.store.transactions import Store, Tx
+from dockbell.web import bodies, paths
+from dockbell.web.faces import Faces
+
+
+@dataclass(slots=True)
+class ApiCall:
+    """A request under way. Its body is already read, so that no transaction waits for a slow client."""
+
+    request: Request[Any, Any, State]
+    raw_body: bytes
+    store: Store
+    faces: Faces
+    _actor: Actor | None = field(default=None, repr=False)
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """A transaction that may write; what it wrote is committed when the block ends, before the answer."""
+        async with self.store.begin() as tx:
+            yield tx
+            if self._actor is not None:
+                await authentication.touch(tx, self._actor)
+
+    def read(self) -> AbstractAsyncContextManager[Tx]:
+        return self.store.read()
+
+    @property
+    def notifications(self) -> Notifications:
+        return self.faces.notifications
+
+    async def actor(self, tx: Tx) -> Actor:
+        """Who asks. A missing, broken or expired token makes the call anonymous; it never fails here."""
+        if self._actor is None:
+            token = bearer_token(self.request.headers.get("authorization"))
+            found = (
+                await authentication.actor_of_bearer(tx, token, self.ip)
+                if token is not None
+                else None
+            )
+            self._actor = found or ANONYMOUS
+        return self._actor
+
+    @property
+    def ip(self) -> str | None:
+        return self.request.client.host if self.request.client else None
+
+    def json(self, schema: bodies.Schema) -> dict[str, Any]:
+        """The body, checked. Call it after the right was checked: permission errors win over body errors."""
+        return schema.check(
+            bodies.parse(self.raw_body, self.request.headers.get("content-type", ""))
+        )
+
+    def optional_json(self, schema: bodies.Schema) -> dict[str, Any]:
+        """The body, checked; an empty one counts as `{}`."""
+        return self.json(schema) if self.raw_body.strip() else schema.check({})
+
+    def path(self, segment: str) -> str:
+        """The repository `namespace/name` of a path parameter; NotFoundError for one without a namespace."""
+        path = paths.of_segment(segment)
+        if "/" not in path:
+            raise NotFoundError
+        return path
+
+    def text(self, name: str, default: str = "") -> str:
+        """A query argument."""
+        value: str | None = self.request.query_params.get(name)
+        return default if value is None else value
+
+    def flag(self, name: str) -> bool:
+        """A query argument that is on for `true`, `1` and `yes`."""
+        return self.text(name).lower() in {"true", "1", "yes"}
+
+    def number(self, name: str, default: int, about: str) -> int:
+        """A whole number from the query, or Quay's shape C error."""
+        given: str | None = self.request.query_params.get(name)
+        if given is None:
+            return default
+        try:
+            return int(given)
+        except ValueError as error:
+            raise ArgumentError(name, about) from error
+
+    def reply(
+        self, status: int, value: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response[bytes]:
+        """JSON as Quay writes it: Python's spacing and a line end. A 204 has no body."""
+        return reply(status, value, headers)
+
+
+# How handlers and their helpers name it: the framework wants to see that it is a dependency.
+Call = NamedDependency[ApiCall]
+
+
+class ArgumentError(DataError):
+    """A query argument is not valid."""
+
+    def __init__(self, name: str, about: str) -> None:
+        super().__init__(f"{name}: {about}")
+        self.name = name
+        self.about = about
+
+
+def reply(
+    status: int, value: Any = None, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    content = b"" if status == 204 else (json.dumps(value) + "\n").encode()  # noqa: PLR2004 -- HTTP's number
+    return Response(
+        content=content,
+        status_code=status,
+        media_type="application/json",
+        headers=dict(headers or {}),
+    )
+
+
+def bearer_token(header: str | None) -> str | None:
+    """The token of an Authorization header of exactly two words, the first `Bearer` in any case."""
+    words = (header or "").split()
+    return words[1] if len(words) == 2 and words[0].lower() == "bearer" else None  # noqa: PLR2004 -- two words
+
+
+async def provide_call(request: Request[Any, Any, State]) -> ApiCall:
+    """Litestar's dependency `call`."""
+    return ApiCall(
+        request=request,
+        raw_body=await request.body(),
+        store=request.app.state.store,
+        faces=request.app.state.faces,
+    )

@@ -1,0 +1,102 @@
+"""The outermost ring of every API request: id, access line, CORS, HEAD, OPTIONS and the repository path."""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from dockbell.web import paths
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = structlog.get_logger("dockbell.access")
+
+# Quay: any page may call the API, because a bearer token is never sent by itself (quay-compat 1.3).
+_CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"DELETE, GET, HEAD, OPTIONS, POST, PUT"),
+    (b"access-control-max-age", b"21600"),
+    (b"access-control-allow-headers", b"AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH"),
+    (b"vary", b"Cookie"),
+]
+_QUIET = frozenset({"/livez", "/readyz", "/healthz"})
+
+
+class Edge:
+    """Wraps the whole application; the registry is chosen here by path, past the framework."""
+
+    def __init__(self, pages: ASGIApp, registry: ASGIApp) -> None:
+        self._pages = pages
+        self._registry = registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        started = time.perf_counter()
+        status = 500
+        path: str = scope["path"]
+        verb: str = scope["method"]
+        extra = [(b"x-request-id", request_id.encode())]
+        is_api = path.startswith("/api/")
+        if is_api:
+            extra += _CORS
+
+        async def send_out(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            elif verb == "HEAD" and is_api:
+                message = {**message, "body": b""}
+            await send(message)
+
+        scope["dockbell_request_id"] = request_id
+        try:
+            await self._route(scope, receive, send_out)
+        finally:
+            if path not in _QUIET:
+                _log.info(
+                    "request",
+                    verb=verb,
+                    path=path,
+                    status=status,
+                    milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                    request_id=request_id,
+                )
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path == "/v2" or path.startswith("/v2/"):
+            await self._registry(scope, receive, send)
+        elif path.startswith("/api/"):
+            if scope["method"] == "OPTIONS":
+                await _answer_empty(send, 200)
+                return
+            if "\x00" in path or b"%00" in scope.get("query_string", b""):
+                await _answer_empty(send, 400)
+                return
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await self._pages(
+                {**scope, "path": paths.rewrite(path), "method": method}, receive, send
+            )
+        else:
+            await self._pages(scope, receive, send)
+
+
+async def _answer_empty(send: Send, status: int) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-length", b"0")],
+        }
+    )
+    await send({"type": "http.response.body", "body": b""})

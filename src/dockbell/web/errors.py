@@ -1,0 +1,119 @@
+"""Errors to answers: one place where a status is chosen (quay-compat 1.2)."""
+
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+
+from dockbell.domain.errors import (
+    ConflictError,
+    DataError,
+    DockbellError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from dockbell.domain.links import Links
+from dockbell.web.bodies import WrongContentTypeError
+from dockbell.web.calls import ArgumentError, reply
+
+_log = structlog.get_logger("dockbell.web")
+
+_STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
+    (UnauthenticatedError, 401),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (UnavailableError, 503),
+    (InvalidRequestError, 400),
+)
+
+# Titles and descriptions of `GET /api/v1/error/{type}`.
+DESCRIPTIONS = {
+    "invalid_token": "The access token is missing, unknown, expired or revoked. Send a live one.",
+    "insufficient_scope": "The caller is known, but their rights or the token's scopes do not reach that far.",
+    "not_found": "There is nothing at this address, or nothing that the caller may see.",
+    "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
+    "conflict": "The request is at odds with the present state.",
+    "unavailable": "The server cannot answer now. The same request may succeed soon.",
+    "internal_error": "The server failed. Its log has the cause under the request's id.",
+    "fresh_login_required": "This needs a sign-in of the last minutes.",
+    "expired_token": "The access token is no longer valid.",
+}
+
+
+def problem(links: Links, kind: str, detail: str, status: int, **first: Any) -> Response[bytes]:
+    """Quay's problem object (shape A): exactly these keys, because clients refuse others."""
+    return reply(
+        status,
+        {
+            **first,
+            "detail": detail,
+            "error_message": detail,
+            "error_type": kind,
+            "title": kind,
+            "type": links.error(kind),
+            "status": status,
+        },
+    )
+
+
+def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:
+    """The answer to an error that the caller can mend."""
+    match error:
+        case ArgumentError():
+            return reply(400, {"message": {error.name: error.about}})
+        case WrongContentTypeError():
+            return reply(415, {"message": error.detail})
+        case DataError():
+            return reply(400, {"message": error.detail})
+        case _:
+            status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
+    return problem(_links(request), error.kind, error.detail, status)
+
+
+def answer_http_error(
+    request: Request[Any, Any, State], error: HTTPException
+) -> Response[bytes]:
+    """The answer to what the framework refuses: no such route, wrong verb, body too large."""
+    if isinstance(error, MethodNotAllowedException):
+        return reply(
+            405, {"message": "The method is not allowed for the requested URL."}, error.headers
+        )
+    status = error.status_code
+    if status == 404:  # noqa: PLR2004 -- HTTP's number
+        return problem(_links(request), "not_found", "Not Found", status)
+    if status == 413:  # noqa: PLR2004 -- HTTP's number
+        most = request.app.state.max_body
+        return problem(
+            _links(request), "invalid_request", f"The body is larger than {most} bytes", status
+        )
+    if status >= 500:  # noqa: PLR2004 -- HTTP's number
+        return answer_bug(request, error)
+    return problem(_links(request), "invalid_request", str(error.detail), status)
+
+
+def answer_bug(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
+    """The answer to our own mistake: no trace for the caller, all of it in the log."""
+    _log.error(
+        "request failed",
+        verb=request.method,
+        path=request.scope["path"],
+        request_id=request.scope.get("dockbell_request_id"),
+        exc_info=error,
+    )
+    return problem(
+        _links(request),
+        "internal_error",
+        "The server failed on this request. Its log has the cause.",
+        500,
+    )
+
+
+def _links(request: Request[Any, Any, State]) -> Links:
+    links: Links = request.app.state.faces.links
+    return links

@@ -1,0 +1,23 @@
+"""What the faces are given by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dockbell.domain.events import EventKind
+from dockbell.domain.links import Links
+from dockbell.domain.methods import Method
+from dockbell.services.intake import Intake
+from dockbell.services.notifications import Notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """The parts and switches that API, pages and registry share."""
+
+    kinds: Mapping[str, EventKind]
+    methods: Mapping[str, Method]
+    links: Links
+    intake: Intake
+    notifications: Notifications
+    is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
+    requires_team_invite: bool = True

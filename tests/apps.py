@@ -1,0 +1,29 @@
+"""The application for tests: put together once in a process, then pointed at each test's own store."""
+
+from typing import Any
+
+from dockbell.api.v1.handlers import HANDLERS
+from dockbell.store.transactions import Store
+from dockbell.web.app import build_app
+from dockbell.web.edge import ASGIApp, Receive, Scope, Send
+from dockbell.web.faces import Faces
+
+_built: list[Any] = []
+
+
+def app_of(store: Store, faces: Faces) -> ASGIApp:
+    """The application on this store. The one made before must no longer be in use."""
+    if not _built:
+        _built.append(
+            build_app(store=store, faces=faces, v1=HANDLERS, registry=_no_registry, checks={})
+        )
+    edge: Any = _built[0]
+    edge._pages.state.update({"store": store, "faces": faces})
+    app: ASGIApp = edge
+    return app
+
+
+async def _no_registry(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})

@@ -1,0 +1,175 @@
+"""A small world for tests of the API: people, an organization, repositories, tokens, and the application itself.
+
+`boss` owns the organization `acme`. On `acme/web` (private), `admin`, `writer` and `reader` hold those roles;
+`fresh` holds none anywhere. `acme/team/app` has a nested name, `admin/open` is public and the admin's own.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy import insert
+
+from dockbell import events, methods
+from dockbell.domain.accounts import NamespaceKind
+from dockbell.domain.links import Links
+from dockbell.domain.secrets import hash_of, lookup_of
+from dockbell.services.intake import Intake
+from dockbell.services.lookups import Lookups
+from dockbell.services.notifications import Notifications
+from dockbell.store.tables import (
+    namespaces,
+    permissions,
+    repositories,
+    team_members,
+    teams,
+    tokens,
+    users,
+)
+from dockbell.store.transactions import Store, Tx
+from dockbell.web.faces import Faces
+from tests.apps import app_of
+from tests.asgi import Client
+
+PUBLIC_URL = "https://dockbell.test"
+
+
+@dataclass(slots=True)
+class Guard:
+    """Stands for the address guard: refuses loopback and what a test says, and keeps what it was asked."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, url: str) -> str | None:
+        self.asked.append(url)
+        if urlsplit(url).hostname in {"localhost", "127.0.0.1"}:
+            return "The address is loopback."
+        return self.refused.get(url)
+
+
+@dataclass(slots=True)
+class World:
+    store: Store
+    guard: Guard
+    faces: Faces
+    anonymous: Client
+    _count: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    async def client(
+        self,
+        name: str,
+        scope: str = "repo:admin user:admin",
+        *,
+        expires_at: datetime | None = None,
+    ) -> Client:
+        """The application as this user calls it, with a new token of this scope."""
+        token = f"{next(self._count):020d}{name:x<20}"
+        async with self.store.begin() as tx:
+            await tx.run(
+                insert(tokens).values(
+                    id=tx.new_id("tok"),
+                    uuid=tx.new_id("uuid"),
+                    user_id=f"ns_{name}",
+                    name="",
+                    lookup=lookup_of(token),
+                    token_hash=hash_of(token),
+                    scope=scope,
+                    created_at=tx.now,
+                    expires_at=expires_at,
+                )
+            )
+        return self.anonymous.with_token(token)
+
+
+async def add_namespace(tx: Tx, name: str, kind: NamespaceKind = NamespaceKind.USER) -> str:
+    namespace_id = f"ns_{name}"
+    await tx.run(
+        insert(namespaces).values(
+            id=namespace_id, name=name, kind=kind.value, email=None, created_at=tx.now
+        )
+    )
+    if kind is NamespaceKind.USER:
+        await tx.run(insert(users).values(namespace_id=namespace_id))
+    return namespace_id
+
+
+async def add_team(tx: Tx, namespace_id: str, name: str, role: str, *members: str) -> str:
+    team_id = tx.new_id("team")
+    await tx.run(
+        insert(teams).values(
+            id=team_id, namespace_id=namespace_id, name=name, role=role, created_at=tx.now
+        )
+    )
+    for member in members:
+        await tx.run(
+            insert(team_members).values(
+                team_id=team_id,
+                user_id=f"ns_{member}",
+                member_id=f"ns_{member}",
+                created_at=tx.now,
+            )
+        )
+    return team_id
+
+
+async def add_repository(
+    tx: Tx, namespace: str, name: str, *, is_public: bool = False, **roles: str
+) -> str:
+    """`roles` maps user names to the role they hold."""
+    repository_id = tx.new_id("rep")
+    await tx.run(
+        insert(repositories).values(
+            id=repository_id,
+            namespace_id=f"ns_{namespace}",
+            name=name,
+            visibility="public" if is_public else "private",
+            created_at=tx.now,
+        )
+    )
+    for user, role in roles.items():
+        await tx.run(
+            insert(permissions).values(
+                repository_id=repository_id,
+                holder_id=f"ns_{user}",
+                user_id=f"ns_{user}",
+                role=role,
+            )
+        )
+    return repository_id
+
+
+async def open_world(store: Store) -> World:
+    """Fill the database, and build the application on it. Nothing delivers: there is no engine."""
+    async with store.begin() as tx:
+        for name in ("boss", "admin", "writer", "reader", "fresh"):
+            await add_namespace(tx, name)
+        acme = await add_namespace(tx, "acme", NamespaceKind.ORGANIZATION)
+        other = await add_namespace(tx, "other", NamespaceKind.ORGANIZATION)
+        await add_team(tx, acme, "owners", "admin", "boss")
+        await add_team(tx, acme, "devs", "member", "writer", "reader")
+        await add_team(tx, other, "owners", "admin", "fresh")
+        roles = {"admin": "admin", "writer": "write", "reader": "read"}
+        await add_repository(tx, "acme", "web", **roles)
+        await add_repository(tx, "acme", "api", **roles)
+        await add_repository(tx, "acme", "team/app", **roles)
+        await add_repository(tx, "admin", "open", is_public=True, reader="read")
+    guard = Guard()
+    kinds, installed, links = events.catalog(), methods.catalog(), Links(PUBLIC_URL)
+    intake = Intake(kinds=kinds, links=links)
+    chance = itertools.count(1)
+    faces = Faces(
+        kinds=kinds,
+        methods=installed,
+        links=links,
+        intake=intake,
+        notifications=Notifications(
+            kinds=kinds,
+            methods=installed,
+            intake=intake,
+            lookups=Lookups(refusal=guard),
+            chance=lambda size: next(chance).to_bytes(size, "big"),
+        ),
+    )
+    return World(store=store, guard=guard, faces=faces, anonymous=Client(app_of(store, faces)))
