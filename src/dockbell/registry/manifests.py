@@ -1,0 +1,120 @@
+"""Manifests over HTTP, and who refers to them."""
+
+from urllib.parse import quote
+
+import msgspec
+
+from dockbell.domain import manifests as rules
+from dockbell.domain.digests import Digest
+from dockbell.domain.manifests import Manifest
+from dockbell.registry import access
+from dockbell.registry.blobs import is_match
+from dockbell.registry.parts import Parts
+from dockbell.registry.requests import Reply, Request
+from dockbell.registry.routes import Route
+from dockbell.services import manifests
+
+_CONFIG_LIMIT = 1 << 20
+_PAGE = 500  # referrers in one answer
+
+
+async def get_manifest(parts: Parts, request: Request, route: Route) -> Reply:
+    """The manifest's exact bytes, by tag or digest."""
+    grant = await access.identify(parts, request)
+    reference = rules.reference_of(route.reference)
+    async with parts.read() as tx:
+        reader = await access.reader(tx, grant, route.path)
+        found = await manifests.load(tx, reader, reference)
+    headers = {
+        "content-type": found.media_type,
+        "docker-content-digest": found.digest,
+        "etag": f'"{found.digest}"',
+    }
+    if is_match(request, Digest.of(found.digest)):
+        return Reply(304, headers)
+    if request.verb == "HEAD":
+        return Reply(200, headers, length=len(found.body))
+    return Reply(200, headers, found.body)
+
+
+async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
+    """Push a manifest. By tag, this is the push that people are told of."""
+    grant = await access.identify(parts, request)
+    reference = rules.reference_of(route.reference)
+    async with parts.read() as tx:
+        await access.writer(tx, grant, route.path)
+    body = await request.body(rules.SIZE_LIMIT)
+    manifest = rules.parse(body, request.header(b"content-type"))
+    platform = await _platform_of(parts, manifest)
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, grant, route.path)
+        pushed = await manifests.put(
+            tx, writer, parts.intake, reference, manifest, platform=platform
+        )
+    headers = {
+        "location": f"/v2/{route.path}/manifests/{pushed.digest}",
+        "docker-content-digest": str(pushed.digest),
+        "content-type": "text/plain; charset=utf-8",
+    }
+    if manifest.subject is not None:
+        headers["oci-subject"] = str(manifest.subject.digest)
+    # Quay: the body is `OK`. Pinned by compat/test_oci_push.py.
+    return Reply(201, headers, b"OK")
+
+
+async def delete_manifest(parts: Parts, request: Request, route: Route) -> Reply:
+    """Delete a manifest with its tags, or by tag that one tag."""
+    grant = await access.identify(parts, request)
+    reference = rules.reference_of(route.reference)
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, grant, route.path, "delete")
+        await manifests.delete(tx, writer, reference)
+    return Reply(202)
+
+
+async def list_referrers(parts: Parts, request: Request, route: Route) -> Reply:
+    """An index of the manifests that name this digest as their subject; an empty one if there are none."""
+    grant = await access.identify(parts, request)
+    subject = Digest.of(route.reference)
+    artifact_type = request.query("artifactType") or None
+    after = request.query("last") or ""
+    async with parts.read() as tx:
+        reader = await access.reader(tx, grant, route.path)
+        found = await manifests.referrers(
+            tx,
+            reader,
+            subject,
+            artifact_type=artifact_type,
+            after=after,
+            limit=_PAGE + 1,
+        )
+    shown = found[:_PAGE]
+    headers = {"content-type": rules.OCI_INDEX}
+    if artifact_type is not None:
+        headers["oci-filters-applied"] = "artifactType"
+    if len(found) > _PAGE:
+        query = f"last={quote(shown[-1].digest)}"
+        if artifact_type is not None:
+            query += f"&artifactType={quote(artifact_type, safe='')}"
+        headers["link"] = f'</v2/{route.path}/referrers/{subject}?{query}>; rel="next"'
+    descriptors = [
+        {
+            "mediaType": referrer.media_type,
+            "digest": referrer.digest,
+            "size": referrer.size,
+            **({"artifactType": referrer.artifact_type} if referrer.artifact_type else {}),
+            **({"annotations": referrer.annotations} if referrer.annotations else {}),
+        }
+        for referrer in shown
+    ]
+    index = {"schemaVersion": 2, "mediaType": rules.OCI_INDEX, "manifests": descriptors}
+    return Reply(200, headers, msgspec.json.encode(index))
+
+
+async def _platform_of(parts: Parts, manifest: Manifest) -> str | None:
+    """What an image's config says it runs on. A config that is not here is found missing later."""
+    config = manifest.image_config
+    if config is None or config.size > _CONFIG_LIMIT:
+        return None
+    content = await parts.files.read_blob(config.digest, _CONFIG_LIMIT)
+    return None if content is None else rules.platform_of(content)

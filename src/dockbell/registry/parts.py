@@ -1,0 +1,26 @@
+"""What every handler of the registry is given."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from dockbell.domain.ids import Clock
+from dockbell.domain.links import Links
+from dockbell.registry.files import Files
+from dockbell.services.intake import Intake
+from dockbell.services.registry_tokens import RegistryTokens
+
+# A face does not know the store: a transaction is something that it passes on to services.
+Begin = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    begin: Begin
+    read: Begin
+    files: Files
+    links: Links
+    intake: Intake
+    tokens: RegistryTokens
+    clock: Clock

@@ -1,0 +1,213 @@
+"""Uploads over HTTP: at once, in one stream, or in chunks that can be resumed."""
+
+from datetime import datetime
+
+from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.digests import (
+    CANONICAL,
+    Digest,
+    DigestError,
+    DigestMismatchError,
+    new_hash,
+)
+from dockbell.domain.errors import DockbellError
+from dockbell.domain.manifests import UploadUnknownError
+from dockbell.registry import access, ranges
+from dockbell.registry.errors import Refusal
+from dockbell.registry.files import Files
+from dockbell.registry.parts import Begin, Parts
+from dockbell.registry.requests import Reply, Request
+from dockbell.registry.routes import Route
+from dockbell.registry.upload_files import UploadFile, is_upload_id
+from dockbell.services import blobs, uploads
+from dockbell.services.registry_tokens import Grant
+
+
+async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
+    """Begin an upload; or mount a blob from elsewhere; or take a whole blob at once."""
+    grant = await access.identify(parts, request)
+    mounted = await _mount(parts, request, route, grant)
+    if mounted is not None:
+        return _created(route, mounted)
+    whole = request.query("digest")
+    digest = None if whole is None else Digest.of(whole)
+    algorithm = _algorithm_of(request)
+    async with parts.begin() as tx:
+        upload_id = await uploads.start(tx, await access.writer(tx, grant, route.path))
+    if digest is None:
+        return _progress(202, route, upload_id, 0, algorithm)
+    return await _complete(parts, request, route, grant, upload_id, digest)
+
+
+async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
+    """How much has come: where a client that was interrupted goes on."""
+    grant = await access.identify(parts, request)
+    upload_id = await _check(parts, route, grant)
+    size = parts.files.upload_size(upload_id)
+    return _progress(204, route, upload_id, size, _algorithm_of(request))
+
+
+async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
+    """Take a chunk, or the whole content as one stream without Content-Range."""
+    grant = await access.identify(parts, request)
+    upload_id = await _check(parts, route, grant)
+    algorithm = _algorithm_of(request)
+    async with parts.files.upload(upload_id, algorithm) as upload:
+        await _receive(request, route, upload_id, upload)
+        size = upload.size
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, grant, route.path)
+        await uploads.advance(tx, writer, upload_id, size)
+    return _progress(202, route, upload_id, size, algorithm)
+
+
+async def put_upload(parts: Parts, request: Request, route: Route) -> Reply:
+    """Take the last chunk, if there is one, and make the blob."""
+    grant = await access.identify(parts, request)
+    expected = request.query("digest")
+    if expected is None:
+        raise DigestError("Give the content's digest in the query: `?digest=sha256:…`.")
+    digest = Digest.of(expected)
+    upload_id = await _check(parts, route, grant)
+    return await _complete(parts, request, route, grant, upload_id, digest)
+
+
+async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
+    """Cancel: what came is thrown away."""
+    grant = await access.identify(parts, request)
+    upload_id = await _check(parts, route, grant)
+    async with parts.begin() as tx:
+        await uploads.cancel(tx, await access.writer(tx, grant, route.path), upload_id)
+    await parts.files.discard(upload_id)
+    return Reply(204)
+
+
+async def purge_stale(begin: Begin, files: Files, now: datetime) -> int:
+    """Throw away uploads that got no bytes for a day; return how many. Safe while others upload."""
+    swept = await files.sweep(now - uploads.LIFETIME)
+    async with begin() as tx:
+        forgotten = await uploads.purge(tx, SYSTEM)
+    return max(swept, forgotten)
+
+
+async def _check(parts: Parts, route: Route, grant: Grant) -> str:
+    """The upload's id, once it is known that it exists and the caller may push to its repository."""
+    async with parts.read() as tx:
+        writer = await access.writer(tx, grant, route.path)
+        if not is_upload_id(route.reference):
+            raise UploadUnknownError
+        await uploads.check(tx, writer, route.reference)
+    return route.reference
+
+
+async def _mount(parts: Parts, request: Request, route: Route, grant: Grant) -> Digest | None:
+    """The digest of the blob that was mounted; None if an upload is needed, for whatever reason."""
+    digest = _digest_or_none(request.query("mount"))
+    if digest is None or not parts.files.has_blob(digest):
+        return None
+    source = request.query("from")
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, grant, route.path)
+        if await blobs.holds(tx, writer, digest):
+            return digest
+        if source is None:
+            return None
+        try:
+            reader = await access.reader(tx, grant, source)
+        except DockbellError:
+            return None  # what the caller may not read is as good as absent
+        return digest if await blobs.mount(tx, writer, reader, digest) else None
+
+
+def _digest_or_none(text: str | None) -> Digest | None:
+    try:
+        return None if text is None else Digest.of(text)
+    except DigestError:
+        return None
+
+
+async def _receive(request: Request, route: Route, upload_id: str, upload: UploadFile) -> None:
+    """Append the body. A chunk that is not the next one, or not as long as it says, leaves no trace."""
+    start = upload.size
+    announced = request.header(b"content-range")
+    length = None
+    if announced is not None and request.content_length != 0:
+        try:
+            first, length = ranges.of_chunk(announced)
+        except ranges.UnsatisfiableError:
+            first = -1
+        if first != start:
+            reply = _progress(416, route, upload_id, start, _algorithm_of(request))
+            raise Refusal(
+                416,
+                "BLOB_UPLOAD_INVALID",
+                f"The next chunk must begin at byte {start}.",
+                reply.headers,
+            )
+        if request.content_length not in {None, length}:
+            raise _wrong_length()
+    await request.pour(upload.write)
+    if length is not None and upload.size - start != length:
+        upload.cut(start)
+        raise _wrong_length()
+
+
+async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who may
+    parts: Parts,
+    request: Request,
+    route: Route,
+    grant: Grant,
+    upload_id: str,
+    digest: Digest,
+) -> Reply:
+    """Make a blob of the upload: first the file, durable; then the rows; then the answer."""
+    try:
+        async with parts.files.upload(upload_id, _algorithm_of(request)) as upload:
+            await _receive(request, route, upload_id, upload)
+            size = upload.size
+            await parts.files.settle(upload, digest)
+    except FileNotFoundError:
+        raise UploadUnknownError from None  # cancelled while it came
+    except DigestMismatchError:
+        await parts.files.discard(upload_id)
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, grant, route.path)
+            await uploads.cancel(tx, writer, upload_id)
+        raise
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, grant, route.path)
+        await uploads.finish(tx, writer, upload_id, digest, size)
+    return _created(route, digest)
+
+
+def _algorithm_of(request: Request) -> str:
+    """The hash that the client announced, which the Location carries from request to request."""
+    algorithm = request.query("digest-algorithm") or CANONICAL
+    new_hash(algorithm)
+    return algorithm
+
+
+def _wrong_length() -> Refusal:
+    return Refusal(400, "SIZE_INVALID", "The body is not as long as its Content-Range says.")
+
+
+def _created(route: Route, digest: Digest) -> Reply:
+    return Reply(
+        201,
+        {
+            "location": f"/v2/{route.path}/blobs/{digest}",
+            "docker-content-digest": str(digest),
+        },
+    )
+
+
+def _progress(status: int, route: Route, upload_id: str, size: int, algorithm: str) -> Reply:
+    query = "" if algorithm == CANONICAL else f"?digest-algorithm={algorithm}"
+    return Reply(
+        status,
+        {
+            "location": f"/v2/{route.path}/blobs/uploads/{upload_id}{query}",
+            "range": ranges.progress(size),
+            "docker-upload-uuid": upload_id,
+        },
+    )

@@ -1,0 +1,337 @@
+"""The token flow: who gets what, and which tokens the registry takes."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dockbell.domain.accounts import ANONYMOUS
+from dockbell.services import registry_tokens
+from dockbell.store import tables
+from dockbell.store.transactions import Store
+from tests.asgi import Client
+from tests.conftest import SetClock
+from tests.hub import (
+    HOST,
+    PASSWORD,
+    ROBOT,
+    ROBOT_TOKEN,
+    Hub,
+    basic,
+    errors_of,
+    open_hub,
+    rows_of,
+)
+
+CHALLENGE = f'Bearer realm="https://{HOST}/v2/auth",service="{HOST}"'
+
+
+@pytest.fixture
+async def hub(store: Store, tmp_path: Path, clock: SetClock) -> Hub:
+    return await open_hub(store, tmp_path / "data", clock)
+
+
+def claims_of(token: str) -> Any:
+    text = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+async def access_of(hub: Hub, username: str | None, *scopes: str) -> list[dict[str, Any]]:
+    claims = claims_of(await hub.ask_token(username, *scopes))
+    access: list[dict[str, Any]] = claims["access"]
+    return access
+
+
+async def test_a_token_holds_what_was_asked_and_may_be_done(hub: Hub) -> None:
+    expected: dict[tuple[str | None, str], list[str]] = {
+        (ROBOT, "repository:acme/web:pull,push"): ["pull", "push"],
+        (ROBOT, "repository:acme/web:*"): ["pull", "push"],
+        (ROBOT, "repository:acme/web:pull,delete"): ["pull", "delete"],
+        (ROBOT, "repository:acme/api:pull,push"): [],
+        ("writer", "repository:acme/web:push,pull"): ["push", "pull"],
+        ("reader", "repository:acme/web:pull,push,*"): ["pull"],
+        ("boss", "repository:acme/web:*"): ["*"],
+        ("fresh", "repository:acme/web:pull"): [],
+        ("fresh", "repository:boss/open:pull,push"): ["pull"],
+        (None, "repository:boss/open:pull,push"): ["pull"],
+        (None, "repository:acme/web:pull"): [],
+        ("writer", "repository:acme/new:pull,push"): [],
+        ("writer", "repository:nowhere/new:pull,push"): [],
+        ("writer", "repository:ubuntu:pull"): [],
+        ("writer", "repository:acme/WEB:pull,push"): [],
+        ("writer", "plugin:acme/web:pull"): [],
+        ("boss", "repository:acme/web:pull,paint"): ["pull"],
+        ("fresh", "registry:catalog:*"): ["*"],
+    }
+
+    found = {asked: await access_of(hub, *asked) for asked in expected}
+
+    assert found == {
+        (username, scope): [
+            {"type": scope.split(":")[0], "name": scope.split(":")[1], "actions": actions}
+        ]
+        for (username, scope), actions in expected.items()
+    }
+
+
+async def test_the_first_answer_is_quays_challenge(hub: Hub) -> None:
+    for path in ("/v2/", "/v2"):
+        answer = await hub.anonymous.get(path)
+
+        assert (answer.status, answer.body) == (401, b"true")
+        assert answer.headers["www-authenticate"] == CHALLENGE
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+async def test_a_token_comes_under_quays_one_key_with_quays_claims(hub: Hub) -> None:
+    answer = await hub.anonymous.get(
+        f"/v2/auth?service={HOST}&scope=repository:acme/web:pull&account=x&offline_token=true",
+        headers=basic("reader", PASSWORD),
+    )
+
+    claims = claims_of(answer.json()["token"])
+    assert list(answer.json()) == ["token"]
+    assert (claims["iss"], claims["aud"], claims["sub"]) == ("quay", HOST, "reader")
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+async def test_a_token_answers_every_scope_and_takes_our_host_off_the_name(hub: Hub) -> None:
+    access = await access_of(
+        hub,
+        "writer",
+        f"repository:{HOST}/acme/web:pull%20repository:acme/api:pull",
+        "repository:boss/open:pull",
+    )
+
+    assert [(entry["name"], entry["actions"]) for entry in access] == [
+        ("acme/web", ["pull"]),
+        ("acme/api", ["pull"]),
+        ("boss/open", ["pull"]),
+    ]
+
+
+async def test_asking_to_push_creates_a_private_repository_for_who_may(
+    hub: Hub, store: Store
+) -> None:
+    before = await rows_of(store, tables.repositories, "name", "visibility")
+
+    access = await access_of(hub, "boss", "repository:acme/team/new:pull,push")
+    await access_of(hub, "boss", "repository:acme/team/new:pull,push")
+    await access_of(hub, "boss", "repository:acme/only-pulled:pull")
+    await access_of(hub, "writer", "repository:acme/refused:pull,push")
+
+    after = await rows_of(store, tables.repositories, "name", "visibility")
+    assert access[0]["actions"] == ["pull", "push"]
+    assert sorted(set(after) - set(before)) == [("team/new", "private")]
+
+
+async def test_bad_credentials_are_refused_with_the_challenge(hub: Hub) -> None:
+    unreadable = "access to the requested resource is not authorized"
+    robot = "Could not find robot with username: acme+bot1 and supplied password."
+    expected = [
+        (basic("writer", "wrong"), "Invalid Username or Password"),
+        (basic("nobody", PASSWORD), "Invalid Username or Password"),
+        (basic("acme+bot1", "x"), robot),
+        (basic("$oauthtoken", "x" * 40), "Invalid or expired OAuth access token."),
+        ({"authorization": "Basic !!!"}, unreadable),
+        ({"authorization": "Basic bm9jb2xvbg=="}, unreadable),
+        ({"authorization": "Bearer x"}, unreadable),
+        ({}, unreadable),
+    ]
+
+    answers = [
+        await hub.anonymous.get(f"/v2/auth?service={HOST}", headers=headers)
+        for headers, _ in expected
+    ]
+
+    assert [
+        (answer.status, errors_of(answer), answer.headers["www-authenticate"])
+        for answer in answers
+    ] == [(401, [("UNAUTHORIZED", message)], CHALLENGE) for _, message in expected]
+
+
+async def test_a_question_that_cannot_be_read_is_a_400(hub: Hub) -> None:
+    decode = "Unable to decode repository and actions:"
+    expected = {
+        "scope=nonsense": f"{decode} nonsense",
+        "scope=repository:acme/web:": f"{decode} repository:acme/web:",
+        "scope=repository:acme%00/web:pull": "The query of the address cannot be read.",
+        "scope=repository:acme%FF/web:pull": "The query of the address cannot be read.",
+        "service=elsewhere.test": f"This server's `service` is {HOST}.",
+    }
+
+    answers = [
+        await hub.anonymous.get(f"/v2/auth?{query}", headers=basic(ROBOT, ROBOT_TOKEN))
+        for query in expected
+    ]
+
+    assert [(answer.status, errors_of(answer)) for answer in answers] == [
+        (400, [("INVALID_REQUEST", message)]) for message in expected.values()
+    ]
+
+
+async def test_an_oauth_form_gives_the_same_token(hub: Hub) -> None:
+    form = f"grant_type=password&service={HOST}&client_id=x&username=writer&password=correct+horse&scope=repository:acme/web:pull,push"
+
+    answer = await hub.anonymous.post("/v2/auth", body=form.encode())
+
+    found = answer.json()
+    assert answer.status == 200
+    assert found["access_token"] == found["token"]
+    assert claims_of(found["token"])["access"] == [
+        {"type": "repository", "name": "acme/web", "actions": ["pull", "push"]}
+    ]
+    assert (found["scope"], found["expires_in"], found["issued_at"]) == (
+        "repository:acme/web:pull,push",
+        3600,
+        "2026-03-14T12:00:00Z",
+    )
+
+
+async def test_a_form_that_is_not_good_is_refused(hub: Hub) -> None:
+    expected = {
+        b"grant_type=refresh_token&refresh_token=x": (400, "UNSUPPORTED"),
+        b"grant_type=password&username=writer&password=wrong": (401, "UNAUTHORIZED"),
+        b"\xff\xfe": (400, "INVALID_REQUEST"),
+        b"x" * 20_000: (413, "SIZE_INVALID"),
+    }
+
+    answers = [await hub.anonymous.post("/v2/auth", body=form) for form in expected]
+
+    assert [(answer.status, errors_of(answer)[0][0]) for answer in answers] == list(
+        expected.values()
+    )
+
+
+async def test_too_many_wrong_passwords_make_one_wait(hub: Hub) -> None:
+    async def sign_in(password: str) -> tuple[int, str | None]:
+        answer = await hub.anonymous.get("/v2/auth", headers=basic("writer", password))
+        return answer.status, answer.headers.get("retry-after")
+
+    refused = [await sign_in("wrong") for _ in range(5)]
+    right_too_soon = await sign_in(PASSWORD)
+
+    assert refused == [(401, None)] * 5
+    assert right_too_soon == (429, "1")
+
+
+async def test_the_base_answers_true_to_a_token_to_basic_and_to_an_anonymous_token(
+    hub: Hub,
+) -> None:
+    robot = await (await hub.client()).get("/v2/")
+    direct = await hub.anonymous.get("/v2/", headers=basic(ROBOT, ROBOT_TOKEN))
+    nobody = await (await hub.client(None, "boss/open", "pull")).get("/v2/")
+
+    assert [(answer.status, answer.body) for answer in (robot, direct, nobody)] == [
+        (200, b"true")
+    ] * 3
+    assert robot.headers["docker-distribution-api-version"] == "registry/2.0"
+
+
+async def test_a_token_that_is_not_ours_gets_the_challenge(hub: Hub) -> None:
+    head, claims, _ = (await hub.ask_token(ROBOT, "repository:acme/web:pull")).split(".")
+    tokens = ["", "x", "\xe9.\xe9.\xe9", f"{head}.{claims}.AAAA"]
+
+    base = [await Client(hub.registry, token).get("/v2/") for token in tokens]
+    tags = [await Client(hub.registry, token).get("/v2/acme/web/tags/list") for token in tokens]
+
+    assert [(answer.status, answer.body) for answer in base] == [(401, b"true")] * 4
+    assert {answer.headers["www-authenticate"] for answer in base} == {
+        f'{CHALLENGE},error="invalid_token"'
+    }
+    assert [(answer.status, errors_of(answer)[0][0]) for answer in tags] == [
+        (401, "UNAUTHORIZED")
+    ] * 4
+    assert {answer.headers["www-authenticate"] for answer in tags} == {
+        f'{CHALLENGE},scope="repository:acme/web:pull",error="invalid_token"'
+    }
+
+
+async def test_a_token_ends_after_an_hour(hub: Hub, clock: SetClock) -> None:
+    client = await hub.client()
+    statuses = []
+
+    for seconds in (0, 3599, 1):
+        clock.move(seconds=seconds)
+        statuses.append((await client.get("/v2/")).status)
+
+    assert statuses == [200, 200, 401]
+
+
+async def test_the_first_start_makes_the_key_and_the_next_finds_it(
+    store: Store, clock: SetClock
+) -> None:
+    async with store.begin() as tx:
+        first = await registry_tokens.open_tokens(tx, audience=HOST)
+    async with store.begin() as tx:
+        again = await registry_tokens.open_tokens(tx, audience=HOST)
+
+    grant = again.verify(first.issue(ANONYMOUS, (), clock()), clock(), "192.0.2.7")
+    assert (grant.actor.name, grant.actor.ip, grant.access) == ("(anonymous)", "192.0.2.7", ())
+    assert await rows_of(store, tables.keys, "id", "purpose") == [
+        ("key_registry_token_1", "registry_token")
+    ]
+    (private,) = (await rows_of(store, tables.keys, "private_sealed"))[0]
+    assert b"PRIVATE" not in private
+
+
+async def test_a_right_that_is_taken_away_ends_at_once_though_the_token_lasts(
+    hub: Hub, store: Store
+) -> None:
+    client = await hub.client()
+    before = await client.get("/v2/acme/web/tags/list")
+
+    async with store.begin() as tx:
+        await tx.run(tables.permissions.delete())
+    after = await client.get("/v2/acme/web/tags/list")
+
+    assert (before.status, after.status, errors_of(after)) == (
+        200,
+        403,
+        [("DENIED", "Unauthorized")],
+    )
+
+
+async def test_the_catalog_lists_what_the_caller_may_see(hub: Hub) -> None:
+    async def repositories(username: str | None) -> list[str]:
+        client = Client(hub.registry, await hub.ask_token(username, "registry:catalog:*"))
+        listed: list[str] = (await client.get("/v2/_catalog")).json()["repositories"]
+        return sorted(listed)
+
+    found = [await repositories(name) for name in ("boss", "reader", None)]
+
+    assert found == [
+        ["acme/api", "acme/web", "boss/open"],
+        ["acme/web", "boss/open"],
+        ["boss/open"],
+    ]
+
+
+async def test_the_catalog_comes_in_pages(hub: Hub) -> None:
+    client = Client(hub.registry, await hub.ask_token("boss", "registry:catalog:*"))
+
+    pages, address = [], "/v2/_catalog?n=1"
+    while address:
+        answer = await client.get(address)
+        pages.append(answer.json()["repositories"])
+        link = answer.headers.get("link", "")
+        address = link.removeprefix("<").partition(">")[0]
+
+    assert pages == [["acme/web"], ["acme/api"], ["boss/open"]]
+    nothing = [
+        await client.get("/v2/_catalog?last=acme/none"),
+        await client.get("/v2/_catalog?n=0"),
+    ]
+    assert [answer.json() for answer in nothing] == [{"repositories": []}] * 2
+
+
+async def test_the_catalog_needs_its_own_scope(hub: Hub) -> None:
+    answer = await (await hub.client()).get("/v2/_catalog")
+
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == (
+        f'{CHALLENGE},scope="registry:catalog:*",error="insufficient_scope"'
+    )

@@ -1,0 +1,103 @@
+"""dockbell as a process of its own, as its users run it."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 40.0  # seconds; a start takes about one
+
+
+def environment_of(**more: str) -> dict[str, str]:
+    """This process's environment without settings of dockbell, plus these."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("DOCKBELL_")
+    }
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", **more}
+
+
+def run(folder: Path, *words: str, given: str = "", **environment: str) -> tuple[int, str, str]:
+    """Run a command to its end in that folder: exit code, stdout, stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dockbell", *words],
+        cwd=folder, env=environment_of(**environment), input=given,
+        capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@dataclass(slots=True)
+class Program:
+    """A running `serve` or `worker`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    address: str = ""
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first place of the output that matches, once it is there."""
+        until = time.monotonic() + LIMIT
+        while (found := re.search(pattern, self.said)) is None:
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"never said {pattern!r}, but:\n{self.said}")
+            time.sleep(0.01)
+        return found
+
+    def call(self, verb: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """One request; its status and JSON answer."""
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=LIMIT)
+        with contextlib.closing(connection):
+            content = None if body is None else json.dumps(body)
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(
+                verb, path, content, {"Content-Type": "application/json", **sent}
+            )
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"null")
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and return the exit code."""
+        self.send(number)
+        return self.process.wait(LIMIT)
+
+
+@contextlib.contextmanager
+def running(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
+    """Start `dockbell` with these words; killed at the end if it still runs."""
+    log = folder / f"log-{time.monotonic_ns()}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dockbell", *words],
+            cwd=folder, env=environment_of(**environment), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        yield Program(process, log)
+    finally:
+        process.kill()
+        process.wait(LIMIT)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
+    """A server on a free port, ready to be called; its data is in that folder unless `words` say otherwise."""
+    with running(folder, "serve", "--port", "0", *words, **environment) as program:
+        program.address = program.wait_for(r"(?:ready at |\"address\": \")(http://[\w.:]+)")[1]
+        yield program
