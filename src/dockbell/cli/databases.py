@@ -1,0 +1,33 @@
+"""What `db` does with the database."""
+
+from dockbell import bootstrap
+from dockbell.domain.errors import SetupError
+from dockbell.observability import logs
+from dockbell.settings import Settings
+from dockbell.store import schema
+
+
+async def migrate(settings: Settings) -> bool:
+    """Bring the database to the newest schema; return whether it was not there yet."""
+    logs.configure(style=settings.log_format, level="warning")
+    application = bootstrap.build(settings)
+    try:
+        was_newest = await schema.is_newest(application.store)
+        await application.prepare()
+    finally:
+        await application.close()
+    return not was_newest
+
+
+async def check(settings: Settings) -> None:
+    """Raise SetupError if the database is older or newer than this program, or was written with another key."""
+    logs.configure(style=settings.log_format, level="warning")
+    application = bootstrap.build(settings)
+    try:
+        if not await schema.is_newest(application.store):
+            raise SetupError(
+                "The database has an older schema. `dockbell db migrate` brings it to the newest."
+            )
+        await application.prepare()
+    finally:
+        await application.close()

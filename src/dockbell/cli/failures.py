@@ -1,0 +1,61 @@
+"""How a command ends when it cannot do its work: one line of plain words and an exit code."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
+
+import typer
+
+from dockbell.domain.errors import (
+    DockbellError,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+
+class Code(IntEnum):
+    """The exit codes of every command; 2 (wrong usage) is given by the parser of arguments."""
+
+    FAILED = 1
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    NO_SERVER = 5
+    INTERRUPTED = 130
+
+
+def code_of(error: DockbellError) -> Code:
+    match error:
+        case NotFoundError():
+            return Code.NOT_FOUND
+        case UnauthenticatedError() | ForbiddenError():
+            return Code.NOT_ALLOWED
+        case UnavailableError():
+            return Code.NO_SERVER
+        case _:
+            return Code.FAILED
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a user can mend into words and an exit code. A bug of ours keeps its traceback."""
+    try:
+        yield
+    except DockbellError as error:
+        for line in error.detail.splitlines():
+            say(f"dockbell: {line}")
+        raise SystemExit(int(code_of(error))) from error
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: nothing is wrong. Python must not try to write once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        raise SystemExit(int(Code.INTERRUPTED)) from None
+
+
+def say(text: str) -> None:
+    """Words for the person; stdout is for what a script takes on."""
+    typer.echo(text, err=True)

@@ -1,0 +1,147 @@
+"""Running the application as a process: signals, the HTTP server, and an orderly end."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import socket
+from collections.abc import Coroutine, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+
+from dockbell import bootstrap
+from dockbell.cli.failures import say
+from dockbell.observability import logs
+from dockbell.observability.versions import version
+from dockbell.settings import Settings
+
+_log = structlog.get_logger("dockbell.serve")
+
+_KEEP_ALIVE_SECONDS = 75  # longer than the proxies before us keep a connection
+_GRACE_SECONDS = 10  # for requests that run when we are told to stop
+_KILLED = 1
+
+
+def run(settings: Settings, listener: socket.socket | None) -> None:
+    """Serve until a signal comes; without a listener, only deliver. Raise SetupError if it cannot start."""
+    logs.configure(style=settings.log_format, level=settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, listener))
+
+
+async def _run(settings: Settings, listener: socket.socket | None) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    application = bootstrap.build(settings)
+    try:
+        if not await _unless(stop, application.start()):
+            return
+        gc.enable()
+        gc.freeze()  # what is there now stays until the end: no need to look at it again
+        if listener is None:
+            _log.info("delivering", database=_database(settings))
+            await stop.wait()
+            await application.drain()
+        else:
+            await _serve(application, listener, stop)
+    finally:
+        await application.close()
+
+
+async def _serve(
+    application: bootstrap.Application, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    server = _Server(
+        uvicorn.Config(
+            application.asgi,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    serving = asyncio.create_task(server.serve([listener]))
+    await _announce(application)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    # Requests and tries that are under way end side by side, each within its own limit.
+    await asyncio.gather(serving, application.drain())
+    _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would raise them again at the end, and the exit code would not be 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    def first_or_second() -> None:
+        if stop.is_set():
+            # Nothing is lost: what was acknowledged is committed, what was being sent is tried again.
+            os._exit(_KILLED)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first_or_second)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[object, object, None]) -> bool:
+    """Do the work; give up on it and return False when the signal comes first."""
+    working, stopping = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    return False
+
+
+async def _announce(application: bootstrap.Application) -> None:
+    """Say where it is and, while there is no user, how to make the first one."""
+    settings = application.settings
+    address = settings.public_address
+    if settings.log_format == "json":
+        _log.info(
+            "ready", address=address, data=str(application.data), database=_database(settings)
+        )
+    else:
+        say(f"dockbell {version()} is ready at {address}")
+        say(f"  data      {application.data}")
+        say(f"  database  {_database(settings)}")
+    token = await application.set_up_token()
+    if token is not None:
+        first = {
+            "username": "admin",
+            "password": "…",
+            "setup_token": token,
+            "access_token": True,
+        }
+        say(f"There is no user yet. One-time set-up token: {token}")
+        say(
+            f"  curl {address}/api/v1/user/initialize -H 'Content-Type: application/json' "
+            f"-d '{json.dumps(first, ensure_ascii=False)}'"
+        )
+
+
+def _database(settings: Settings) -> object:
+    if settings.is_sqlite:
+        return f"SQLite, {settings.sqlite_file}"
+    return next(row.value for row in settings.rows() if row.name == "database_url")

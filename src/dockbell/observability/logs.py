@@ -1,0 +1,115 @@
+"""Where log lines go and how they look: to stderr, for people or for machines, without secrets."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "********"
+# Parts of a key's name that mean its value is a credential. Compared without case, dash and underscore.
+_SECRET_PARTS = (
+    "password",
+    "secret",
+    "token",
+    "authorization",
+    "cookie",
+    "apikey",
+    "credential",
+    "signature",
+    "privatekey",
+)
+_DEPTH = 4
+
+
+class _Lines:
+    """Writes finished lines. Knows the name it was asked for by, so that each line can carry it."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        self._stream.write(line + "\n")  # in one piece: other threads write too
+        self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
+    """Set up all logging of this process: our own lines and those of the libraries, in one shape.
+
+    `style` is `console` or `json`; `level` the least important that is shown. May be called again.
+    """
+    out = stream if stream is not None else sys.stderr
+    least = logging.getLevelNamesMapping()[level.upper()]
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        mask_secrets,
+    ]
+    after = _renderers(style, colors=out.isatty() and not os.environ.get("NO_COLOR"))
+    structlog.configure(
+        processors=[_add_name, *before, *after],
+        logger_factory=lambda *names: _Lines(out, names[0] if names else "dockbell"),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(logging.WARNING, least))  # libraries say at `info` what we say ourselves
+    # Container clients try TLS first; on a plain port each push would warn of an invalid request.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+
+
+def _renderers(style: str, *, colors: bool) -> list[Processor]:
+    if style == "json":
+        return [
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _add_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    del method
+    event["logger"] = logger.name
+    return event
+
+
+def mask_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: the values of keys that are named like a credential are not logged."""
+    del logger, method
+    return {key: _masked(key, value, _DEPTH) for key, value in event.items()}
+
+
+def _masked(key: str, value: Any, depth: int) -> Any:
+    if is_secret(key) and value is not None and not isinstance(value, bool):
+        return MASK
+    if isinstance(value, Mapping) and depth:
+        return {str(name): _masked(str(name), part, depth - 1) for name, part in value.items()}
+    if isinstance(value, list) and depth:
+        return [_masked("", part, depth - 1) for part in value]
+    return value
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key of this name holds a credential."""
+    plain = key.lower().replace("-", "").replace("_", "")
+    return any(part in plain for part in _SECRET_PARTS)

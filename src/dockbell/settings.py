@@ -1,0 +1,534 @@
+"""Every setting of dockbell: one frozen class, filled from defaults, a file, the environment and flags.
+
+The later beats the earlier. Each value remembers where it came from, and a name that nobody knows is
+an error, so that a spelling mistake cannot leave a server running with a default.
+"""
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from dockbell.domain.errors import SetupError
+from dockbell.net.policy import EgressPolicy
+
+FILE_NAME = "dockbell.toml"
+PREFIX = "DOCKBELL_"
+CONFIG_VARIABLE = "DOCKBELL_CONFIG"
+MASK = "********"
+
+# Prefixes of variables that the tests and the build use for themselves.
+_FOREIGN_PREFIXES = ("DOCKBELL_TEST_", "DOCKBELL_CI_")
+# Kubernetes describes every service of a namespace to its pods. For a service called `dockbell` that
+# gives DOCKBELL_SERVICE_HOST and even DOCKBELL_PORT=tcp://10.0.0.7:8080, which nobody meant for us.
+_SERVICE_LINK_NAME = re.compile(
+    r"DOCKBELL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+_SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
+_SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_HIGHEST_PORT = 65_535
+_HIGHEST_CONCURRENCY = 4096
+_LEAST_BODY = 1 << 10
+_LONGEST_WAIT = 30 * 24 * 3600
+_LONGEST_SEND = 600
+
+
+class SettingsError(SetupError):
+    """A setting is not right."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+# What a value may look like. Each takes what a TOML file can hold, or text; each raises ValueError.
+
+
+def _text(given: object) -> str:
+    if not isinstance(given, str):
+        raise ValueError  # noqa: TRY004 -- every reader raises this one, the caller words it
+    return given.strip()
+
+
+def _host(given: object) -> str:
+    text = _text(given).strip("[]")
+    if not text or re.search(r"[\s/\x00]", text):
+        raise ValueError
+    return text
+
+
+def _folder(given: object) -> Path:
+    text = _text(given)
+    if not text or "\x00" in text:
+        raise ValueError
+    return Path(text).expanduser()
+
+
+def _flag(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    word = _text(given).lower()
+    if word in {"true", "yes", "on", "1"}:
+        return True
+    if word in {"false", "no", "off", "0"}:
+        return False
+    raise ValueError
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def read(given: object) -> int:
+        if isinstance(given, bool) or not isinstance(given, int | str):
+            raise ValueError  # noqa: TRY004 -- every reader raises this one, the caller words it
+        number = int(given)
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    return read
+
+
+def _seconds(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise ValueError  # noqa: TRY004 -- every reader raises this one, the caller words it
+    return float(given)
+
+
+def _send_timeout(given: object) -> timedelta:
+    seconds = _seconds(given)
+    if not 0 < seconds <= _LONGEST_SEND:
+        raise ValueError
+    return timedelta(seconds=seconds)
+
+
+def _items(given: object) -> list[object]:
+    if isinstance(given, list | tuple):
+        return list(given)
+    return [part.strip() for part in _text(given).split(",") if part.strip()]
+
+
+def _waits(given: object) -> tuple[timedelta, ...]:
+    waits = [
+        _seconds(part) for part in (_items(given) if isinstance(given, str | list) else [given])
+    ]
+    if not all(0 <= seconds <= _LONGEST_WAIT for seconds in waits):
+        raise ValueError
+    return tuple(timedelta(seconds=seconds) for seconds in waits)
+
+
+def _allowed(given: object) -> str:
+    entry = _text(given).lower()
+    if entry in {"private", "loopback"}:
+        return entry
+    try:
+        return str(ipaddress.ip_network(entry))
+    except ValueError:
+        # Only digits, dots and slashes: meant as an address, so it is no host name either.
+        if re.fullmatch(r"[\d./]+", entry):
+            raise
+    entry = entry.rstrip(".")
+    try:
+        EgressPolicy.of(entry)  # the guard itself decides which words it takes
+    except SetupError as error:
+        raise ValueError(error.detail) from error
+    return entry
+
+
+def _allow_list(given: object) -> tuple[str, ...]:
+    return tuple(_allowed(entry) for entry in _items(given))
+
+
+def _choice(*words: str) -> Callable[[object], str]:
+    def read(given: object) -> str:
+        word = _text(given).lower()
+        if word not in words:
+            raise ValueError
+        return word
+
+    return read
+
+
+def _size(given: object) -> int:
+    match = _SIZE.fullmatch(str(given)) if not isinstance(given, bool) else None
+    if match is None:
+        raise ValueError
+    size = int(match[1]) * _SIZE_UNITS[match[2] or "B"]
+    if size < _LEAST_BODY:
+        raise ValueError
+    return size
+
+
+def _public_url(given: object) -> str:
+    text = _text(given)
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    _ = parts.port  # raises for a port that is no number
+    rest = (parts.path.rstrip("/"), parts.query, parts.fragment, parts.username)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(rest):
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _database_url(given: object) -> str:
+    text = _text(given)
+    if text.startswith(
+        "postgres://"
+    ):  # the older spelling that hosting services still hand out
+        text = text.replace("postgres", "postgresql", 1)
+    # A database in memory would forget what it has acknowledged.
+    if text and not re.match(r"sqlite:///(?!:memory:|\?).+|postgresql://.+", text):
+        raise ValueError
+    return text
+
+
+def _shown(value: object) -> object:
+    """A value as JSON and TOML can hold it, and as a file may say it again."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        return int(seconds) if seconds.is_integer() else seconds
+    if isinstance(value, tuple):
+        return [_shown(part) for part in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one setting is read and explained."""
+
+    about: str
+    read: Callable[[object], object]
+    expected: str
+    is_secret: bool = False
+
+
+_RETRY_WAITS = (5, 30, 120, 600, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+
+RULES: Mapping[str, Rule] = {
+    "host": Rule("The address to listen on.", _host, "a host name or an address"),
+    "port": Rule(
+        "The port to listen on; 0 takes any free one.",
+        _whole(0, _HIGHEST_PORT),
+        "a whole number from 0 to 65535",
+    ),
+    "data": Rule(
+        "The folder for the SQLite database, the blobs and the secret key. It is made if it is missing.",
+        _folder,
+        "the path of a folder",
+    ),
+    "database_url": Rule(
+        "The database. Empty means SQLite in the data folder.",
+        _database_url,
+        "`postgresql://user@host/name` or `sqlite:///path`",
+    ),
+    "public_url": Rule(
+        "Scheme and host under which clients reach this server: the start of every link and of the token "
+        "realm. Empty means `http://host:port`.",
+        _public_url,
+        "`https://host` or `http://host:port`, without a path",
+    ),
+    "egress_allow": Rule(
+        "Targets that are not public and may be reached all the same: addresses, networks, host names, "
+        "and the words `private` and `loopback`.",
+        _allow_list,
+        "a list of addresses, networks like `10.1.0.0/16`, host names, `*.example.org`, `private` or `loopback`",
+    ),
+    "user_initialize": Rule(
+        "Whether `POST /api/v1/user/initialize` makes the first user without a set-up token, as Quay does.",
+        _flag,
+        "true or false",
+    ),
+    "require_team_invite": Rule(
+        "Whether a user who is added to a team has to agree first.", _flag, "true or false"
+    ),
+    "engine": Rule(
+        "Whether `serve` also delivers. Turn it off when `dockbell worker` does that on PostgreSQL.",
+        _flag,
+        "true or false",
+    ),
+    "concurrency": Rule(
+        "How many deliveries one process sends at the same time.",
+        _whole(1, _HIGHEST_CONCURRENCY),
+        "a whole number from 1 to 4096",
+    ),
+    "retry_waits": Rule(
+        "Seconds to wait after the first, second … failed try of a delivery. After the last it is dead.",
+        _waits,
+        "a list of seconds, each from 0 to 2592000 (30 days)",
+    ),
+    "ca_file": Rule(
+        "A file with the certificate authorities (PEM) that targets are checked against, for targets with certificates of "
+        "your own. Empty means the public ones that come with dockbell.",
+        _text,
+        "the path of a PEM file",
+    ),
+    "send_timeout": Rule(
+        "Seconds that one try may take, from the first packet to the end of the answer.",
+        _send_timeout,
+        "seconds above 0, at most 600",
+    ),
+    "max_api_body": Rule(
+        "The largest body of an API request, in bytes or with a unit (`512KiB`, `1MiB`).",
+        _size,
+        "a size of at least 1KiB, like `1048576` or `1MiB`",
+    ),
+    "secret_key": Rule(
+        "The key that encrypts secrets at rest, from `dockbell keys new`. "
+        "Empty means the file `secret.key` in the data folder, made on the first start.",
+        _text,
+        "a key from `dockbell keys new`",
+        is_secret=True,
+    ),
+    "log_format": Rule(
+        "How log lines look: `console` for people, `json` for machines.",
+        _choice("console", "json"),
+        "`console` or `json`",
+    ),
+    "log_level": Rule(
+        "The least important lines that are still logged.",
+        _choice("debug", "info", "warning", "error"),
+        "`debug`, `info`, `warning` or `error`",
+    ),
+}
+
+# A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
+FILE_VARIABLES: Mapping[str, str] = {
+    f"{PREFIX}{name.upper()}_FILE": name for name in ("database_url", "secret_key")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of `config show`."""
+
+    name: str
+    value: object
+    origin: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked; RULES says what each means. Read only by the composition root and the command line."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path = Path("dockbell-data")
+    database_url: str = field(default="", repr=False)
+    public_url: str = ""
+    egress_allow: tuple[str, ...] = ()
+    user_initialize: bool = False
+    require_team_invite: bool = True
+    engine: bool = True
+    concurrency: int = 64
+    retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)
+    ca_file: str = ""
+    send_timeout: timedelta = timedelta(seconds=10)
+    max_api_body: int = 1 << 20
+    secret_key: str = field(default="", repr=False)
+    log_format: str = "console"
+    log_level: str = "info"
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        flags: Mapping[str, object] | None = None,
+        file: Path | None = None,
+    ) -> Self:
+        """Read every source; raise SettingsError with all that is wrong, not only the first.
+
+        `folder` is where relative paths start and `dockbell.toml` is looked for, then the data folder.
+        A flag that is None was not given. `file` is that of `--config` and must exist.
+        """
+        problems: list[str] = []
+        spoken = _from_environment(environment, problems)
+        given = {name: value for name, value in (flags or {}).items() if value is not None}
+        spoken.update(
+            {name: (value, f"--{name.replace('_', '-')}") for name, value in given.items()}
+        )
+        data, _ = spoken.get("data", (Settings().data, ""))
+        path = _find_file(file, environment, folder, data)
+        if path is not None:
+            spoken = {**_from_file(path, folder, problems), **spoken}
+        values: dict[str, Any] = {}
+        for name, (value, origin) in spoken.items():
+            rule = RULES[name]
+            try:
+                values[name] = rule.read(value)
+            except (ValueError, OverflowError):
+                problems.append(_complaint(name, value, origin, rule))
+        if problems:
+            raise SettingsError(problems)
+        return cls(**values, origins={name: origin for name, (_, origin) in spoken.items()})
+
+    @property
+    def database_address(self) -> str:
+        """The database to open, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'dockbell.db'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_address.startswith("sqlite:")
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of the SQLite database; None on PostgreSQL."""
+        if not self.is_sqlite:
+            return None
+        return Path(
+            self.database_address.removeprefix("sqlite:///").partition("?")[0]
+        ).absolute()
+
+    @property
+    def public_address(self) -> str:
+        """Scheme and host for links, with the default filled in."""
+        if self.public_url:
+            return self.public_url
+        host = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}.get(  # noqa: S104 -- compared
+            self.host, self.host
+        )
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def rows(self) -> list[Row]:
+        """Every setting with its value, as it may be shown, and where that came from."""
+        return [
+            Row(name, self._masked(name, rule), self.origins.get(name, "default"), rule.about)
+            for name, rule in RULES.items()
+        ]
+
+    def _masked(self, name: str, rule: Rule) -> object:
+        value = _shown(getattr(self, name))
+        if rule.is_secret and value:
+            return MASK
+        return _without_password(str(value)) if name == "database_url" else value
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))
+
+
+_Spoken = dict[str, tuple[object, str]]  # setting → what was said, and where
+
+
+def _from_environment(environment: Mapping[str, str], problems: list[str]) -> _Spoken:
+    spoken: _Spoken = {}
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or _is_foreign(variable, value) or not value:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in RULES:
+            spoken[name] = (value, variable)
+        elif variable in FILE_VARIABLES:
+            _read_secret(variable, value, environment, spoken, problems)
+        else:
+            names = [PREFIX + one.upper() for one in RULES]
+            problems.append(
+                f"The environment variable {variable} is not known."
+                + _nearest(variable, [*names, *FILE_VARIABLES, CONFIG_VARIABLE])
+            )
+    return spoken
+
+
+def _is_foreign(variable: str, value: str) -> bool:
+    return (
+        variable == CONFIG_VARIABLE
+        or variable.startswith(_FOREIGN_PREFIXES)
+        or _SERVICE_LINK_NAME.fullmatch(variable) is not None
+        or (variable.endswith("_PORT") and _SERVICE_LINK_VALUE.match(value) is not None)
+    )
+
+
+def _read_secret(
+    variable: str,
+    path: str,
+    environment: Mapping[str, str],
+    spoken: _Spoken,
+    problems: list[str],
+) -> None:
+    name = FILE_VARIABLES[variable]
+    plain = PREFIX + name.upper()
+    if environment.get(plain):
+        problems.append(f"{plain} and {variable} are both set. Keep one of them.")
+        return
+    try:
+        spoken[name] = (Path(path).read_text(encoding="utf-8").strip(), variable)
+    except (OSError, ValueError) as error:
+        problems.append(
+            f"{variable} names the file {path}, which cannot be read: {_why(error)}."
+        )
+
+
+def _find_file(
+    named: Path | None, environment: Mapping[str, str], folder: Path, data: object
+) -> Path | None:
+    """The settings file: the one that is named, else that of the current folder, else that of the data folder."""
+    variable = environment.get(CONFIG_VARIABLE)
+    if named is not None or variable:
+        return folder / (named or Path(str(variable))).expanduser()
+    for place in (folder, folder / Path(str(data)).expanduser()):
+        if (place / FILE_NAME).is_file():
+            return place / FILE_NAME
+    return None
+
+
+def _from_file(path: Path, folder: Path, problems: list[str]) -> _Spoken:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path} is not valid TOML: {error}.")
+        return {}
+    except (OSError, ValueError) as error:
+        problems.append(f"The settings file {path} cannot be read: {_why(error)}.")
+        return {}
+    spoken: _Spoken = {}
+    for name, value in content.items():
+        if name in RULES:
+            spoken[name] = (value, str(path))
+        else:
+            problems.append(
+                f"{path} holds the unknown setting `{name}`." + _nearest(name, list(RULES))
+            )
+    data = spoken.get("data")
+    if data is not None and isinstance(data[0], str) and path.parent != folder:
+        # A path in a file means the same from wherever the server is started.
+        spoken["data"] = (str(path.parent / Path(data[0]).expanduser()), str(path))
+    return spoken
+
+
+def _complaint(name: str, value: object, origin: str, rule: Rule) -> str:
+    if rule.is_secret:
+        shown = "the value (not shown)"
+    elif name == "database_url":
+        shown = f"`{_without_password(str(value))}`"
+    else:
+        shown = f"`{value}`"
+    return f"{name}: {shown} from {origin} is not right. Expected {rule.expected}."
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return (
+        f" Did you mean `{close[0]}`?" if close else " `dockbell config show` lists all names."
+    )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,317 @@
+"""Commands that work on the database themselves, and starts that are refused: one line and an exit code."""
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import structlog
+
+from dockbell.cli.app import run as run_here
+
+PASSWORD = "correct-horse-battery"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Runs a command in an empty folder, with this text as its input: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def ran(*words: str, given: str = "") -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", io.StringIO(given))
+            code = run_here(words)
+        out, error = capsys.readouterr()
+        return code, out, error
+
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield ran
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def on_both(run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same on SQLite and on PostgreSQL."""
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", database_url)
+    return run
+
+
+def test_a_user_is_made_with_the_password_of_the_input(on_both: Run) -> None:
+    code, out, said = on_both(
+        "users", "create", "alice", "--superuser", "--password-stdin", given=PASSWORD + "\n"
+    )
+
+    assert (code, out.count("\n"), said) == (0, 1, "The user alice is there.\n")
+
+
+def test_users_are_listed_with_what_they_may(on_both: Run) -> None:
+    alice = on_both("users", "create", "alice", "--superuser", "--email", "a@example.org")[
+        1
+    ].strip()
+    bob = json.loads(on_both("users", "create", "bob", "-o", "json")[1])
+
+    code, out, _ = on_both("users", "list")
+
+    rows = [
+        (one["username"], one["email"], one["superuser"], one["enabled"], one["id"])
+        for one in json.loads(out)
+    ]
+    assert code == 0
+    assert list(bob) == ["id", "username", "email", "superuser", "password"]
+    assert rows == [
+        ("alice", "a@example.org", True, True, alice),
+        ("bob", None, False, True, bob["id"]),
+    ]
+
+
+def test_a_new_password_replaces_the_old_one(run: Run) -> None:
+    made = json.loads(run("users", "create", "alice", "-o", "json")[1])
+
+    code, out, said = run("users", "reset-password", "alice")
+
+    assert (code, said) == (0, "The user alice has a new password.\n")
+    assert out.strip() not in {"", made["password"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "code", "said"),
+    [
+        (("users", "create", "alice"), "", 1, "The username already exists"),
+        (("users", "create", "Not A Name"), "", 1,
+         "Invalid namespace Not A Name: Namespace must match expression ^([a-z0-9]+(?:[._-][a-z0-9]+)*)$"),
+        (("users", "create", "bob", "--email", "nobody"), "", 1, "Invalid email address: nobody"),
+        (("users", "create", "bob", "--password-stdin"), "short\n", 1,
+         "Invalid password, password must be at least 8 characters and contain no whitespace."),
+        (("users", "create", "bob", "--password-stdin"), "", 1,
+         "--password-stdin was given, but the input has no first line."),
+        (("users", "reset-password", "nobody"), "", 3, "There is no user nobody."),
+        (("tokens", "create", "nobody"), "", 3, "There is no user nobody."),
+        (("tokens", "create", "alice", "--scope", "repo:everything"), "", 1,
+         "Invalid scope: repo:everything"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line(
+    alice: None, run: Run, words: tuple[str, ...], given: str, code: int, said: str
+) -> None:
+    done = run(*words, given=given)
+
+    assert done == (code, "", f"dockbell: {said}\n")
+
+
+@pytest.fixture
+def alice(run: Run) -> None:
+    assert run("users", "create", "alice")[0] == 0
+
+
+def test_a_token_tells_what_it_may_and_until_when(alice: None, run: Run) -> None:
+    code, out, _ = run(
+        "tokens", "create", "alice", "--scope", "repo:read,repo:admin", "--days", "1",
+        "--name", "ci", "-o", "json",
+    )  # fmt: skip
+
+    made = json.loads(out)
+    assert code == 0
+    assert list(made) == ["token", "uuid", "username", "name", "scope", "expires_at"]
+    assert (made["username"], made["name"], made["scope"]) == (
+        "alice",
+        "ci",
+        "repo:read repo:admin",
+    )
+
+
+def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
+    steps = [
+        run("db", "check"),
+        run("db", "migrate"),
+        run("db", "migrate"),
+        run("db", "check"),
+    ]
+
+    database = tmp_path / "dockbell-data" / "dockbell.db"
+    none = f"dockbell: There is no database {database} yet. `dockbell db migrate` makes it.\n"
+    assert steps == [
+        (1, "", none),
+        (0, "", "The database is now at the newest schema.\n"),
+        (0, "", "Nothing to do.\n"),
+        (0, "", "The database is at the newest schema and fits the secret key.\n"),
+    ]
+
+
+def test_a_port_in_use_is_told_before_anything_is_made(tmp_path: Path, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = run("serve", "--port", str(port))
+
+    said = (
+        f"dockbell: Port {port} of 127.0.0.1 is in use by another program. "
+        "Stop that one, or choose another port with --port.\n"
+    )
+    assert done == (1, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_of_another_machine_is_refused(run: Run) -> None:
+    done = run("serve", "--host", "192.0.2.1")
+
+    said = (
+        "dockbell: 192.0.2.1 is not an address of this machine. "
+        "Choose one with --host, such as 127.0.0.1 or 0.0.0.0.\n"
+    )
+    assert done == (1, "", said)
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(
+    tmp_path: Path, run: Run
+) -> None:
+    run("db", "migrate")
+    database = tmp_path / "dockbell-data" / "dockbell.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    done = [
+        run(*words) for words in (("serve", "--port", "0"), ("db", "check"), ("db", "migrate"))
+    ]
+
+    said = (
+        "dockbell: The database was written by a newer dockbell (schema 9999). "
+        "Start that version, or restore a backup made with this one.\n"
+    )
+    assert done == [(1, "", said)] * 3
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        kept = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert kept == [("9999",)]
+
+
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "data").write_text("in the way")
+
+    done = run("serve", "--port", "0", "--data", "data")
+
+    said = (
+        f"dockbell: The folder {tmp_path}/data cannot be used: File exists. "
+        "Choose another with --data, or give this user the right to write there.\n"
+    )
+    assert done == (1, "", said)
+    assert (tmp_path / "data").read_text() == "in the way"
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, run: Run) -> None:
+    data = tmp_path / "dockbell-data"
+    data.mkdir()
+    (data / "dockbell.db").write_bytes(b"no database" * 500)
+
+    done = run("serve", "--port", "0")
+
+    said = (
+        f"dockbell: The database {data}/dockbell.db cannot be opened: file is not a database.\n"
+    )
+    assert done == (1, "", said)
+    assert (data / "dockbell.db").read_bytes() == b"no database" * 500
+
+
+def test_another_secret_key_than_the_data_was_written_with_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("db", "migrate")
+    monkeypatch.setenv("DOCKBELL_SECRET_KEY", run("keys", "new")[1].strip())
+
+    done = [run("serve", "--port", "0"), run("db", "check")]
+
+    said = (
+        "dockbell: The secret key does not open what the database holds. Start with the key the data was "
+        "written with (`DOCKBELL_SECRET_KEY` or `secret.key` in the data directory).\n"
+    )
+    assert done == [(1, "", said)] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (
+            "c2hvcnQ=",
+            "The secret key must have 32 bytes, not 5. Make one with `dockbell keys new`.",
+        ),
+        ("a", "The secret key is not base64. Make one with `dockbell keys new`."),
+    ],
+)
+def test_a_secret_key_that_is_none_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, key: str, said: str
+) -> None:
+    monkeypatch.setenv("DOCKBELL_SECRET_KEY", key)
+
+    done = run("serve", "--port", "0")
+
+    assert done == (1, "", f"dockbell: {said}\n")
+
+
+def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"postgresql://u:hush@127.0.0.1:{port}/d")
+
+    done = [run("serve", "--port", "0"), run("users", "list")]
+
+    said = (
+        "dockbell: The database cannot be reached: Connection refused. "
+        "Look at `dockbell config show`, database_url.\n"
+    )
+    assert done == [(5, "", said)] * 2
+
+
+def test_a_postgresql_without_the_database_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _, _ = os.environ["DOCKBELL_TEST_DATABASE_URL"].rpartition("/")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"{server}/nothing_here")
+
+    done = run("serve", "--port", "0")
+
+    said = (
+        'dockbell: The database cannot be reached: database "nothing_here" does not exist. '
+        "Look at `dockbell config show`, database_url.\n"
+    )
+    assert done == (5, "", said)
+
+
+async def _administer(*statements: str, database: str) -> None:
+    server, _, _ = os.environ["DOCKBELL_TEST_DATABASE_URL"].rpartition("/")
+    connection = await asyncpg.connect(f"{server}/{database}")
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def test_a_postgresql_where_nothing_may_be_made_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"dockbell_refused_{os.getpid()}"
+    role = f"{name}_guest"
+    asyncio.run(
+        _administer(f"CREATE DATABASE {name}", f"CREATE ROLE {role} LOGIN", database="postgres")
+    )
+    _, _, host = os.environ["DOCKBELL_TEST_DATABASE_URL"].rpartition("/")[0].rpartition("@")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"postgresql://{role}@{host}/{name}")
+
+    done = run("db", "migrate")
+    asyncio.run(_administer(f"DROP DATABASE {name}", f"DROP ROLE {role}", database="postgres"))
+
+    said = "dockbell: The database cannot be migrated: permission denied for schema public.\n"
+    assert done == (1, "", said)

@@ -1,0 +1,129 @@
+"""Log lines: one shape for all, and no credentials in them."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+import structlog
+
+from dockbell.observability import logs
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_json_line_is_one_object(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+
+    structlog.get_logger("dockbell.access").info("request", path="/a\nb", status=200)
+
+    (line,) = lines_of(stream)
+    assert datetime.fromisoformat(str(line.pop("timestamp"))).tzinfo is not None
+    assert line == {
+        "logger": "dockbell.access",
+        "level": "info",
+        "message": "request",
+        "path": "/a\nb",
+        "status": 200,
+    }
+
+
+def test_a_library_speaks_in_the_same_shape(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("uvicorn.error").info("Started server process")
+
+    (line,) = lines_of(stream)
+    del line["timestamp"]
+    assert line == {
+        "logger": "uvicorn.error",
+        "level": "warning",
+        "message": "Invalid HTTP request received.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_less_important_lines_are_left_out(
+    level: str, expected: list[str], stream: io.StringIO
+) -> None:
+    logs.configure(style="json", level=level, stream=stream)
+    log = structlog.get_logger("dockbell")
+
+    for name in ("debug", "info", "warning", "error"):
+        getattr(log, name)("said")
+
+    assert [line["level"] for line in lines_of(stream)] == expected
+
+
+def test_credentials_are_masked_however_deep(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+
+    structlog.get_logger("dockbell").info(
+        "saved",
+        Authorization="Bearer hush",
+        access_token="hush",
+        config={"api-key": "hush", "url": "https://a", "list": [{"client_secret": "hush"}]},
+        token=None,
+        has_password=True,
+    )
+
+    (line,) = lines_of(stream)
+    assert "hush" not in stream.getvalue()
+    assert {key: line[key] for key in ("Authorization", "access_token", "config")} == {
+        "Authorization": logs.MASK,
+        "access_token": logs.MASK,
+        "config": {
+            "api-key": logs.MASK,
+            "url": "https://a",
+            "list": [{"client_secret": logs.MASK}],
+        },
+    }
+    assert (line["token"], line["has_password"]) == (None, True)
+
+
+def test_a_bug_is_logged_with_its_traceback_in_one_line(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        structlog.get_logger("dockbell").exception("failed")
+
+    (line,) = lines_of(stream)
+    assert str(line["exception"]).splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_console_line_is_for_people_and_has_no_colour_in_a_file(stream: io.StringIO) -> None:
+    logs.configure(style="console", level="info", stream=stream)
+
+    structlog.get_logger("dockbell").info("ready", address="http://a")
+
+    text = stream.getvalue()
+    assert text.split()[1:] == ["[info", "]", "ready", "[dockbell]", "address=http://a"]
+    assert "\x1b" not in text
