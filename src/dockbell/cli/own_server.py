@@ -100,7 +100,8 @@ def serving(folder: Path, settings: Mapping[str, str]) -> Iterator["Own"]:
         **{
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("DOCKBELL_")
+            # A start with compiled files at hand is what users have, whatever this shell was told.
+            if not name.startswith(("DOCKBELL_", "PYTHONDONTWRITEBYTECODE"))
         },
         **settings,
     }

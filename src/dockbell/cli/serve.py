@@ -1,9 +1,8 @@
 """`dockbell serve`."""
 
 import dataclasses
-import gc
 
-from dockbell.cli import flags, sockets, turns
+from dockbell.cli import flags, imports, sockets, turns
 from dockbell.cli.apps import examples, new_command
 from dockbell.settings import Settings
 
@@ -26,12 +25,8 @@ def serve(settings: Settings) -> None:
     with sockets.listen(settings.host, settings.port) as listener:
         _, port, *_ = listener.getsockname()
         with turns.only_server(settings):
-            # The rest takes half a second to import; what can be refused was refused before. None of
-            # it is garbage, so the collector need not look while it loads (an eighth of the time).
-            gc.disable()
-            try:
+            # The rest takes a while to import; what can be refused was refused before.
+            with imports.quick():
                 from dockbell.cli import serving
 
-                serving.run(dataclasses.replace(settings, port=port), listener)
-            finally:
-                gc.enable()
+            serving.run(dataclasses.replace(settings, port=port), listener)

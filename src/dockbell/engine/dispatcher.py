@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -57,7 +58,10 @@ class Dispatcher:
         self._many = max(1, concurrency // 2)  # so many make a turn worth it at once
         self._shelf = Shelf()
         self._running: dict[asyncio.Task[Result], tuple[Order, float]] = {}  # oldest first
-        self._untried: list[Order] = []  # leased, but stopped before the first step
+        self._queue: deque[tuple[Job, float]] = (
+            deque()
+        )  # leased ahead, for the tries that end soon
+        self._untried: list[Order] = []  # leased, but not to be tried by us
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_crowded = False  # something is due but has no room in its lane
@@ -84,6 +88,8 @@ class Dispatcher:
         ends_at = loop.time() + within
         self._is_stopping = True
         self._wake.set()
+        self._untried += [job.order for job, _ in self._queue]
+        self._queue.clear()
         if self._running:
             await asyncio.wait(self._running, timeout=max(0.0, within))
         if self._sweep is not None:
@@ -131,7 +137,7 @@ class Dispatcher:
         now = asyncio.get_running_loop().time()
         gather = _GATHER_SECONDS_IF_CROWDED if self._is_crowded else _GATHER_SECONDS
         in_company = self._turned_at + gather - now
-        results, room = len(self._settler), self._concurrency - len(self._running)
+        results, room = len(self._settler), self._room()
         pause = POLL_SECONDS
         if results:
             pause = 0.0 if results >= self._many else in_company
@@ -140,9 +146,14 @@ class Dispatcher:
             pause = min(pause, look if room >= self._many else max(look, in_company))
         return pause
 
+    def _room(self) -> int:
+        return self._concurrency - len(self._running) - len(self._queue)
+
     async def _turn(self) -> None:
         batch = self._settler.batch()
-        room = self._concurrency - len(self._running)
+        # As many tries as ended since the last turn will end during this one: lease for them ahead.
+        room = self._room() + min(len(batch), self._concurrency)
+        untried, self._untried = self._untried, []
         self._look_at = math.inf  # a bell from here on counts
         jobs: Sequence[Job] = ()
         settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
@@ -150,10 +161,12 @@ class Dispatcher:
             async with self._store.begin() as tx:
                 if batch:
                     settled = await self._settler.settle(tx, batch)
-                if room and not self._is_stopping:
+                await deliveries.release(tx, untried)
+                if room > 0 and not self._is_stopping:
                     jobs, outlook = await self._lease(tx, min(room, _BATCH))
         except BaseException as error:
             self._look_at = 0.0
+            self._untried += untried
             if batch and isinstance(error, Exception) and not is_passing(error):
                 _log.exception("results cannot be written together", results=len(batch))
                 await self._settler.settle_one_by_one(batch)
@@ -165,8 +178,8 @@ class Dispatcher:
         if self._is_stopping:
             self._untried += [job.order for job in jobs]
             return
-        for job in jobs:
-            self._start(job, now)
+        self._queue.extend((job, now) for job in jobs)
+        self._start_some(now)
         self._is_crowded = outlook.is_crowded
         self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
 
@@ -195,10 +208,17 @@ class Dispatcher:
             except Exception:  # noqa: BLE001 -- then they are rescued when their leases run out
                 _log.exception("leases could not be given back", deliveries=len(orders))
 
-    def _start(self, job: Job, now: float) -> None:
-        task = asyncio.create_task(self._attempts.make(job))
-        self._running[task] = job.order, now
-        task.add_done_callback(self._end)
+    def _start_some(self, now: float) -> None:
+        """Start what was leased, as far as there is room. What waited too long for it goes back."""
+        too_old = now - self._attempts.guard.total_seconds()
+        while self._queue and len(self._running) < self._concurrency:
+            job, leased_at = self._queue.popleft()
+            if leased_at < too_old:
+                self._untried.append(job.order)
+                continue
+            task = asyncio.create_task(self._attempts.make(job))
+            self._running[task] = job.order, now
+            task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[Result]) -> None:
         order, _ = self._running.pop(task)
@@ -208,6 +228,8 @@ class Dispatcher:
             _log.error("a try broke", delivery=order.delivery_id, exc_info=error)
         else:
             self._settler.put(task.result())
+        if self._queue:
+            self._start_some(asyncio.get_running_loop().time())
         if len(self._settler) in {1, self._many} or len(self._running) == self._many:
             self._wake.set()
 

@@ -67,7 +67,8 @@ class Engine:
             attempts,
             Settler(store, worker),
             worker=worker,
-            lease_span=guard + _LEASE_MARGIN,
+            lease_span=2 * guard
+            + _LEASE_MARGIN,  # it can wait for its turn as long as a try lasts
             concurrency=concurrency,
         )
         self._rescuer = Rescuer(store, chance)

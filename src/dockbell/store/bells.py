@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
-import asyncpg
 import structlog
 
 from dockbell.store.transactions import NOTIFY_CHANNEL, Store
@@ -23,6 +23,8 @@ async def listen(store: Store, ring: Callable[[], None]) -> None:
     """
     if store.is_sqlite:
         return
+    import asyncpg  # noqa: PLC0415 -- SQLite has no use for it, and it takes memory
+
     address = store.engine.url.set(drivername="postgresql").render_as_string(
         hide_password=False
     )
@@ -37,17 +39,17 @@ async def listen(store: Store, ring: Callable[[], None]) -> None:
             continue
         wait = _FIRST_WAIT
         try:
-            await _hear(connection, ring)
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await _hear(connection, ring)
         finally:
             with contextlib.suppress(Exception):
                 connection.terminate()
 
 
-async def _hear(connection: asyncpg.Connection, ring: Callable[[], None]) -> None:
+async def _hear(connection: Any, ring: Callable[[], None]) -> None:
     """Ring for each bell, until the connection breaks."""
     broken = asyncio.Event()
     connection.add_termination_listener(lambda _: broken.set())
-    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await connection.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
-        ring()
-        await broken.wait()
+    await connection.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
+    ring()
+    await broken.wait()

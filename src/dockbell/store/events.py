@@ -1,21 +1,14 @@
 """Events: what happened, kept with the exact bytes that are sent."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Row
+from sqlalchemy import select
 
 from dockbell.domain.events import Event, Performer, Subject
-from dockbell.store.tables import events
+from dockbell.store.tables import events, of_micros
 from dockbell.store.transactions import Tx
-
-# The two databases share the words ON CONFLICT DO NOTHING, but SQLAlchemy keeps one construct for each.
-_INSERT: Mapping[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
 
 
 async def record(
@@ -26,7 +19,7 @@ async def record(
     On PostgreSQL this waits for another transaction that is just recording the same key.
     """
     statement = (
-        _INSERT[tx.dialect.NAME](events)
+        tx.dialect.insert(events)
         .values(
             id=event.id,
             kind=event.kind,
@@ -55,22 +48,24 @@ async def record(
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:
     """Those of the events that are still kept, by id. One query."""
-    rows = await tx.rows(select(events).where(events.c.id.in_(ids)))
-    return {row.id: _of_row(row) for row in rows}
+    if not ids:
+        return {}
+    rows = await tx.hot(tx.dialect.LOAD_EVENTS, tx.dialect.packed([(one,) for one in ids]))
+    return {row[0]: _of_row(row) for row in rows}
 
 
-def _of_row(row: Row[Any]) -> Event:
+def _of_row(row: Sequence[Any]) -> Event:
+    (
+        event_id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind,
+        producer_key, occurred_at,
+    ) = row  # fmt: skip
     return Event(
-        id=row.id,
-        kind=row.kind,
-        subject=Subject(row.namespace, row.repository, is_user=row.is_user),
-        body=row.body,
-        occurred_at=row.occurred_at,
-        performer=(
-            None
-            if row.performer_name is None
-            else Performer(row.performer_name, row.performer_kind)
-        ),
-        facts=row.facts,
-        producer_key=row.producer_key,
+        id=event_id,
+        kind=kind,
+        subject=Subject(namespace, repository, is_user=bool(is_user)),
+        body=body,
+        occurred_at=of_micros(occurred_at),
+        performer=None if performer_name is None else Performer(performer_name, performer_kind),
+        facts=json.loads(facts),
+        producer_key=producer_key,
     )

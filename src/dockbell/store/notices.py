@@ -1,10 +1,9 @@
 """Notices: lines in the in-app inboxes of users and organizations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, case, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, case, or_, select, update
 
 from dockbell.domain.accounts import NamespaceKind, TeamRole
 from dockbell.domain.ids import uuid_of
@@ -12,12 +11,6 @@ from dockbell.domain.methods import Recipient
 from dockbell.domain.notices import Notice
 from dockbell.store.tables import namespaces, notices, team_members, teams
 from dockbell.store.transactions import Tx
-
-# The two databases share the words ON CONFLICT DO NOTHING, but SQLAlchemy keeps one construct for each.
-_INSERT: Mapping[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
 
 
 def _recipients(recipient: Recipient, namespace: str) -> Select[Any] | None:
@@ -84,7 +77,7 @@ async def put(  # noqa: PLR0913 -- one argument for each thing a notice holds
                 "created_at": tx.now,
             }
         )
-    statement = _INSERT[tx.dialect.NAME](notices)
+    statement = tx.dialect.insert(notices)
     await tx.run(
         statement.on_conflict_do_nothing(index_elements=["delivery_id", "namespace_id"]), rows
     )

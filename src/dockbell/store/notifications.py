@@ -10,13 +10,12 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
-from sqlalchemy.engine import Row
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import Notification
 from dockbell.store import signing_secrets
-from dockbell.store.tables import notifications, repositories
+from dockbell.store.tables import notifications, of_micros, repositories
 from dockbell.store.transactions import Tx
 
 _COLUMNS = (
@@ -40,21 +39,37 @@ def _select() -> Select[Any]:
     return select(*_COLUMNS).order_by(notifications.c.created_at, notifications.c.id)
 
 
-def _of_row(tx: Tx, row: Row[Any]) -> Notification:
+def _of_row(tx: Tx, row: Sequence[Any]) -> Notification:
+    # By place, in the order of _COLUMNS: by name it takes twice as long, and lists are long.
+    (
+        found_id,
+        uuid,
+        namespace_id,
+        repository_id,
+        kind,
+        method,
+        title,
+        config,
+        event_config,
+        streak,
+        paused_at,
+        reason,
+        created_at,
+    ) = row
     return Notification(
-        id=row.id,
-        uuid=row.uuid,
-        namespace_id=row.namespace_id,
-        repository_id=row.repository_id,
-        kind=row.kind,
-        method=row.method,
-        title=row.title,
-        config=msgspec.json.decode(tx.seal.open(row.config_sealed)),
-        event_config=row.event_config,
-        failure_streak=row.failure_streak,
-        paused_at=row.paused_at,
-        pause_reason=None if row.pause_reason is None else PauseReason(row.pause_reason),
-        created_at=row.created_at,
+        id=found_id,
+        uuid=uuid,
+        namespace_id=namespace_id,
+        repository_id=repository_id,
+        kind=kind,
+        method=method,
+        title=title,
+        config=msgspec.json.decode(tx.seal.open(config)),
+        event_config=event_config,
+        failure_streak=streak,
+        paused_at=paused_at,
+        pause_reason=None if reason is None else PauseReason(reason),
+        created_at=created_at,
     )
 
 
@@ -161,12 +176,10 @@ async def find_candidates(
 
 async def find_versions(tx: Tx, ids: Sequence[str]) -> Mapping[str, datetime]:
     """When each of the notifications that still exist was last changed. One query."""
-    rows = await tx.rows(
-        select(notifications.c.id, notifications.c.updated_at).where(
-            notifications.c.id.in_(ids)
-        )
-    )
-    return {row.id: row.updated_at for row in rows}
+    if not ids:
+        return {}
+    rows = await tx.hot(tx.dialect.FIND_VERSIONS, tx.dialect.packed([(one,) for one in ids]))
+    return {row[0]: of_micros(row[1]) for row in rows}
 
 
 async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | None:

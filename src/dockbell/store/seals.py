@@ -31,18 +31,19 @@ class Seal:
                 f"The secret key must have 32 bytes, not {len(key)}. Make one with `dockbell keys new`."
             )
         self._cipher = AESGCM(key)
-        self._key_id = hashlib.sha256(b"dockbell key id" + key).digest()[:_KEY_ID_BYTES]
+        key_id = hashlib.sha256(b"dockbell key id" + key).digest()[:_KEY_ID_BYTES]
+        self._head = _VERSION + key_id
 
     def close(self, value: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + self._key_id + nonce + self._cipher.encrypt(nonce, value, None)
+        return self._head + nonce + self._cipher.encrypt(nonce, value, None)
 
     def open(self, sealed: bytes) -> bytes:
         """The value, or WrongKeyError."""
-        head = len(_VERSION) + _KEY_ID_BYTES
-        nonce, rest = sealed[head : head + _NONCE_BYTES], sealed[head + _NONCE_BYTES :]
-        if sealed[: len(_VERSION)] != _VERSION or sealed[len(_VERSION) : head] != self._key_id:
+        if not sealed.startswith(self._head):
             raise WrongKeyError
+        start = len(self._head)
+        nonce, rest = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, rest, None)
         except InvalidTag as error:

@@ -36,6 +36,17 @@ def of_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+def _moment_of(micros: int | None) -> datetime | None:
+    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def _document_of(text: str | None) -> Any:
+    return None if text is None else _decode(text)
+
+
 class Moment(TypeDecorator[datetime]):
     """A time with zone, stored as whole microseconds since 1970 in UTC.
 
@@ -49,9 +60,10 @@ class Moment(TypeDecorator[datetime]):
         del dialect
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        del dialect
-        return None if value is None else of_micros(value)
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        """The conversion itself: every row of a list passes here, so there is no layer around it."""
+        del dialect, coltype
+        return _moment_of
 
 
 class Document(TypeDecorator[Any]):
@@ -68,9 +80,10 @@ class Document(TypeDecorator[Any]):
             else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         )
 
-    def process_result_value(self, value: str | None, dialect: Any) -> Any:
-        del dialect
-        return None if value is None else msgspec.json.decode(value)
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        """The conversion itself: every row of a list passes here, so there is no layer around it."""
+        del dialect, coltype
+        return _document_of
 
 
 metadata = MetaData(

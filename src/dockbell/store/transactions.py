@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.ids import Clock, NewId
-from dockbell.store.dialects import postgresql, sqlite, sqlite_driver
+from dockbell.store.dialects import sqlite, sqlite_driver
 from dockbell.store.seals import Seal
 
 NOTIFY_CHANNEL = "dockbell_deliveries"
@@ -117,6 +117,9 @@ class Store:
             reader = _open_sqlite(address, "BEGIN DEFERRED", connections=4, read_only=True)
             return cls(writer, reader, dialect=sqlite, clock=clock, new_id=new_id, seal=seal)
         if address.get_backend_name() == "postgresql":
+            # The driver and its dialect take eight megabytes, which SQLite has no use for.
+            from dockbell.store.dialects import postgresql  # noqa: PLC0415 -- see above
+
             target = address.set(drivername="postgresql+asyncpg")
             both = create_async_engine(
                 target, pool_size=pool_size, max_overflow=10, pool_timeout=30

@@ -10,8 +10,11 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+from sqlalchemy.dialects.sqlite import insert as _insert
 
 NAME = "sqlite"
+# The two databases share the words ON CONFLICT DO NOTHING, but SQLAlchemy keeps one construct for each.
+insert = _insert
 
 _ATTEMPTS_AT_ONCE = (64, 16, 4, 1)
 
@@ -39,6 +42,15 @@ WHERE lanes.next_due_at IS NULL OR lanes.next_due_at > excluded.next_due_at
 """
 HOLD_LANES = None  # only one transaction writes, so no lease can look away meanwhile
 WAKE_LANES = None  # ADD_LANES did
+
+FIND_VERSIONS = """
+SELECT id, updated_at FROM notifications WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
+"""
+LOAD_EVENTS = """
+SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
+       occurred_at
+FROM events WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
+"""
 
 FIND_READY_LANES = """
 SELECT id, max_inflight - inflight FROM lanes
