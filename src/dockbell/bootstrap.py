@@ -63,7 +63,7 @@ def _key_of(settings: Settings, data: Path) -> bytes:
     key = seals.new_key()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process made it just now
+    except FileExistsError:  # another process made it a moment ago
         return seals.of_text(path.read_text())
     with os.fdopen(descriptor, "w") as file:
         file.write(seals.to_text(key) + "\n")

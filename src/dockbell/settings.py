@@ -271,7 +271,7 @@ RULES: Mapping[str, Rule] = {
         "the path of a PEM file",
     ),
     "send_timeout": Rule(
-        "Seconds that one try may take, from the first packet to the end of the answer.",
+        "Seconds that one try may take, from the name look-up to the end of the answer.",
         _send_timeout,
         "seconds above 0, at most 600",
     ),
@@ -328,7 +328,7 @@ class Settings:
     user_initialize: bool = False
     require_team_invite: bool = True
     engine: bool = True
-    concurrency: int = 64
+    concurrency: int = 256
     retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)
     ca_file: str = ""
     send_timeout: timedelta = timedelta(seconds=10)

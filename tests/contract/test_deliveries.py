@@ -796,7 +796,7 @@ async def test_an_attempt_cannot_take_the_number_of_another(store: Store) -> Non
     async with store.begin() as tx:
         await attempts_store.record(tx, [(1, result_of(order))], "w1")
 
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await settle(store, [result_of(order)])
 
     await assert_lanes_are_right(store)

@@ -33,7 +33,7 @@ async def opened(
     *,
     lookup: Callable[[str], Sequence[str]] = lambda _: ["127.0.0.1"],
     keep: float = 15.0,
-    timeout: float = 5.0,  # noqa: ASYNC109 -- the setting under test
+    timeout: float = 5.0,
     connect_timeout: float = 2.0,
     max_inflight: int = 256,
     policy: EgressPolicy | None = None,

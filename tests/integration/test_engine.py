@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from dockbell import events, methods
 from dockbell.domain import ids
-from dockbell.domain.deliveries import PauseReason, Trigger
+from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Delivered, Outcome
@@ -380,6 +380,20 @@ async def test_a_failed_test_is_over_after_one_try(
         assert (await notifications.load(tx, one.id)).failure_streak == 0
 
 
+@pytest.mark.slow
+async def test_a_bell_that_nobody_hears_costs_one_poll_interval(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    await add(store, receiver.url())
+
+    async with running(store, clock):
+        async with store.begin() as tx:
+            await INTAKE.record(tx, push(clock))
+            tx.rings = False  # as if this process had died right after the commit
+        await receiver.wait_for(1, within=2.5)
+        await until_states(store, "delivered")
+
+
 # What goes wrong on our side
 
 
@@ -543,6 +557,32 @@ async def test_draining_lets_running_tries_end(
     await queues.assert_lanes_are_right(store)
 
 
+async def test_another_process_takes_over_at_once_what_is_handed_back(
+    database_url: str,
+    store: Store,
+    clock: SetClock,
+    receiver: Receiver,
+    new_id: ids.NewId,
+    seal: Seal,
+) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite has one process")
+    other = Store.open(database_url, clock=clock, new_id=new_id, seal=seal)
+    await add(store, receiver.url())
+    receiver.answer(drop="stall", times=1)
+
+    async with running(store, clock, worker="a") as first:
+        await record(store, clock)
+        await receiver.wait_for(1)
+        async with running(other, clock, worker="b"):
+            await until(lambda: _are_listening(database_url, 2))
+            await first.drain(within=0.0)
+            await receiver.wait_for(2, within=1.0)  # less than the poll interval
+            await until_states(store, "delivered")
+
+    await other.close()
+
+
 async def test_what_does_not_end_in_time_is_handed_back_uncharged(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
@@ -670,7 +710,7 @@ async def test_another_process_is_woken_by_the_bell(
         await record(store, clock, "second")
         await receiver.wait_for(2, within=1.5)  # less than the poll interval
         await _terminate_all(database_url)
-        await until(lambda: _is_heard(database_url))
+        await until(lambda: _are_listening(database_url, 1))
         await until(lambda: record(store, clock, "third"))
         await receiver.wait_for(3, within=1.5)
 
@@ -678,11 +718,11 @@ async def test_another_process_is_woken_by_the_bell(
     assert event_id.startswith("evt_")
 
 
-async def _is_heard(url: str) -> bool:
+async def _are_listening(url: str, count: int) -> bool:
     connection = await asyncpg.connect(url)
     try:
         query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
-        return bool(await connection.fetchval(query))
+        return bool(await connection.fetchval(query) == count)
     finally:
         await connection.close()
 
@@ -744,4 +784,3 @@ async def test_a_frozen_workers_late_result_is_only_written_down(
         (2, "delivered", "ok"),
         (3, "late", "ok"),
     ]
-    assert Trigger.EVENT.value == "event"

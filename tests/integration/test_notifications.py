@@ -250,7 +250,7 @@ async def test_a_repository_deleted_while_the_row_is_written_is_404_and_keeps_no
             await tx.run(repositories.delete().where(repositories.c.name == "web"))
             is_deleted.set()
             # SQLite lets nobody else begin to write; PostgreSQL does, and then makes them wait for the row.
-            while not store.is_sqlite and not await _is_somebody_waiting(store):  # noqa: ASYNC110 -- the condition lies in the database
+            while not store.is_sqlite and not await _is_somebody_waiting(store):
                 await asyncio.sleep(0.01)
 
     tasks: list[asyncio.Task[None]] = []

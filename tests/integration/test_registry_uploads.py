@@ -156,7 +156,7 @@ async def test_two_requests_cannot_write_to_one_upload(
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 -- nothing tells when a queue runs empty
+        while not condition():
             await asyncio.sleep(0)
 
 

@@ -34,6 +34,7 @@ class Idle:
     resident_megabytes: float
     cpu_percent: float
     ready_seconds: float  # the median of several warm starts
+    ready_cpu_seconds: float  # likewise
 
 
 def measure_api_call(database_url: str | None = None) -> ApiCall:
@@ -52,17 +53,25 @@ def measure_api_call(database_url: str | None = None) -> ApiCall:
 
 def measure_idle() -> Idle:
     with tempfile.TemporaryDirectory(prefix="dockbell-bench-") as folder:
-        starts = []
+        starts, costs = [], []
+        with serving(Path(folder), {}):
+            pass  # the first start makes the database
         for _ in range(_STARTS):
             with serving(Path(folder), {}) as own:
                 starts.append(own.ready_after)
+                costs.append(_cpu_seconds(own.pid))
         with serving(Path(folder), {}) as own:
             time.sleep(_SETTLE_SECONDS)
             before = _cpu_seconds(own.pid)
             time.sleep(_IDLE_SECONDS)
             used = _cpu_seconds(own.pid) - before
             resident = _resident_megabytes(own.pid)
-    return Idle(resident, used / _IDLE_SECONDS * 100, statistics.median(starts))
+    return Idle(
+        resident,
+        used / _IDLE_SECONDS * 100,
+        statistics.median(starts),
+        statistics.median(costs),
+    )
 
 
 def _furnish(base: str) -> str:

@@ -82,7 +82,7 @@ class Own:
     ready_after: float
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -94,7 +94,7 @@ def serving(folder: Path, settings: Mapping[str, str]) -> Iterator["Own"]:
 
     `settings` are environment variables; those of the caller's own dockbell are left out.
     """
-    port = _free_port()
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = {
         **{

@@ -18,6 +18,7 @@ from dockbell.cli.failures import say
 from dockbell.observability import logs
 from dockbell.observability.versions import version
 from dockbell.settings import Settings
+from dockbell.web.connections import BoundedProtocol
 
 _log = structlog.get_logger("dockbell.serve")
 
@@ -58,7 +59,7 @@ async def _serve(
     server = _Server(
         uvicorn.Config(
             application.asgi,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -22,7 +22,7 @@ def only_server(settings: Settings) -> Iterator[None]:
         return
     path = database.with_name(database.name + ".lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = path.open("a+")
     except OSError as error:
         raise SetupError(

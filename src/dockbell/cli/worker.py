@@ -13,7 +13,7 @@ app = new_command()
 @app.command(
     epilog=examples(
         "DOCKBELL_DATABASE_URL=postgresql://dockbell@db/dockbell dockbell worker",
-        "dockbell worker --config /etc/dockbell/dockbell.toml --concurrency 128",
+        "dockbell worker --config /etc/dockbell/dockbell.toml --concurrency 512",
     )
 )
 @flags.takes_settings(*(name for name in flags.ALL if name not in {"host", "port", "engine"}))

@@ -194,8 +194,9 @@ def _type_of(document: Mapping[str, Any], content_type: str | None) -> str:
     if not found:
         raise ManifestError("Say the manifest's type in the Content-Type header.")
     if found not in _IMAGES | _INDEXES:
+        shown = found[:100].encode("ascii", "backslashreplace").decode()
         raise ManifestError(
-            f"Manifests of type `{found[:100]}` are not supported. "
+            f"Manifests of type `{shown}` are not supported. "
             "Push an OCI image manifest or index, or a Docker schema 2 manifest or list."
         )
     if inside and inside != found:

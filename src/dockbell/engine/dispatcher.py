@@ -141,6 +141,8 @@ class Dispatcher:
         pause = POLL_SECONDS
         if results:
             pause = 0.0 if results >= self._many else in_company
+        if self._untried and not self._is_stopping:
+            pause = min(pause, in_company)
         if room > 0 and not self._is_stopping:
             look = self._look_at - now
             pause = min(pause, look if room >= self._many else max(look, in_company))

@@ -50,6 +50,9 @@ class TokenError(UnauthenticatedError):
     """The registry token is not valid, or no longer."""
 
 
+_MOST_SCOPES = 20
+
+
 class ScopeError(InvalidRequestError):
     """Unable to decode repository and actions."""
 
@@ -188,7 +191,12 @@ def scopes_of(texts: Iterable[str], host: str) -> tuple[Access, ...]:
     Each text may hold several, with spaces between. A name may begin with this server's host.
     """
     asked = []
-    for text in " ".join(texts).split():
+    words = " ".join(texts).split()
+    if len(words) > _MOST_SCOPES:  # each may cost a query, and a push may make a repository
+        raise ScopeError(
+            f"At most {_MOST_SCOPES} scopes can be asked for at once, not {len(words)}."
+        )
+    for text in words:
         match = _SCOPE.fullmatch(text)
         if match is None:
             # Quay's literal text. Pinned by compat/test_oci_tokens.py.

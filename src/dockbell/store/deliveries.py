@@ -149,7 +149,10 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     for result in late:
         await _record_late(tx, result, worker)
     paused, resumed = await standings.follow(tx, held)
-    await lanes.settle(tx, _ended(held))
+    ended = _ended(held)
+    await lanes.settle(tx, ended)
+    if any(due is not None and due <= tx.now for _, due in ended.values()):
+        tx.ring()  # handed back: another process need not wait for its next look
     done = Settled(late, paused, resumed)
     if not again:
         return done

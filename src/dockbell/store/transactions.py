@@ -122,7 +122,11 @@ class Store:
 
             target = address.set(drivername="postgresql+asyncpg")
             both = create_async_engine(
-                target, pool_size=pool_size, max_overflow=10, pool_timeout=30
+                target,
+                pool_size=pool_size,
+                max_overflow=10,
+                pool_timeout=30,
+                hide_parameters=True,  # an error's text goes to the log, and values may be secrets
             )
             return cls(both, both, dialect=postgresql, clock=clock, new_id=new_id, seal=seal)
         raise SetupError(
@@ -195,6 +199,7 @@ def _open_sqlite(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
+        hide_parameters=True,  # as above
         pool_reset_on_return=None,  # every transaction of ours has ended by then
     )
 

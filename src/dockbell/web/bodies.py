@@ -89,6 +89,18 @@ class MalformedBodyError(DataError):
     """The browser (or proxy) sent a request that this server could not understand."""
 
 
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any(_holds_nul(one) for pair in value.items() for one in pair)
+        case list():
+            return any(_holds_nul(one) for one in value)
+        case _:
+            return False
+
+
 def is_json(content_type: str) -> bool:
     """Whether this is `application/json` or `application/*+json`."""
     media_type = content_type.partition(";")[0].strip().lower()
@@ -107,6 +119,7 @@ def parse(raw: bytes, content_type: str) -> Any:
         raise MalformedBodyError from error
     if value is None:
         raise InvalidRequestError("Missing JSON body")
-    if b"\\u0000" in raw:  # PostgreSQL stores no such character, so SQLite must not either
+    # PostgreSQL stores no such character, so SQLite must not either.
+    if b"\\u0000" in raw and _holds_nul(value):
         raise InvalidRequestError("Text must not hold the character U+0000")
     return value

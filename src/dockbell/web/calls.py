@@ -1,5 +1,6 @@
 """One API call: who asks, with what, and how to answer. Every handler gets it as `call`."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -10,14 +11,17 @@ from typing import Any
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.exceptions import InternalServerException
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
-from dockbell.domain.errors import DataError, NotFoundError
+from dockbell.domain.errors import DataError, DockbellError, NotFoundError
 from dockbell.services import authentication
 from dockbell.services.notifications import Notifications
 from dockbell.store.transactions import Store, Tx
 from dockbell.web import bodies, paths
 from dockbell.web.faces import Faces
+
+_BODY_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -135,11 +139,32 @@ def bearer_token(header: str | None) -> str | None:
     return words[1] if len(words) == 2 and words[0].lower() == "bearer" else None  # noqa: PLR2004 -- two words
 
 
+class UnfinishedBodyError(DockbellError):
+    """The body of the request did not come within a minute."""
+
+    kind = "request_timeout"
+
+
+class DisconnectedError(DockbellError):
+    """The client went away before its request was complete."""
+
+
+async def _read_body(request: Request[Any, Any, State]) -> bytes:
+    """The whole body: refused by the framework if it is too large, given up on if it does not come."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.body()
+    except TimeoutError as error:
+        raise UnfinishedBodyError from error
+    except InternalServerException as error:  # what the framework says when the client is gone
+        raise DisconnectedError from error
+
+
 async def provide_call(request: Request[Any, Any, State]) -> ApiCall:
     """Litestar's dependency `call`."""
     return ApiCall(
         request=request,
-        raw_body=await request.body(),
+        raw_body=await _read_body(request),
         store=request.app.state.store,
         faces=request.app.state.faces,
     )

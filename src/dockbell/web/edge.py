@@ -1,5 +1,6 @@
 """The outermost ring of every API request: id, access line, CORS, HEAD, OPTIONS and the repository path."""
 
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -25,6 +26,7 @@ _CORS = [
     (b"access-control-allow-headers", b"AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH"),
     (b"vary", b"Cookie"),
 ]
+_GONE = 499  # as it is logged: the client went away before there was an answer
 _QUIET = frozenset({"/livez", "/readyz", "/healthz"})
 
 
@@ -41,8 +43,12 @@ class Edge:
             return
         request_id = uuid.uuid4().hex
         started = time.perf_counter()
-        status = 500
+        status = _GONE
         path: str = scope["path"]
+        if "//" in path and not path.startswith("/v2/"):
+            # The framework takes several slashes for one, so what is decided here has to do the same.
+            path = re.sub("/{2,}", "/", path)
+            scope = {**scope, "path": path}
         verb: str = scope["method"]
         extra = [(b"x-request-id", request_id.encode())]
         is_api = path.startswith("/api/")
@@ -74,14 +80,13 @@ class Edge:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == "/v2" or path.startswith("/v2/"):
+        if "\x00" in path or b"%00" in scope.get("query_string", b""):
+            await _answer_empty(send, 400)
+        elif path == "/v2" or path.startswith("/v2/"):
             await self._registry(scope, receive, send)
         elif path.startswith("/api/"):
             if scope["method"] == "OPTIONS":
                 await _answer_empty(send, 200)
-                return
-            if "\x00" in path or b"%00" in scope.get("query_string", b""):
-                await _answer_empty(send, 400)
                 return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await self._pages(

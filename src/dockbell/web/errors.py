@@ -19,7 +19,7 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.links import Links
 from dockbell.web.bodies import WrongContentTypeError
-from dockbell.web.calls import ArgumentError, reply
+from dockbell.web.calls import ArgumentError, UnfinishedBodyError, reply
 
 _log = structlog.get_logger("dockbell.web")
 
@@ -29,6 +29,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (NotFoundError, 404),
     (ConflictError, 409),
     (UnavailableError, 503),
+    (UnfinishedBodyError, 408),
     (InvalidRequestError, 400),
 )
 
@@ -41,6 +42,7 @@ DESCRIPTIONS = {
     "conflict": "The request is at odds with the present state.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
+    "request_timeout": "The body of the request did not come in time.",
     "fresh_login_required": "This needs a sign-in of the last minutes.",
     "expired_token": "The access token is no longer valid.",
 }

@@ -49,15 +49,16 @@ def test_a_json_line_is_one_object(stream: io.StringIO) -> None:
 def test_a_library_speaks_in_the_same_shape(stream: io.StringIO) -> None:
     logs.configure(style="json", level="info", stream=stream)
 
+    logging.getLogger("a.library").warning("It is late.")
+    logging.getLogger("a.library").info("It is noon.")
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
-    logging.getLogger("uvicorn.error").info("Started server process")
 
     (line,) = lines_of(stream)
     del line["timestamp"]
     assert line == {
-        "logger": "uvicorn.error",
+        "logger": "a.library",
         "level": "warning",
-        "message": "Invalid HTTP request received.",
+        "message": "It is late.",
     }
 
 

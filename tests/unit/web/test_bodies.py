@@ -96,6 +96,12 @@ def test_a_literal_null_is_a_missing_body() -> None:
     assert refused.value.detail == "Missing JSON body"
 
 
+def test_an_escaped_backslash_before_zeros_is_no_nul_character() -> None:
+    assert bodies.parse(b'{"title": "a\\\\u0000b"}', "application/json") == {
+        "title": "a\\u0000b"
+    }
+
+
 def test_a_nul_character_is_refused() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         bodies.parse(b'{"title": "a\\u0000b"}', "application/json")

@@ -1,0 +1,162 @@
+"""`dockbell bench`: how fast dockbell is on this machine, as ratios that can be compared between machines."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+
+from dockbell.cli import bench_engine, bench_server
+from dockbell.cli.apps import examples, new_command
+from dockbell.cli.failures import say
+from dockbell.cli.output import Output, is_json, show_json
+
+app = new_command()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure with what the product promises."""
+
+    name: str
+    about: str
+    value: float
+    unit: str
+    must: float
+    is_more_better: bool
+    details: dict[str, Any]
+
+    @property
+    def is_kept(self) -> bool:
+        return self.value >= self.must if self.is_more_better else self.value <= self.must
+
+
+def _throughput(
+    name: str, database: str, database_url: str | None, count: int
+) -> Iterator[Figure]:
+    done = bench_engine.measure_throughput(database_url, count=count)
+    about = (
+        f"of {done.compared_with} ({done.reference_rate:,.0f}/s): deliveries end to end on {database},"
+        f" {done.rate:,.0f}/s, {done.cpu_microseconds:.0f} µs of processor each; receiver: {done.receiver}"
+    )
+    yield Figure(name, about, done.percent, "%", 5.0, is_more_better=True, details=asdict(done))
+
+
+def _latency(database: str, database_url: str | None) -> Iterator[Figure]:
+    done = bench_engine.measure_latency(database_url)
+    for part, value, must in (
+        ("p50", done.p50_milliseconds, 25.0),
+        ("p99", done.p99_milliseconds, 100.0),
+    ):
+        about = f"{part} from an event to its first byte at the receiver, idle, on {database}"
+        yield Figure("P5", about, value, "ms", must, is_more_better=False, details=asdict(done))
+
+
+def _api_call() -> Iterator[Figure]:
+    done = bench_server.measure_api_call()
+    about = f"an API call with a token that lists 100 notifications, p50 (p99 {done.p99_milliseconds:.1f} ms)"
+    yield Figure(
+        "P8",
+        about,
+        done.p50_milliseconds,
+        "ms",
+        5.0,
+        is_more_better=False,
+        details=asdict(done),
+    )
+
+
+def _idle() -> Iterator[Figure]:
+    done = bench_server.measure_idle()
+    for about, value, unit, must in (
+        ("memory of an idle server", done.resident_megabytes, "MB", 120.0),
+        ("processor of an idle server", done.cpu_percent, "%", 1.0),
+        (
+            f"from the start until ready, warm ({done.ready_cpu_seconds:.2f} s of processor)",
+            done.ready_seconds,
+            "s",
+            1.5,
+        ),
+    ):
+        yield Figure(
+            "P10", about, value, unit, must, is_more_better=False, details=asdict(done)
+        )
+
+
+Only = Annotated[
+    str | None,
+    typer.Option(
+        help="The figures to measure, such as `P1,P5`. Default: all.", show_default=False
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="A PostgreSQL server for P2. A database is made there and dropped afterwards; no other is touched.",
+        show_default=False,
+    ),
+]
+Count = Annotated[
+    int, typer.Option(min=1000, help="Deliveries in each of three rounds of P1 and P2.")
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Exit with 1 if a figure misses its mark.")
+]
+
+
+@app.command(
+    epilog=examples(
+        "dockbell bench",
+        "dockbell bench --only P1,P5",
+        "dockbell bench --only P2 --database-url postgresql://postgres@localhost/postgres",
+    )
+)
+def bench(
+    *,
+    only: Only = None,
+    database_url: DatabaseUrl = None,
+    count: Count = 20_000,
+    check: Check = False,
+    output: Output = None,
+) -> None:
+    """Measure this machine. It takes about two minutes, loads all of it and leaves nothing behind."""
+    known: dict[str, Callable[[], Iterator[Figure]]] = {
+        "P1": lambda: _throughput("P1", "SQLite (synchronous=FULL)", None, count),
+        "P2": lambda: _throughput("P2", "PostgreSQL", database_url, count),
+        "P5": lambda: _latency("SQLite (synchronous=FULL)", None),
+        "P8": _api_call,
+        "P10": _idle,
+    }
+    figures = []
+    for name in _chosen(only, list(known), database_url):
+        say(f"measuring {name} …")
+        for figure in known[name]():
+            figures.append(figure)
+            if not is_json(output):
+                typer.echo(_line(figure))
+    if is_json(output):
+        show_json([{**asdict(figure), "is_kept": figure.is_kept} for figure in figures])
+    if check and not all(figure.is_kept for figure in figures):
+        raise typer.Exit(1)
+
+
+def _chosen(only: str | None, known: list[str], database_url: str | None) -> list[str]:
+    if only is None:
+        if database_url is None:
+            say("P2 is left out: it needs --database-url.")
+            return [name for name in known if name != "P2"]
+        return known
+    chosen = [name.strip().upper() for name in only.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        raise typer.BadParameter(f"Expected some of {', '.join(known)}.", param_hint="'--only'")
+    if "P2" in chosen and database_url is None:
+        raise typer.BadParameter("P2 needs a PostgreSQL server.", param_hint="'--database-url'")
+    return chosen
+
+
+def _line(figure: Figure) -> str:
+    sign = "≥" if figure.is_more_better else "≤"
+    mark = "ok  " if figure.is_kept else "MISS"
+    value = f"{figure.value:.2f} {figure.unit}"
+    return f"{mark} {figure.name:3} {value:28} (must {sign} {figure.must:g})  {figure.about}"

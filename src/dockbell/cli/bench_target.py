@@ -1,0 +1,201 @@
+"""What the benchmarks send to, and what they are compared with: nginx and wrk, or parts of our own."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pycurl
+
+from dockbell.cli.own_server import free_port
+from dockbell.domain.errors import SetupError
+
+BODY = b"x" * 1024
+_START_SECONDS = 10.0
+_IN_FLIGHT = 64
+_NGINX = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/errors crit;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; client_body_buffer_size 64k; keepalive_requests 1000000000; keepalive_timeout 3600;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 204; }} }}
+}}
+"""
+_WRK = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\nwrk.headers["Content-Type"] = "application/json"\n'
+
+
+@contextlib.contextmanager
+def on_processor(number: int) -> Iterator[None]:
+    """Keep this process, and what it starts meanwhile, on one processor, if there are two."""
+    before = os.sched_getaffinity(0)
+    if len(before) > 1:
+        os.sched_setaffinity(0, {sorted(before)[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver in a process of its own that answers 2xx at once."""
+
+    url: str
+    about: str
+
+
+@contextlib.contextmanager
+def receiving(*, tells_time: bool = False, processor: int | None = None) -> Iterator[Target]:
+    """A receiver on that processor, until the block ends: nginx if it is installed, else a small one of our own.
+
+    With `tells_time` it is ours, and the body of each answer is the moment at which the request's first byte
+    came, in nanoseconds of the machine's monotonic clock, which all processes share.
+    """
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="dockbell-bench-") as folder:
+        nginx = (
+            None
+            if tells_time
+            else shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+        )
+        if nginx is not None:
+            config = Path(folder) / "nginx.conf"
+            config.write_text(_NGINX.format(folder=folder, port=port))
+            command, about = [nginx, "-c", str(config), "-p", folder], "nginx, `return 204`"
+        else:
+            command = [sys.executable, "-m", "dockbell.cli.bench_target", str(port)]
+            about = "our own receiver (install nginx for figures that can be compared)"
+        with contextlib.nullcontext() if processor is None else on_processor(processor):
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 -- arguments made here
+        try:
+            _await(port, process)
+            yield Target(f"http://127.0.0.1:{port}", about)
+        finally:
+            process.terminate()
+            process.wait(timeout=_START_SECONDS)
+
+
+def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+    ends_at = time.monotonic() + _START_SECONDS
+    while time.monotonic() < ends_at and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.01)
+    raise SetupError("The benchmark's receiver did not start.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How many plain POSTs a second reach the target, and by which program."""
+
+    rate: float
+    about: str
+
+
+def reference(target: Target, seconds: float) -> Reference:
+    """POST 1 KiB over and over, 64 at a time: wrk with one thread if it is installed, else plain libcurl."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        return Reference(
+            _post_with_curl(target.url, seconds),
+            "libcurl (install wrk for figures that can be compared)",
+        )
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_WRK)
+        script.flush()
+        arguments = [
+            "-t1",
+            f"-c{_IN_FLIGHT}",
+            f"-d{max(1, round(seconds))}",
+            "-s",
+            script.name,
+            target.url,
+        ]
+        done = subprocess.run([wrk, *arguments], capture_output=True, text=True, check=True)  # noqa: S603 -- made here
+    for line in done.stdout.splitlines():
+        if line.startswith("Requests/sec:"):
+            return Reference(float(line.split()[1]), "wrk, 1 thread, 64 connections")
+    raise SetupError(f"wrk said nothing of use: {done.stdout}")
+
+
+def _post_with_curl(url: str, seconds: float) -> float:
+    """The same with bare libcurl in this process."""
+    multi = pycurl.CurlMulti()
+    for _ in range(_IN_FLIGHT):
+        multi.add_handle(_handle(url))
+    done, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds:
+        multi.perform()
+        _, ended, failed = multi.info_read(_IN_FLIGHT)
+        if failed:
+            raise SetupError(f"The benchmark's receiver does not answer: {failed[0][2]}.")
+        for curl in ended:
+            done += 1
+            multi.remove_handle(curl)
+            multi.add_handle(curl)
+        multi.select(0.1)
+    return done / spent
+
+
+def _handle(url: str) -> pycurl.Curl:
+    curl = pycurl.Curl()
+    curl.setopt(pycurl.URL, url)
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    curl.setopt(pycurl.POSTFIELDS, BODY)
+    curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json"])
+    curl.setopt(pycurl.WRITEFUNCTION, lambda _: None)
+    return curl
+
+
+class _Receiver(asyncio.Protocol):
+    """Just enough HTTP to take in POSTs with a Content-Length."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._data = b""
+        self._began = 0
+
+    def data_received(self, data: bytes) -> None:
+        if not self._data:
+            self._began = time.monotonic_ns()
+        self._data += data
+        while (length := self._complete()) is not None:
+            self._data = self._data[length:]
+            body = b"%d" % self._began
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            self._transport.write(answer)
+            self._began = time.monotonic_ns()
+
+    def _complete(self) -> int | None:
+        """The length of the first request, if all of it has come."""
+        end = self._data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        length = end + 4
+        for line in self._data[:end].split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length += int(value)
+        return length if len(self._data) >= length else None
+
+
+async def _receive(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Receiver, "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_receive(int(sys.argv[1])))

@@ -1,0 +1,90 @@
+"""Connections of clients: how much and how long they may take before a request has even begun."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD_BYTES = 64 << 10
+MOST_HEADERS = 100
+PATIENCE_SECONDS = 60.0
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: application/json\r\ncontent-length: 72\r\nconnection: close\r\n\r\n"
+    b'{"message": "At most 100 headers and 64 KiB of them are taken together"}'
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to request heads: in bytes, in lines, in trailers and in time.
+
+    A connection that sends nothing, or half a head, is closed after a minute. A head that is too large is
+    answered with 431.
+    """
+
+    _is_in_head = True
+    _head_bytes = 0
+    _trailer_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._is_in_head
+        super().data_received(data)
+        if was_in_head and self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        self._head_bytes = self._trailer_bytes = 0
+        self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_in_head:  # behind a chunked body; nobody here reads them
+            self._trailer_bytes += len(name) + len(value)
+            if self._trailer_bytes > MOST_HEAD_BYTES:
+                self.transport.close()
+            return
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._forget_deadline()
+        self._is_in_head = False
+        size = sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > MOST_HEADERS or size > MOST_HEAD_BYTES:
+            self._refuse()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(PATIENCE_SECONDS, self.transport.close)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()

@@ -1,0 +1,112 @@
+"""Connections of clients: heads end in bytes, lines and time. A real uvicorn on loopback."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from dockbell.web import connections
+from dockbell.web.connections import MOST_HEAD_BYTES, MOST_HEADERS, BoundedProtocol
+
+
+async def _application(scope: Any, receive: Any, send: Any) -> None:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+    )
+    await send({"type": "http.response.body", "body": str(len(body)).zfill(2).encode()})
+
+
+@contextlib.asynccontextmanager
+async def _serving() -> AsyncIterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            _application, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+        task = asyncio.create_task(server.serve([listener]))
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        await task
+
+
+async def _say(port: int, *parts: bytes) -> bytes:
+    """Send the parts one after another; return all that comes until the server closes or nothing more comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
+            return await asyncio.wait_for(reader.read(), 5)
+        return b""
+    finally:
+        writer.close()
+
+
+def _status(answer: bytes) -> str:
+    return answer.split(b"\r\n", 1)[0].decode()
+
+
+async def test_an_ordinary_request_is_answered() -> None:
+    async with _serving() as port:
+        answer = await _say(
+            port,
+            b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc",
+        )
+
+    assert (_status(answer), answer[-2:]) == ("HTTP/1.1 200 OK", b"03")
+
+
+async def test_a_head_that_never_ends_is_refused() -> None:
+    async with _serving() as port:
+        lines = [b"x-a: " + b"a" * 1000 + b"\r\n"] * (MOST_HEAD_BYTES // 500)
+        answer = await _say(port, b"GET / HTTP/1.1\r\nhost: x\r\n", *lines)
+
+    assert _status(answer) in {"HTTP/1.1 431 Request Header Fields Too Large", ""}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"x: y\r\n" * (MOST_HEADERS + 1), b"x: " + b"y" * (MOST_HEAD_BYTES + 1) + b"\r\n"],
+)
+async def test_a_head_that_is_too_large_is_refused_at_its_end(headers: bytes) -> None:
+    async with _serving() as port:
+        answer = await _say(port, b"GET / HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n")
+
+    assert _status(answer) == "HTTP/1.1 431 Request Header Fields Too Large"
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}" in head.decode()
+
+
+async def test_trailers_do_not_pile_up() -> None:
+    async with _serving() as port:
+        start = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+        lines = [b"x-a: " + b"a" * 1000 + b"\r\n"] * (MOST_HEAD_BYTES // 500)
+        answer = await _say(port, start, *lines)
+
+    assert answer == b""
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nhost:"])
+async def test_a_connection_that_says_too_little_is_closed(
+    start: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.1)
+
+    async with _serving() as port:
+        answer = await _say(port, start)
+
+    assert answer == b""
