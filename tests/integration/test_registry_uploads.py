@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dockbell.domain.digests import Digest
 from dockbell.domain.links import Links
@@ -340,7 +341,7 @@ async def test_a_download_stops_when_the_client_is_gone(hub: Hub, client: Client
 
 
 async def test_an_error_nobody_foresaw_is_a_500_in_json_and_in_the_log(
-    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(descriptor: int, pieces: list[bytes]) -> int:
         raise OSError(errno.EIO, "the secret inside")
@@ -348,10 +349,11 @@ async def test_an_error_nobody_foresaw_is_a_500_in_json_and_in_the_log(
     location = await start(client)
     monkeypatch.setattr(upload_files.os, "writev", broken)
 
-    answer = await client.send("PATCH", location, body=b"x" * 300_000)
+    with capture_logs() as lines:
+        answer = await client.send("PATCH", location, body=b"x" * 300_000)
 
     assert (answer.status, errors_of(answer)) == (
         500,
         [("UNKNOWN", "The server made a mistake. It is in its log.")],
     )
-    assert "registry_bug" in capsys.readouterr().out
+    assert [line["event"] for line in lines] == ["registry_bug"]
