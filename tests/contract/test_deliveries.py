@@ -328,7 +328,7 @@ async def test_a_late_result_is_written_down_and_moves_nothing(
     (first,) = await lease(store, worker="slow")
     clock.move(minutes=1)
     async with store.begin() as tx:
-        rescued = await deliveries.rescue(tx, lambda: 0.0)
+        rescued = (await deliveries.rescue(tx, lambda: 0.0)).all
     (second,) = await lease(store, worker="quick")
 
     settled = await settle(store, [result_of(first)], worker="slow")
@@ -566,11 +566,17 @@ async def test_a_lease_that_ran_out_is_taken_back_without_charge(
     await lease(store, span=timedelta(seconds=30))
     clock.move(seconds=29)
     async with store.begin() as tx:
-        early = (await deliveries.has_expired(tx), await deliveries.rescue(tx, lambda: 0.0))
+        early = (
+            await deliveries.has_expired(tx),
+            (await deliveries.rescue(tx, lambda: 0.0)).all,
+        )
 
     clock.move(seconds=1)
     async with store.begin() as tx:
-        late = (await deliveries.has_expired(tx), await deliveries.rescue(tx, lambda: 0.0))
+        late = (
+            await deliveries.has_expired(tx),
+            (await deliveries.rescue(tx, lambda: 0.0)).all,
+        )
 
     assert (early, late) == ((False, []), (True, [delivery_id]))
     assert await attempts(store, delivery_id) == [(1, "failed", "interrupted")]
@@ -586,7 +592,7 @@ async def test_a_process_that_owns_everything_takes_back_fresh_leases(store: Sto
     await lease(store)
 
     async with store.begin() as tx:
-        rescued = await deliveries.rescue(tx, lambda: 0.0, own_everything=True)
+        rescued = (await deliveries.rescue(tx, lambda: 0.0, own_everything=True)).all
 
     assert list(rescued) == list(made)
     assert [order.delivery_id for order in await lease(store)] == list(made)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import delete, insert, select, update
+from structlog.testing import capture_logs
 
 from dockbell import events, methods
 from dockbell.domain import ids
@@ -18,6 +19,7 @@ from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Delivered, Outcome
+from dockbell.engine import dispatcher
 from dockbell.engine.engine import Engine
 from dockbell.engine.retry import DEFAULT, Policy
 from dockbell.net.http import Sender
@@ -162,6 +164,30 @@ class Stuck(Broken):
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         await asyncio.Event().wait()
+        return Delivered()
+
+
+class Speechless(Broken):
+    """A method that returns nothing, as only one from elsewhere can."""
+
+    name = "speechless"
+
+    async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        return None  # type: ignore[return-value]  # -- that is the bug
+
+
+class Stubborn(Broken):
+    """A method that cannot be stopped, until the test lets it end."""
+
+    name = "stubborn"
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        while not self.may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.may_end.wait()
         return Delivered()
 
 
@@ -397,13 +423,16 @@ async def test_a_bell_that_nobody_hears_costs_one_poll_interval(
 # What goes wrong on our side
 
 
+@pytest.mark.parametrize(
+    ("method", "what"), [(Broken(), "KeyError"), (Speechless(), "it returned NoneType")]
+)
 async def test_a_methods_bug_stays_with_its_own_delivery(
-    store: Store, clock: SetClock, receiver: Receiver
+    store: Store, clock: SetClock, receiver: Receiver, method: Method, what: str
 ) -> None:
-    broken = await add(store, "x", method="broken")
+    broken = await add(store, "x", method=method.name)
     await add(store, receiver.url())
 
-    async with running(store, clock, more={"broken": Broken()}):
+    async with running(store, clock, more={method.name: method}):
         await record(store, clock)
         await until_states(store, "waiting", "delivered")
 
@@ -412,7 +441,55 @@ async def test_a_methods_bug_stays_with_its_own_delivery(
         select(t.deliveries.c.tries, t.attempts.c.code, t.attempts.c.fault, t.attempts.c.detail)
         .join(t.attempts, t.attempts.c.delivery_id == t.deliveries.c.id)
         .where(t.deliveries.c.notification_id == broken.id),
-    ) == [(0, "internal_error", "ours", "The method `broken` failed by a bug (KeyError).")]
+    ) == [
+        (0, "internal_error", "ours", f"The method `{method.name}` failed by a bug ({what}).")
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage", [{"config_sealed": b"nonsense"}, {"pause_reason": "nonsense"}]
+)
+async def test_a_notification_that_cannot_be_read_holds_up_no_other(
+    store: Store, clock: SetClock, receiver: Receiver, damage: dict[str, Any]
+) -> None:
+    damaged = await add(store, receiver.url())
+    await add(store, receiver.url())
+    async with store.begin() as tx:
+        await tx.run(
+            update(t.notifications).where(t.notifications.c.id == damaged.id).values(damage)
+        )
+
+    async with running(store, clock):
+        await record(store, clock)
+        await until_states(store, "waiting", "delivered")
+
+    assert await queues.rows(
+        store,
+        select(t.deliveries.c.tries, t.attempts.c.code, t.attempts.c.fault)
+        .join(t.attempts, t.attempts.c.delivery_id == t.deliveries.c.id)
+        .where(t.deliveries.c.notification_id == damaged.id),
+    ) == [(0, "internal_error", "ours")]
+    assert len(receiver.requests) == 1
+
+
+async def test_a_try_that_fails_has_a_line_in_the_log_without_its_address(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    await add(store, receiver.url("/a-secret-path"))
+    receiver.answer(status=503)
+
+    with capture_logs() as lines:
+        async with running(store, clock, policy=Policy(waits=())):
+            await record(store, clock)
+            await until_states(store, "dead")
+
+    (line,) = [line for line in lines if line["event"] == "delivery is dead"]
+    assert (line["code"], line["attempt"], line["delivery"]) == (
+        "http_5xx",
+        1,
+        await the_delivery(store),
+    )
+    assert "a-secret-path" not in str(lines)
 
 
 @pytest.mark.parametrize(
@@ -608,6 +685,26 @@ async def test_what_does_not_end_in_time_is_handed_back_uncharged(
     ]
 
 
+async def test_a_method_that_cannot_be_stopped_does_not_keep_the_engine(
+    store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_SHARE_FOR_HANDING_BACK", 0.05)
+    await add(store, "x", method="stubborn")
+    stubborn = Stubborn()
+
+    async with asyncio.timeout(5):
+        async with running(store, clock, more={"stubborn": stubborn}, drain_within=0.0):
+            await record(store, clock)
+            await until_states(store, "sending")
+    clock.move(minutes=2)
+    async with running(store, clock, more={"stubborn": Broken()}, worker="w2"):
+        await until_states(store, "waiting")
+    stubborn.may_end.set()
+
+    attempts = await queues.attempts(store, await the_delivery(store))
+    assert attempts == [(1, "failed", "interrupted"), (2, "failed", "internal_error")]
+
+
 async def test_an_engine_can_be_drained_at_once_after_its_start(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
@@ -755,6 +852,28 @@ async def test_two_engines_share_the_work(
     workers = {row[0] for row in await queues.rows(store, select(t.attempts.c.worker))}
     assert workers == {"a", "b"}
     await queues.assert_lanes_are_right(store)
+
+
+async def test_an_engine_does_not_take_back_what_it_still_works_on(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    await add(store, receiver.url())
+    may_answer = asyncio.Event()
+    receiver.answer(wait=may_answer)
+
+    async with running(store, clock) as engine:
+        await record(store, clock)
+        await receiver.wait_for(1)
+        clock.move(
+            minutes=2
+        )  # as after an outage: the lease has run out, the result is to come
+        rescued = await engine.rescue()
+        may_answer.set()
+        await until_states(store, "delivered")
+
+    assert rescued == 0
+    assert len(receiver.requests) == 1
+    assert await queues.attempts(store, await the_delivery(store)) == [(1, "delivered", "ok")]
 
 
 async def test_a_frozen_workers_late_result_is_only_written_down(

@@ -16,6 +16,7 @@ import uvloop
 from sqlalchemy import func, make_url, select
 
 from dockbell import bootstrap
+from dockbell.cli import garbage
 from dockbell.cli.bench_target import Target, on_processor, receiving, reference
 from dockbell.domain.accounts import SYSTEM, Actor, ActorKind
 from dockbell.domain.errors import SetupError
@@ -143,6 +144,7 @@ async def _application(place: _Place) -> AsyncIterator[bootstrap.Application]:
     application = bootstrap.build(settings)
     try:
         await application.prepare()
+        garbage.look_seldom()  # as the server does
         yield application
     finally:
         await application.drain()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -14,6 +13,7 @@ import uvicorn
 import uvloop
 
 from dockbell import bootstrap
+from dockbell.cli import garbage
 from dockbell.cli.failures import say
 from dockbell.observability import logs
 from dockbell.observability.versions import version
@@ -41,8 +41,7 @@ async def _run(settings: Settings, listener: socket.socket | None) -> None:
     try:
         if not await _unless(stop, application.start()):
             return
-        gc.enable()
-        gc.freeze()  # what is there now stays until the end: no need to look at it again
+        garbage.look_seldom()
         if listener is None:
             _log.info("delivering", database=_database(settings))
             await stop.wait()

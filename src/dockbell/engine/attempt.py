@@ -8,13 +8,13 @@ from time import perf_counter
 
 import structlog
 
-from dockbell.domain.deliveries import Order, Result
+from dockbell.domain.deliveries import Decision, Order, Result, State
 from dockbell.domain.events import Event, EventKind
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Message, Method, Outbound
 from dockbell.domain.notifications import Notification
-from dockbell.domain.outcomes import Code, Failed, Fault, Outcome, Rejected
+from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.engine import retry
 from dockbell.engine.retry import Policy
 
@@ -29,11 +29,14 @@ _STOPPED = Failed(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An order with what it is about. The event is None when it is no longer kept."""
+    """An order with what it is about.
+
+    The event is None when it is no longer kept, the notification when it is there but cannot be read.
+    """
 
     order: Order
     event: Event | None
-    notification: Notification
+    notification: Notification | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Attempts:
                 Code.TOTAL_TIMEOUT, f"The try was not over after {seconds} seconds."
             )
         duration = timedelta(seconds=perf_counter() - began)
+        if isinstance(outcome, Delivered):
+            return Result(order, outcome, retry.DELIVERED, started_at, duration)
         decision = retry.decide(
             outcome,
             order.tries,
@@ -77,28 +82,17 @@ class Attempts:
             order.trigger,
             postponed=order.attempts - order.tries,
         )
+        _say(job, outcome, decision)
         return Result(order, outcome, decision, started_at, duration)
 
     async def _send(self, job: Job, now: datetime) -> Outcome:
         notification, event = job.notification, job.event
-        if event is None:
-            return Rejected(
-                Code.EVENT_UNKNOWN, "The event is no longer kept.", fault=Fault.OURS
-            )
+        if notification is None or event is None:
+            return _UNREADABLE if notification is None else _EVENT_GONE
         kind = self.kinds.get(event.kind)
-        if kind is None:
-            return Rejected(
-                Code.EVENT_UNKNOWN,
-                f"No event kind `{event.kind}` is installed.",
-                fault=Fault.CONFIG,
-            )
         method = self.methods.get(notification.method)
-        if method is None:
-            return Rejected(
-                Code.METHOD_UNKNOWN,
-                f"No method `{notification.method}` is installed.",
-                fault=Fault.CONFIG,
-            )
+        if kind is None or method is None:
+            return _not_installed(event, notification, has_kind=kind is not None)
         message = Message(
             event=event,
             kind=kind,
@@ -111,13 +105,52 @@ class Attempts:
             secrets=notification.secrets,
         )
         try:
-            return await method.send(message, notification.config, self.out)
+            outcome: object = await method.send(message, notification.config, self.out)
         except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
             _log.exception(
                 "a method failed", method=method.name, delivery=job.order.delivery_id
             )
-            return Failed(
-                Code.INTERNAL_ERROR,
-                f"The method `{method.name}` failed by a bug ({type(error).__name__}).",
-                fault=Fault.OURS,
-            )
+            return _bug(method, type(error).__name__)
+        # A method can come from elsewhere, and nothing that it says may get stuck on its way to the tables.
+        if isinstance(outcome, Delivered | Rejected | Failed):
+            return outcome
+        _log.error("a method gave no outcome", method=method.name, gave=type(outcome).__name__)
+        return _bug(method, f"it returned {type(outcome).__name__}")
+
+
+_UNREADABLE = Failed(
+    Code.INTERNAL_ERROR,
+    "The notification cannot be read: it is damaged, or was written under another secret key.",
+    fault=Fault.OURS,
+)
+_EVENT_GONE = Rejected(Code.EVENT_UNKNOWN, "The event is no longer kept.", fault=Fault.OURS)
+
+
+def _not_installed(event: Event, notification: Notification, *, has_kind: bool) -> Rejected:
+    if has_kind:
+        code, what = Code.METHOD_UNKNOWN, f"method `{notification.method}`"
+    else:
+        code, what = Code.EVENT_UNKNOWN, f"event kind `{event.kind}`"
+    return Rejected(code, f"No {what} is installed.", fault=Fault.CONFIG)
+
+
+def _say(job: Job, outcome: Rejected | Failed, decision: Decision) -> None:
+    """A line in the log for a try that was not delivered. What the target said stays in the attempt's row."""
+    order, is_dead = job.order, decision.state is State.DEAD
+    (_log.warning if is_dead else _log.info)(
+        "delivery is dead" if is_dead else "try failed",
+        delivery=order.delivery_id,
+        notification=order.notification_id,
+        attempt=order.attempts + 1,
+        code=outcome.code.value,
+        fault=outcome.fault.value,
+        next_try_at=None if decision.due_at is None else decision.due_at.isoformat(),
+    )
+
+
+def _bug(method: Method, what: str) -> Failed:
+    return Failed(
+        Code.INTERNAL_ERROR,
+        f"The method `{method.name}` failed by a bug ({what}).",
+        fault=Fault.OURS,
+    )

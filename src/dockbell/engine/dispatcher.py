@@ -3,12 +3,12 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import structlog
 
-from dockbell.domain.deliveries import Order, Result, State
+from dockbell.domain.deliveries import Order, State
 from dockbell.engine.attempt import Attempts, Job
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
@@ -23,12 +23,14 @@ _log = structlog.get_logger("dockbell.engine")
 POLL_SECONDS = 2.0
 _BATCH = 500
 # Under load a turn waits so long for company, because each has its price. When idle nothing waits.
-_GATHER_SECONDS = 0.01
+_GATHER_SECONDS = 0.025
 _GATHER_SECONDS_IF_CROWDED = 0.002
 _SWEEP_SECONDS = 1.0
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
-_SHARE_FOR_SETTLING = 2.0  # of a stop, when its time is over
+# Of a stop, when its time is over:
+_SHARE_FOR_HANDING_BACK = 2.0
+_SHARE_FOR_SETTLING = 2.0
 _NOTHING = Settled((), {}, ())
 
 
@@ -55,12 +57,11 @@ class Dispatcher:
         self._worker = worker
         self._lease_span = lease_span
         self._concurrency = concurrency
-        self._many = max(1, concurrency // 2)  # so many make a turn worth it at once
+        self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
         self._shelf = Shelf()
-        self._running: dict[asyncio.Task[Result], tuple[Order, float]] = {}  # oldest first
-        self._queue: deque[tuple[Job, float]] = (
-            deque()
-        )  # leased ahead, for the tries that end soon
+        self._hands: set[asyncio.Task[None]] = set()  # each makes one try after the other
+        self._running: dict[asyncio.Task[None], tuple[Order, float]] = {}  # oldest first
+        self._queue: deque[tuple[Job, float]] = deque()  # leased, for the hands
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -90,15 +91,15 @@ class Dispatcher:
         self._wake.set()
         self._untried += [job.order for job, _ in self._queue]
         self._queue.clear()
-        if self._running:
-            await asyncio.wait(self._running, timeout=max(0.0, within))
+        await self._let_end(within)
         if self._sweep is not None:
             self._sweep.cancel()
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
-        await asyncio.sleep(0)  # the callbacks of the tasks come after their end
+        for hand in self._hands:
+            hand.cancel()
+        await self._let_end(_SHARE_FOR_HANDING_BACK)
+        for order, _ in self._running.values():  # a method that cannot be stopped
+            _log.error("a try does not end; its lease will run out", delivery=order.delivery_id)
+        self._running.clear()
         self._wake.set()
         if self._task is not None:
             left = max(_SHARE_FOR_SETTLING, ends_at - loop.time())
@@ -107,6 +108,22 @@ class Dispatcher:
             await asyncio.wait([self._task])
             self._task = None
         await self._release(self._untried)
+
+    async def _let_end(self, within: float) -> None:
+        if self._hands:
+            await asyncio.wait(self._hands, timeout=max(0.0, within))
+        await asyncio.sleep(0)  # what follows from the end of a task comes after it
+
+    def leases(self) -> Collection[str]:
+        """The leases of tries that this process makes, or has made and not written down yet."""
+        late = asyncio.get_running_loop().time() - self._attempts.guard.total_seconds()
+        late -= 2 * _SWEEP_SECONDS
+        return {
+            *(order.lease for order, started_at in self._running.values() if started_at > late),
+            *(job.order.lease for job, _ in self._queue),
+            *(order.lease for order in self._untried),
+            *self._settler.leases(),
+        }
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT
@@ -137,24 +154,31 @@ class Dispatcher:
         now = asyncio.get_running_loop().time()
         gather = _GATHER_SECONDS_IF_CROWDED if self._is_crowded else _GATHER_SECONDS
         in_company = self._turned_at + gather - now
-        results, room = len(self._settler), self._room()
+        results, room, many = len(self._settler), self._room(), self._many()
         pause = POLL_SECONDS
         if results:
-            pause = 0.0 if results >= self._many else in_company
+            pause = 0.0 if results >= many else in_company
         if self._untried and not self._is_stopping:
             pause = min(pause, in_company)
         if room > 0 and not self._is_stopping:
             look = self._look_at - now
-            pause = min(pause, look if room >= self._many else max(look, in_company))
+            pause = min(pause, look if room >= many else max(look, in_company))
         return pause
 
     def _room(self) -> int:
-        return self._concurrency - len(self._running) - len(self._queue)
+        return self._concurrency + self._ahead - len(self._running) - len(self._queue)
+
+    def _many(self) -> int:
+        """So many results, or so much room, make a turn worth it at once."""
+        return max(1, self._concurrency // 2, min(self._ahead, _BATCH))
 
     async def _turn(self) -> None:
         batch = self._settler.batch()
-        # As many tries as ended since the last turn will end during this one: lease for them ahead.
-        room = self._room() + min(len(batch), self._concurrency)
+        # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
+        # that end during this one, and during the next.
+        is_full = len(self._running) + len(batch) >= self._concurrency
+        self._ahead = min(2 * len(batch), _BATCH) if is_full else 0
+        room = self._room()
         untried, self._untried = self._untried, []
         self._look_at = math.inf  # a bell from here on counts
         jobs: Sequence[Job] = ()
@@ -181,7 +205,7 @@ class Dispatcher:
             self._untried += [job.order for job in jobs]
             return
         self._queue.extend((job, now) for job in jobs)
-        self._start_some(now)
+        self._start_some()
         self._is_crowded = outlook.is_crowded
         self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
 
@@ -210,30 +234,37 @@ class Dispatcher:
             except Exception:  # noqa: BLE001 -- then they are rescued when their leases run out
                 _log.exception("leases could not be given back", deliveries=len(orders))
 
-    def _start_some(self, now: float) -> None:
-        """Start what was leased, as far as there is room. What waited too long for it goes back."""
-        too_old = now - self._attempts.guard.total_seconds()
-        while self._queue and len(self._running) < self._concurrency:
+    def _start_some(self) -> None:
+        """See that there are hands for what was leased, as far as there is room."""
+        for _ in range(min(len(self._queue), self._concurrency - len(self._hands))):
+            hand = asyncio.create_task(self._make_tries())
+            self._hands.add(hand)
+            hand.add_done_callback(self._hands.discard)
+
+    async def _make_tries(self) -> None:
+        """Make one try after the other, as long as something is leased. A hand costs less than a task for each."""
+        loop, hand = asyncio.get_running_loop(), asyncio.current_task()
+        if hand is None:
+            return
+        longest = self._attempts.guard.total_seconds()
+        while self._queue:
             job, leased_at = self._queue.popleft()
-            if leased_at < too_old:
+            now = loop.time()
+            if now - leased_at > longest:  # what waited too long for room goes back
                 self._untried.append(job.order)
                 continue
-            task = asyncio.create_task(self._attempts.make(job))
-            self._running[task] = job.order, now
-            task.add_done_callback(self._end)
-
-    def _end(self, task: asyncio.Task[Result]) -> None:
-        order, _ = self._running.pop(task)
-        if task.cancelled():
-            self._untried.append(order)
-        elif (error := task.exception()) is not None:  # rescued when its lease runs out
-            _log.error("a try broke", delivery=order.delivery_id, exc_info=error)
-        else:
-            self._settler.put(task.result())
-        if self._queue:
-            self._start_some(asyncio.get_running_loop().time())
-        if len(self._settler) in {1, self._many} or len(self._running) == self._many:
-            self._wake.set()
+            self._running[hand] = job.order, now
+            try:
+                result = await self._attempts.make(job)
+            except Exception:  # noqa: BLE001 -- one try that breaks must not stop the others
+                # It is rescued when its lease runs out.
+                _log.exception("a try broke", delivery=job.order.delivery_id)
+            else:
+                self._settler.put(result)
+            finally:
+                self._running.pop(hand, None)
+            if len(self._settler) in {1, self._many()}:
+                self._wake.set()
 
     def _end_overdue(self) -> None:
         """Cancel tries that outlast the guard. One sweep is cheaper than a timer for each try."""

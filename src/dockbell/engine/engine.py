@@ -1,9 +1,10 @@
 """The engine: everything that delivers in the background, with one start and one stop."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+
+import structlog
 
 from dockbell.domain.events import EventKind
 from dockbell.domain.ids import Clock
@@ -18,6 +19,8 @@ from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
 from dockbell.store.bells import listen
 from dockbell.store.transactions import Store
+
+_log = structlog.get_logger("dockbell.engine")
 
 CONCURRENCY = 256
 # The sender ends a try by itself; this much later we end it from outside.
@@ -71,12 +74,16 @@ class Engine:
             + _LEASE_MARGIN,  # it can wait for its turn as long as a try lasts
             concurrency=concurrency,
         )
-        self._rescuer = Rescuer(store, chance)
+        self._rescuer = Rescuer(store, chance, self._dispatcher.leases)
         self._listener: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
         """Look for work now. Called by the store after each commit that made deliveries due."""
         self._dispatcher.ring()
+
+    async def rescue(self) -> int:
+        """Take back leases that ran out, but for what this process still works on; return how many."""
+        return await self._rescuer.rescue()
 
     async def start(self) -> None:
         """Take back what a former process left, then deliver."""
@@ -94,7 +101,9 @@ class Engine:
         await self._rescuer.stop()
         if self._listener is not None:
             self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+            # It may have broken before: that must not keep what is in hand from being settled.
+            await asyncio.wait([self._listener])
+            if not self._listener.cancelled() and (error := self._listener.exception()):
+                _log.error("listening for bells broke", exc_info=error)
             self._listener = None
         await self._dispatcher.stop(within)

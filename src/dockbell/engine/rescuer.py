@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
 from dockbell.store import deliveries
+from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
 
 _log = structlog.get_logger("dockbell.engine")
@@ -15,13 +16,23 @@ EVERY_SECONDS = 5.0
 
 
 class Rescuer:
-    """Looks every few seconds. It only writes when a lease ran out."""
+    """Looks every few seconds. It only writes when a lease ran out.
+
+    `in_hand` tells the leases that this process still works on. After an outage of the database they can have run
+    out while their results wait to be written down: taking them back would send the same once more.
+    """
 
     def __init__(
-        self, store: Store, chance: Callable[[], float], *, every: float = EVERY_SECONDS
+        self,
+        store: Store,
+        chance: Callable[[], float],
+        in_hand: Callable[[], Collection[str]] = frozenset,
+        *,
+        every: float = EVERY_SECONDS,
     ) -> None:
         self._store = store
         self._chance = chance
+        self._in_hand = in_hand
         self._every = every
         self._task: asyncio.Task[None] | None = None
 
@@ -44,11 +55,19 @@ class Rescuer:
         while True:
             async with self._store.begin() as tx:
                 rescued = await deliveries.rescue(
-                    tx, self._chance, own_everything=own_everything
+                    tx,
+                    self._chance,
+                    own_everything=own_everything,
+                    except_leases=self._in_hand(),
                 )
-            if not rescued:
+            if not rescued.all:
                 break
-            total += len(rescued)
+            total += len(rescued.all)
+            for delivery_id in rescued.dead:
+                _log.error(
+                    "delivery is dead: three processes in a row stopped while they sent it",
+                    delivery=delivery_id,
+                )
         if total:
             _log.warning("leases taken back", deliveries=total)
         return total
@@ -61,5 +80,8 @@ class Rescuer:
                     is_needed = await deliveries.has_expired(tx)
                 if is_needed:
                     await self.rescue()
-            except Exception:  # noqa: BLE001 -- the loop must outlive a database that is away
-                _log.exception("leases could not be looked at")
+            except Exception as error:  # noqa: BLE001 -- the loop must outlive a database that is away
+                if is_passing(error):
+                    _log.warning("leases could not be looked at", error=str(error))
+                else:
+                    _log.exception("leases could not be looked at")

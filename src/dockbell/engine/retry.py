@@ -34,7 +34,7 @@ class Policy:
 
 DEFAULT = Policy()
 
-_DELIVERED = Decision(State.DELIVERED)
+DELIVERED = Decision(State.DELIVERED)
 
 
 def decide(  # noqa: PLR0913, PLR0917 -- each is one fact of the case
@@ -53,7 +53,7 @@ def decide(  # noqa: PLR0913, PLR0917 -- each is one fact of the case
     """
     match outcome:
         case Delivered():
-            return _DELIVERED
+            return DELIVERED
         case Rejected():
             return Decision(State.DEAD)
         case Failed():

@@ -1,7 +1,7 @@
 """The settler: keeps what tries came to until it is written down."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -33,6 +33,9 @@ class Settler:
 
     def __len__(self) -> int:
         return len(self._results)
+
+    def leases(self) -> Iterator[str]:
+        return (result.order.lease for result in self._results)
 
     def put(self, result: Result) -> None:
         self._results.append(result)

@@ -1,6 +1,6 @@
 """What tries need again and again, kept in memory: opened notifications and events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dockbell.domain.deliveries import Order
@@ -21,7 +21,7 @@ class Shelf:
     """Completes orders. A notification that was changed or deleted before the lease is seen as it is now."""
 
     def __init__(self) -> None:
-        self._notifications: dict[str, tuple[datetime, datetime, Notification]] = {}
+        self._notifications: dict[str, tuple[datetime, datetime, Notification | None]] = {}
         self._events: dict[str, Event] = {}
         self._event_bytes = 0
 
@@ -33,14 +33,18 @@ class Shelf:
         kept = await self._load_events(
             tx, {order.event_id for order in orders if order.notification_id in known}
         )
-        jobs = [
-            Job(order, kept.get(order.event_id), known[order.notification_id])
-            for order in orders
-            if order.notification_id in known
-        ]
-        return jobs, [order for order in orders if order.notification_id not in known]
+        jobs, orphans = [], []
+        for order in orders:
+            if order.notification_id in known:
+                jobs.append(Job(order, kept.get(order.event_id), known[order.notification_id]))
+            else:
+                orphans.append(order)
+        return jobs, orphans
 
-    async def _load_notifications(self, tx: Tx, ids: set[str]) -> dict[str, Notification]:
+    async def _load_notifications(
+        self, tx: Tx, ids: set[str]
+    ) -> Mapping[str, Notification | None]:
+        """Those that exist. One that exists and cannot be read is None: its try says so, and no other suffers."""
         versions = await notifications.find_versions(tx, list(ids))
         stale = [
             notification_id
@@ -51,16 +55,13 @@ class Shelf:
             if len(self._notifications) + len(stale) > _MOST_NOTIFICATIONS:
                 self._notifications.clear()
                 stale = list(versions)
-            for notification_id, found in (await notifications.load_many(tx, stale)).items():
-                self._notifications[notification_id] = (
-                    versions[notification_id],
-                    tx.now,
-                    found,
-                )
+            sound = await notifications.load_sound(tx, stale)
+            for notification_id in stale:
+                found = sound.get(notification_id)
+                self._notifications[notification_id] = versions[notification_id], tx.now, found
         return {
             notification_id: self._notifications[notification_id][2]
             for notification_id in versions
-            if notification_id in self._notifications
         }
 
     def _is_fresh(self, notification_id: str, version: datetime, now: datetime) -> bool:

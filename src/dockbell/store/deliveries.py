@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -223,7 +223,7 @@ async def release(
         return ()
     leases = {order.delivery_id: order.lease for order in orders}
     rows = await tx.rows(
-        select(deliveries.c.id, deliveries.c.lane_id, deliveries.c.lease)
+        select(deliveries.c.id, deliveries.c.lane_id, deliveries.c.lease, deliveries.c.due_at)
         .where(deliveries.c.id.in_(leases), deliveries.c.state == State.SENDING.value)
         .order_by(deliveries.c.id)
         .with_for_update()
@@ -236,10 +236,12 @@ async def release(
         state=state.value,
         finished_at=None if is_waiting else tx.now,
     )
-    counts = Counter(row.lane_id for row in held)
-    await lanes.settle(
-        tx, {lane: (count, tx.now if is_waiting else None) for lane, count in counts.items()}
-    )
+    ended: dict[str, tuple[int, datetime | None]] = {}
+    for row in held:
+        count, earliest = ended.get(row.lane_id, (0, None))
+        due = row.due_at if is_waiting else None
+        ended[row.lane_id] = count + 1, _earlier(earliest, due)
+    await lanes.settle(tx, ended)
     if held and is_waiting:
         tx.ring()
     return [row.id for row in held]
@@ -266,19 +268,33 @@ async def has_expired(tx: Tx) -> bool:
     return found is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What a rescue took back, by delivery id. `dead` are those it gave up: they are in `all` too."""
+
+    all: Sequence[str]
+    dead: Sequence[str]
+
+
 async def rescue(
-    tx: Tx, chance: Callable[[], float], *, own_everything: bool = False
-) -> Sequence[str]:
-    """Take back leases that ran out, some hundreds at most, without charging a try; return the deliveries.
+    tx: Tx,
+    chance: Callable[[], float],
+    *,
+    own_everything: bool = False,
+    except_leases: Collection[str] = (),
+) -> Rescued:
+    """Take back leases that ran out, some hundreds at most, without charging a try.
 
     The first time a delivery is due again at once. The second time it waits for a while that is left to
     chance, so that it is not again in company of what may have brought its worker down. The third time it
     is dead: it is probably what brings workers down. With `own_everything` no other process can hold a
-    lease, so all of them are taken back.
+    lease, so all of them are taken back, but for `except_leases`, which the caller still works on.
     """
     ran_out = deliveries.c.state == State.SENDING.value
     if not own_everything:
         ran_out &= deliveries.c.leased_until <= tx.now
+    if except_leases:
+        ran_out &= deliveries.c.lease.not_in(except_leases)
     rows = await tx.rows(
         select(
             deliveries.c.id,
@@ -325,7 +341,8 @@ async def rescue(
     await lanes.settle(tx, ended)
     if rows:
         tx.ring()
-    return [row.id for row in rows]
+    dead = [row["of_id"] for row in moved if row["of_state"] == State.DEAD.value]
+    return Rescued([row.id for row in rows], dead)
 
 
 async def cancel_for(tx: Tx, notification_id: str) -> int:
