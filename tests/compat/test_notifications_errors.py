@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from dockbell.store.tables import deliveries, notifications
+from dockbell.store.tables import deliveries, notifications, users
 from dockbell.store.transactions import Store
 from tests.asgi import Answer, Client
 from tests.conftest import NOON
@@ -118,6 +118,63 @@ async def test_a_caller_who_is_nobody_gets_401_from_each_call(world: World) -> N
             answer = await world.anonymous.send(verb, base + rest, headers=headers)
 
             assert_problem(answer, 401)
+
+
+BEARERS = [
+    ("Bearer {token}", 200),
+    ("bearer {token}", 200),
+    ("BEARER {token}", 200),
+    ("  Bearer    {token}  ", 200),
+    ("Bearer\t{token}", 200),
+    ("Bearer{token}", 401),
+    ("{token}", 401),
+    ("Bearer {token} {token}", 401),
+    ("Bearer {token},", 401),
+    ("Bearer {token}, Bearer {token}", 401),
+    ("Bearer {token}x", 401),
+    ("Token {token}", 401),
+    ("Basic {token}", 401),
+]
+
+
+async def test_a_token_counts_in_a_header_of_exactly_two_words(
+    world: World, admin: Client
+) -> None:
+    for header, status in BEARERS:
+        headers = {"Authorization": header.format(token=admin.token)}
+        answer = await world.anonymous.get(BASE, headers=headers)
+
+        assert (header, answer.status) == (header, status)
+
+
+async def test_a_token_counts_in_one_header_only(world: World, admin: Client) -> None:
+    bearer = f"Bearer {admin.token}"
+
+    answers = [
+        await world.anonymous.get(f"{BASE}?access_token={admin.token}"),
+        await admin.get(BASE, repeated=[("authorization", bearer)]),
+        await admin.get(BASE, repeated=[("authorization", "Basic Ym9zczpib3Nz")]),
+        await world.anonymous.get(
+            BASE,
+            headers={"Authorization": "Basic Ym9zczpib3Nz"},
+            repeated=[("authorization", bearer)],
+        ),
+    ]
+
+    for answer in answers:
+        assert_problem(answer, 401)
+
+
+async def test_the_token_of_a_disabled_user_gets_401_from_each_call(
+    world: World, admin: Client
+) -> None:
+    async with world.store.begin() as tx:
+        await tx.run(
+            update(users).where(users.c.namespace_id == "ns_admin").values(is_enabled=False)
+        )
+
+    for verb, rest in CALLS:
+        assert_problem(await admin.send(verb, BASE + rest), 401)
 
 
 async def test_an_expired_token_gets_401_from_each_call(world: World) -> None:
