@@ -290,11 +290,30 @@ async def test_a_notification_of_a_deleted_repository_is_gone(
     await _assert_unknown(admin, uuid, elsewhere, "acme, api")
 
 
-async def test_one_segment_is_no_repository(admin: Client) -> None:
-    answer = await admin.get("/api/v1/repository/web/notification/")
+NO_REPOSITORIES = [
+    ("web/notification/", 404),  # without a namespace
+    ("web", 404),
+    ("acme:web", 404),
+    ("acme:web/notification/", 404),
+    ("acme%3Aweb/notification/", 404),
+    # A name that holds the rest, in no namespace of the caller's.
+    ("web/notification", 403),
+    ("acme:web/notification", 403),
+    ("acme/team:app/notification", 404),
+    ("acme/team:app", 404),
+    (f"acme:web/notification/{NOBODYS}", 403),
+]
 
-    assert answer.status in {403, 404}
-    assert_problem(answer, answer.status)
+
+async def test_what_is_no_repositorys_path_reaches_none(world: World) -> None:
+    boss = await world.client("boss")
+    await boss.put("/api/v1/repository/acme/web", {"description": "d"})
+
+    for path, status in NO_REPOSITORIES:
+        answer = await boss.get(f"/api/v1/repository/{path}")
+
+        assert (path, answer.status) == (path, status)
+        assert_problem(answer, status)
 
 
 async def test_the_right_is_checked_before_the_body(world: World) -> None:
