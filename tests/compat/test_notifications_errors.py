@@ -13,7 +13,7 @@ from dockbell.store.tables import deliveries, notifications, users
 from dockbell.store.transactions import Store
 from tests.asgi import Answer, Client
 from tests.conftest import NOON
-from tests.world import PUBLIC_URL, World, open_world
+from tests.world import PUBLIC_URL, World, add_repository, open_world
 
 BASE = "/api/v1/repository/acme/web/notification/"
 NOBODYS = "240662ea-597b-499d-98bb-2b57e73408d6"
@@ -334,6 +334,40 @@ async def test_the_right_is_checked_before_the_body(world: World) -> None:
     assert statuses == [[401] * 3, [403] * 3, [403] * 3, [400] * 3]
 
 
+# Rows of Quay's own table of rights (quay-compat 9.1, R10 to R12), for each kind of repository.
+PLACES = {  # repository: who is an admin of it
+    "admin/open": "admin",  # a user's, public
+    "admin/closed": "admin",
+    "acme/web": "admin",  # an organization's
+}
+RIGHTS: list[tuple[str, str, list[int]]] = [  # anonymous, fresh, reader, admin
+    ("GET", "", [401, 403, 403, 200]),
+    ("POST", "", [401, 403, 403, 400]),
+    ("GET", NOBODYS, [401, 403, 403, 404]),
+    ("DELETE", NOBODYS, [401, 403, 403, 400]),
+    ("POST", NOBODYS, [401, 403, 403, 400]),
+    ("POST", f"{NOBODYS}/test", [401, 403, 403, 400]),
+]
+
+
+@pytest.mark.parametrize("repository", PLACES)
+async def test_quays_table_of_rights(world: World, repository: str) -> None:
+    async with world.store.begin() as tx:
+        await add_repository(tx, "admin", "closed", reader="read")
+    clients = [
+        world.anonymous,
+        *[await world.client(name) for name in ("fresh", "reader", PLACES[repository])],
+    ]
+    base = f"/api/v1/repository/{repository}/notification/"
+
+    found = [
+        (verb, rest, [(await client.send(verb, base + rest, {})).status for client in clients])
+        for verb, rest, _ in RIGHTS
+    ]
+
+    assert found == RIGHTS
+
+
 async def test_a_body_without_a_json_content_type_is_415(admin: Client) -> None:
     for content_type in (
         None,
@@ -388,6 +422,7 @@ BAD_BODIES: list[tuple[Any, str]] = [
     (new(eventConfig=None), "None is not of type 'object'"),
     (new(eventConfig=1.5), "1.5 is not of type 'object'"),
     (_without("eventConfig") | {"event_config": "x"}, "'x' is not of type 'object'"),
+    (new(eventConfig=None, event_config={}), "None is not of type 'object'"),
     (new(title=5), "5 is not of type 'string'"),
     (new(title={}), "{} is not of type 'string'"),
 ]
