@@ -13,7 +13,7 @@ from dockbell.store.tables import deliveries
 from dockbell.store.tables import notifications as notifications_table
 from dockbell.store.transactions import Store
 from tests.asgi import Client
-from tests.world import World, open_world
+from tests.world import World, add_repository, open_world
 
 BASE = "/api/v1/repository/acme/web/notification/"
 
@@ -227,6 +227,24 @@ async def test_each_way_to_write_the_address_works_without_a_redirect(
     ]
 
     assert statuses == [True, 200, 200, 200, 204, 204, 404]
+
+
+async def test_a_repository_named_like_a_part_of_the_api_is_shadowed(world: World) -> None:
+    boss = await world.client("boss", "repo:admin repo:create")
+    async with world.store.begin() as tx:
+        await add_repository(tx, "acme", "web/notification")
+        await add_repository(tx, "acme", "notification")
+    uuid = await make(boss)
+
+    shadowed = await boss.get("/api/v1/repository/acme/web/notification")
+    shadowed_too = await boss.get("/api/v1/repository/acme/web/notification/notification")
+    reached = await boss.get("/api/v1/repository/acme/notification")
+    inside = await boss.get("/api/v1/repository/acme/notification/notification")
+
+    assert [one["uuid"] for one in shadowed.json()["notifications"]] == [uuid]
+    assert shadowed_too.status == 404
+    assert (reached.status, reached.json()["name"]) == (200, "notification")
+    assert (inside.status, inside.json()) == (200, {"notifications": []})
 
 
 async def test_any_json_content_type_is_taken(admin: Client) -> None:

@@ -31,14 +31,14 @@ def test_every_event_reaches_the_bell_of_each_kind_of_recipient(tmp_path: Path) 
         new = {"namespace": "acme", "repository": "web", "visibility": "private"}
         call("POST", "repository", {**new, "description": ""})
         for name in KINDS:
-            for kind, recipient in (("user", "alice"), ("team", "owners"), ("org", "acme")):
+            for who, recipient in (("user", "alice"), ("team", "owners"), ("org", "acme")):
                 uuid = call(
                     "POST",
                     "repository/acme/web/notification/",
                     {
                         "event": name,
                         "method": "quay_notification",
-                        "config": {"target": {"kind": kind, "name": recipient}},
+                        "config": {"target": {"kind": who, "name": recipient}},
                         "eventConfig": {},
                     },
                 )["uuid"]
