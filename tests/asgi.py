@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -54,8 +54,12 @@ class Client:
         *,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
+        repeated: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        """Make one request. A `value` is sent as JSON; `path` is as it stands on the wire, escapes and query included."""
+        """Make one request. A `value` is sent as JSON; `path` is as it stands on the wire, escapes and query included.
+
+        `repeated` are headers that come once more, after all others.
+        """
         sent = {name.lower(): text for name, text in (headers or {}).items()}
         if value is not _UNSET:
             body = json.dumps(value).encode()
@@ -79,7 +83,7 @@ class Client:
                 (b"host", b"dockbell.test"),
                 *(
                     (name.encode("latin-1"), text.encode("latin-1"))
-                    for name, text in sent.items()
+                    for name, text in (*sent.items(), *repeated)
                 ),
             ],
             "client": ("192.0.2.7", 40000),

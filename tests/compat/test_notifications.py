@@ -13,7 +13,7 @@ from dockbell.store.tables import deliveries
 from dockbell.store.tables import notifications as notifications_table
 from dockbell.store.transactions import Store
 from tests.asgi import Client
-from tests.world import World, open_world
+from tests.world import World, add_repository, open_world
 
 BASE = "/api/v1/repository/acme/web/notification/"
 
@@ -129,6 +129,54 @@ async def test_config_and_event_config_come_back_as_they_were_sent(admin: Client
     ]
 
 
+# JSON as it is sent, and as it comes back: what Python reads and writes, key for key.
+DOCUMENTS = [
+    ('{"b": 1, "a": 2, "c": {"z": [], "y": {}}}', None),
+    ('{"a": [1.0, 1.10, 1e5, 1e22, 1e-7, -0.0, 0.1]}', '{"a": [1.0, 1.1, 100000.0, 1e+22, 1e-07, -0.0, 0.1]}'),
+    ('{"a": [18446744073709551616, -9223372036854775809, -0]}', '{"a": [18446744073709551616, -9223372036854775809, 0]}'),
+    ('{"a": ' + "9" * 4000 + "}", None),
+    ('{"a": 1, "b": 2, "a": 3}', '{"a": 3, "b": 2}'),
+    ('{"é": "🐳", "\\/": "\\u00e9\\n\\u007f"}', '{"\\u00e9": "\\ud83d\\udc33", "/": "\\u00e9\\n\\u007f"}'),
+    ('{"": "", " ": null, "true": [true, false]}', None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "shown"), DOCUMENTS)
+async def test_documents_come_back_to_the_byte(
+    admin: Client, sent: str, shown: str | None
+) -> None:
+    config, shown_config = (
+        document[:-1] + ', "url": "http://example.com"}' for document in (sent, shown or sent)
+    )
+    body = (
+        '{"event": "repo_push", "method": "webhook", "title": "t", "title": "",'
+        f' "eventConfig": {sent}, "config": {config}}}'
+    )
+
+    created = await admin.post(
+        BASE, body=body.encode(), headers={"Content-Type": "application/json"}
+    )
+    uuid = created.json()["uuid"]
+    got = await admin.get(BASE + uuid)
+    listed = await admin.get(BASE)
+
+    assert created.status == 201
+    assert created.body.decode() == (
+        f'{{"uuid": "{uuid}", "title": "", "event": "repo_push", "method": "webhook",'
+        f' "config": {shown_config}, "event_config": {shown or sent}, "number_of_failures": 0}}\n'
+    )
+    assert got.body == created.body
+    assert listed.body == b'{"notifications": [' + created.body.strip() + b"]}\n"
+
+
+async def test_a_title_comes_back_or_is_null(admin: Client) -> None:
+    titles = ["", " ", "t", "Ü 🐳", "x" * 300, None]
+
+    shown = [(await admin.post(BASE, new(title=title))).json()["title"] for title in titles]
+
+    assert shown == titles
+
+
 @pytest.mark.parametrize(
     ("body", "event_config"),
     [
@@ -179,6 +227,24 @@ async def test_each_way_to_write_the_address_works_without_a_redirect(
     ]
 
     assert statuses == [True, 200, 200, 200, 204, 204, 404]
+
+
+async def test_a_repository_named_like_a_part_of_the_api_is_shadowed(world: World) -> None:
+    boss = await world.client("boss", "repo:admin repo:create")
+    async with world.store.begin() as tx:
+        await add_repository(tx, "acme", "web/notification")
+        await add_repository(tx, "acme", "notification")
+    uuid = await make(boss)
+
+    shadowed = await boss.get("/api/v1/repository/acme/web/notification")
+    shadowed_too = await boss.get("/api/v1/repository/acme/web/notification/notification")
+    reached = await boss.get("/api/v1/repository/acme/notification")
+    inside = await boss.get("/api/v1/repository/acme/notification/notification")
+
+    assert [one["uuid"] for one in shadowed.json()["notifications"]] == [uuid]
+    assert shadowed_too.status == 404
+    assert (reached.status, reached.json()["name"]) == (200, "notification")
+    assert (inside.status, inside.json()) == (200, {"notifications": []})
 
 
 async def test_any_json_content_type_is_taken(admin: Client) -> None:
@@ -241,19 +307,47 @@ async def test_a_verb_that_has_no_meaning_is_405(admin: Client) -> None:
         )
 
 
-async def test_options_is_200_and_empty_with_the_cors_headers(world: World) -> None:
-    answer = await world.anonymous.send("OPTIONS", BASE)
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, POST, PUT",
+    "access-control-max-age": "21600",
+    "access-control-allow-headers": "AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH",
+    "vary": "Cookie",
+}
 
-    assert (answer.status, answer.body) == (200, b"")
-    assert answer.headers["access-control-allow-origin"] == "*"
+
+async def test_every_answer_lets_other_pages_read_it(world: World, admin: Client) -> None:
+    answers = [
+        await world.anonymous.send("OPTIONS", BASE),
+        await world.anonymous.get(BASE),
+        await admin.get(BASE),
+        await admin.put(BASE),
+        await admin.get("/api/v1/nothing/there"),
+    ]
+
+    assert [answer.status for answer in answers] == [200, 401, 200, 405, 404]
+    assert answers[0].body == b""
+    for answer in answers:
+        assert {name: answer.headers.get(name) for name in CORS} == CORS
 
 
-async def test_head_is_a_get_without_a_body(admin: Client) -> None:
+async def test_head_is_a_get_without_a_body(world: World, admin: Client) -> None:
     uuid = await make(admin)
+    calls = [
+        (admin, BASE),
+        (admin, BASE + uuid),
+        (admin, f"{BASE}nope"),
+        (admin, f"{BASE}{uuid}/test"),
+        (world.anonymous, BASE),
+    ]
 
-    answers = [await admin.send("HEAD", path) for path in (BASE, BASE + uuid)]
+    heads = [await client.send("HEAD", path) for client, path in calls]
+    gets = [await client.get(path) for client, path in calls]
 
-    assert [(one.status, one.body) for one in answers] == [(200, b""), (200, b"")]
+    assert [one.status for one in heads] == [200, 200, 404, 405, 401]
+    assert [(one.body, one.headers["content-length"]) for one in heads] == [
+        (b"", str(len(got.body))) for got in gets
+    ]
 
 
 async def test_a_test_queues_one_delivery_and_a_create_none(

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from dockbell.store.tables import deliveries, notifications
+from dockbell.store.tables import deliveries, notifications, users
 from dockbell.store.transactions import Store
 from tests.asgi import Answer, Client
 from tests.conftest import NOON
-from tests.world import PUBLIC_URL, World, open_world
+from tests.world import PUBLIC_URL, World, add_repository, open_world
 
 BASE = "/api/v1/repository/acme/web/notification/"
 NOBODYS = "240662ea-597b-499d-98bb-2b57e73408d6"
@@ -118,6 +118,63 @@ async def test_a_caller_who_is_nobody_gets_401_from_each_call(world: World) -> N
             answer = await world.anonymous.send(verb, base + rest, headers=headers)
 
             assert_problem(answer, 401)
+
+
+BEARERS = [
+    ("Bearer {token}", 200),
+    ("bearer {token}", 200),
+    ("BEARER {token}", 200),
+    ("  Bearer    {token}  ", 200),
+    ("Bearer\t{token}", 200),
+    ("Bearer{token}", 401),
+    ("{token}", 401),
+    ("Bearer {token} {token}", 401),
+    ("Bearer {token},", 401),
+    ("Bearer {token}, Bearer {token}", 401),
+    ("Bearer {token}x", 401),
+    ("Token {token}", 401),
+    ("Basic {token}", 401),
+]
+
+
+async def test_a_token_counts_in_a_header_of_exactly_two_words(
+    world: World, admin: Client
+) -> None:
+    for header, status in BEARERS:
+        headers = {"Authorization": header.format(token=admin.token)}
+        answer = await world.anonymous.get(BASE, headers=headers)
+
+        assert (header, answer.status) == (header, status)
+
+
+async def test_a_token_counts_in_one_header_only(world: World, admin: Client) -> None:
+    bearer = f"Bearer {admin.token}"
+
+    answers = [
+        await world.anonymous.get(f"{BASE}?access_token={admin.token}"),
+        await admin.get(BASE, repeated=[("authorization", bearer)]),
+        await admin.get(BASE, repeated=[("authorization", "Basic Ym9zczpib3Nz")]),
+        await world.anonymous.get(
+            BASE,
+            headers={"Authorization": "Basic Ym9zczpib3Nz"},
+            repeated=[("authorization", bearer)],
+        ),
+    ]
+
+    for answer in answers:
+        assert_problem(answer, 401)
+
+
+async def test_the_token_of_a_disabled_user_gets_401_from_each_call(
+    world: World, admin: Client
+) -> None:
+    async with world.store.begin() as tx:
+        await tx.run(
+            update(users).where(users.c.namespace_id == "ns_admin").values(is_enabled=False)
+        )
+
+    for verb, rest in CALLS:
+        assert_problem(await admin.send(verb, BASE + rest), 401)
 
 
 async def test_an_expired_token_gets_401_from_each_call(world: World) -> None:
@@ -233,11 +290,30 @@ async def test_a_notification_of_a_deleted_repository_is_gone(
     await _assert_unknown(admin, uuid, elsewhere, "acme, api")
 
 
-async def test_one_segment_is_no_repository(admin: Client) -> None:
-    answer = await admin.get("/api/v1/repository/web/notification/")
+NO_REPOSITORIES = [
+    ("web/notification/", 404),  # without a namespace
+    ("web", 404),
+    ("acme:web", 404),
+    ("acme:web/notification/", 404),
+    ("acme%3Aweb/notification/", 404),
+    # A name that holds the rest, in no namespace of the caller's.
+    ("web/notification", 403),
+    ("acme:web/notification", 403),
+    ("acme/team:app/notification", 404),
+    ("acme/team:app", 404),
+    (f"acme:web/notification/{NOBODYS}", 403),
+]
 
-    assert answer.status in {403, 404}
-    assert_problem(answer, answer.status)
+
+async def test_what_is_no_repositorys_path_reaches_none(world: World) -> None:
+    boss = await world.client("boss")
+    await boss.put("/api/v1/repository/acme/web", {"description": "d"})
+
+    for path, status in NO_REPOSITORIES:
+        answer = await boss.get(f"/api/v1/repository/{path}")
+
+        assert (path, answer.status) == (path, status)
+        assert_problem(answer, status)
 
 
 async def test_the_right_is_checked_before_the_body(world: World) -> None:
@@ -256,6 +332,40 @@ async def test_the_right_is_checked_before_the_body(world: World) -> None:
     ]
 
     assert statuses == [[401] * 3, [403] * 3, [403] * 3, [400] * 3]
+
+
+# Rows of Quay's own table of rights (quay-compat 9.1, R10 to R12), for each kind of repository.
+PLACES = {  # repository: who is an admin of it
+    "admin/open": "admin",  # a user's, public
+    "admin/closed": "admin",
+    "acme/web": "admin",  # an organization's
+}
+RIGHTS: list[tuple[str, str, list[int]]] = [  # anonymous, fresh, reader, admin
+    ("GET", "", [401, 403, 403, 200]),
+    ("POST", "", [401, 403, 403, 400]),
+    ("GET", NOBODYS, [401, 403, 403, 404]),
+    ("DELETE", NOBODYS, [401, 403, 403, 400]),
+    ("POST", NOBODYS, [401, 403, 403, 400]),
+    ("POST", f"{NOBODYS}/test", [401, 403, 403, 400]),
+]
+
+
+@pytest.mark.parametrize("repository", PLACES)
+async def test_quays_table_of_rights(world: World, repository: str) -> None:
+    async with world.store.begin() as tx:
+        await add_repository(tx, "admin", "closed", reader="read")
+    clients = [
+        world.anonymous,
+        *[await world.client(name) for name in ("fresh", "reader", PLACES[repository])],
+    ]
+    base = f"/api/v1/repository/{repository}/notification/"
+
+    found = [
+        (verb, rest, [(await client.send(verb, base + rest, {})).status for client in clients])
+        for verb, rest, _ in RIGHTS
+    ]
+
+    assert found == RIGHTS
 
 
 async def test_a_body_without_a_json_content_type_is_415(admin: Client) -> None:
@@ -312,6 +422,7 @@ BAD_BODIES: list[tuple[Any, str]] = [
     (new(eventConfig=None), "None is not of type 'object'"),
     (new(eventConfig=1.5), "1.5 is not of type 'object'"),
     (_without("eventConfig") | {"event_config": "x"}, "'x' is not of type 'object'"),
+    (new(eventConfig=None, event_config={}), "None is not of type 'object'"),
     (new(title=5), "5 is not of type 'string'"),
     (new(title={}), "{} is not of type 'string'"),
 ]

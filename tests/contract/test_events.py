@@ -95,6 +95,31 @@ _KINDS_OF_QUAY = {
 }
 
 
+# The keys of the samples after the base fields, as Quay sends them; ours stand after the bar.
+_KEYS = {
+    "build_cancelled": "build_id build_name docker_tags trigger_id trigger_kind trigger_metadata image_id |",
+    "build_failure": "build_id build_name docker_tags trigger_kind error_message trigger_id trigger_metadata |",
+    "build_queued": "is_manual build_id build_name docker_tags trigger_id trigger_kind trigger_metadata"
+    " | repo manual_user trigger_manual",
+    "build_start": "build_id build_name docker_tags trigger_id trigger_kind trigger_metadata |",
+    "build_success": "build_id build_name docker_tags trigger_id trigger_kind trigger_metadata image_id |",
+    "quota_error": "threshold_percent usage_bytes limit_bytes usage_percent"
+    " usage_bytes_formatted limit_bytes_formatted |",
+    "quota_warning": "threshold_percent usage_bytes limit_bytes usage_percent"
+    " usage_bytes_formatted limit_bytes_formatted |",
+    "repo_image_expiry": "tags expiring_in |",
+    "repo_mirror_sync_failed": "message |",
+    "repo_mirror_sync_started": "message |",
+    "repo_mirror_sync_success": "message |",
+    "repo_push": "updated_tags pruned_image_count |",
+    "vulnerability_found": "tags image vulnerability |",
+}
+_BASE = {
+    EventScope.REPOSITORY: ["repository", "namespace", "name", "docker_url", "homepage"],
+    EventScope.NAMESPACE: ["namespace", "homepage"],
+}
+
+
 @pytest.fixture(params=sorted(KINDS))
 def kind(request: pytest.FixtureRequest) -> EventKind:
     return KINDS[request.param]
@@ -108,6 +133,15 @@ def test_the_catalog_has_quays_thirteen() -> None:
     }
 
     assert list(found.items()) == list(_KINDS_OF_QUAY.items())
+
+
+def test_a_sample_has_quays_keys_in_quays_order_and_ours_behind_them() -> None:
+    found = {name: list(sample_of(kind).data) for name, kind in KINDS.items()}
+
+    assert found == {
+        name: [*_BASE[kind.scope], *_KEYS[name].replace("|", "").split()]
+        for name, kind in KINDS.items()
+    }
 
 
 def test_the_webhook_body_is_kept_to_the_byte(kind: EventKind) -> None:

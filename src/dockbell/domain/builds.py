@@ -88,29 +88,42 @@ def accepts(event: Event, event_config: Mapping[str, object]) -> bool:
         return False
 
 
-def sample(*, commit_info: bool = False, **more: object) -> Mapping[str, object]:
-    """The fields of start, success, failure and cancelled in the test button's event."""
+def sample(**more: object) -> Mapping[str, object]:
+    """The fields of start, success and cancelled in the test button's event."""
     return {
         "build_id": SAMPLE_ID,
         "build_name": "some-fake-build",
         "docker_tags": ["latest", "foo", "bar"],
         "trigger_id": "1245634",
         "trigger_kind": "GitHub",
-        "trigger_metadata": _sample_metadata(commit_info=commit_info),
+        "trigger_metadata": _sample_metadata(commit_info=False),
         **more,
+    }
+
+
+def failure_sample() -> Mapping[str, object]:
+    """The same for failure. Quay: in this order. Pinned by contract/test_events.py."""
+    return {
+        "build_id": SAMPLE_ID,
+        "build_name": "some-fake-build",
+        "docker_tags": ["latest", "foo", "bar"],
+        "trigger_kind": "GitHub",
+        "error_message": "This is a fake error message",
+        "trigger_id": "1245634",
+        "trigger_metadata": _sample_metadata(commit_info=True),
     }
 
 
 def queued_sample(subject: Subject) -> Mapping[str, object]:
     """The same for queued, which has other fields. Those that only real events have in Quay stand last: FIX Q23."""
     return {
-        "build_id": SAMPLE_ID,
-        "docker_tags": ["latest", "foo", "bar"],
         "is_manual": False,
+        "build_id": SAMPLE_ID,
+        "build_name": "some-fake-build",
+        "docker_tags": ["latest", "foo", "bar"],
         "trigger_id": "1245634",
         "trigger_kind": "GitHub",
         "trigger_metadata": _sample_metadata(commit_info=True),
-        "build_name": "some-fake-build",
         "repo": subject.repository or "",
         "manual_user": None,
         "trigger_manual": False,

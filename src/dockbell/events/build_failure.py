@@ -28,7 +28,7 @@ class BuildFailure:
         self, subject: Subject, event_config: Mapping[str, object]
     ) -> Mapping[str, object]:
         del subject, event_config
-        return builds.sample(commit_info=True, error_message="This is a fake error message")
+        return builds.failure_sample()
 
     def check(self, event_config: Mapping[str, object]) -> None:
         builds.check(event_config)

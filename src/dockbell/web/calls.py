@@ -52,7 +52,8 @@ class ApiCall:
     async def actor(self, tx: Tx) -> Actor:
         """Who asks. A missing, broken or expired token makes the call anonymous; it never fails here."""
         if self._actor is None:
-            token = bearer_token(self.request.headers.get("authorization"))
+            # Two headers are one with a comma between (RFC 9110), and so no token.
+            token = bearer_token(", ".join(self.request.headers.getall("authorization", [])))
             found = (
                 await authentication.actor_of_bearer(tx, token, self.ip)
                 if token is not None

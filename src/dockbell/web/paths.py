@@ -1,11 +1,13 @@
 """Repository paths in addresses: names hold slashes, a router wants one segment.
 
 `/api/v1/repository/acme/team/app/notification/UUID` becomes
-`/api/v1/repository/acme:team:app/notification/UUID` before routing. A colon is in no name, so nothing is lost.
+`/api/v1/repository/acme:team:app/notification/UUID` before routing. A colon is in no name; one that a caller
+sends is doubled, so that `acme:web` is no other way to write `acme/web`.
 """
 
 _PREFIX = "/api/v1/repository/"
 _SEPARATOR = ":"
+_COLON = "::"
 
 # What may follow a repository's name. Quay: a repository whose own name ends in one of these words is
 # shadowed. Pinned by compat/test_notifications.py.
@@ -29,11 +31,12 @@ _NAMESPACE_AND_NAME = 2
 
 def to_segment(path: str) -> str:
     """`acme/team/app` as one segment."""
-    return path.replace("/", _SEPARATOR)
+    return path.replace(_SEPARATOR, _COLON).replace("/", _SEPARATOR)
 
 
 def of_segment(segment: str) -> str:
-    return segment.replace(_SEPARATOR, "/")
+    """The path that became this segment."""
+    return ":".join([part.replace(_SEPARATOR, "/") for part in segment.split(_COLON)])
 
 
 def rewrite(path: str) -> str:
@@ -41,17 +44,18 @@ def rewrite(path: str) -> str:
     if not path.startswith(_PREFIX):
         return path
     segments = [part for part in path[len(_PREFIX) :].split("/") if part]
-    if len(segments) < _NAMESPACE_AND_NAME or any(_SEPARATOR in part for part in segments[:2]):
+    if not segments:
         return path
-    if (
+    if len(segments) < _NAMESPACE_AND_NAME or (
         len(segments) == _NAMESPACE_AND_NAME
         and segments[1] in _RESOURCES
         and path.endswith("/")
     ):
-        return path  # a repository without its namespace: `call.path` answers 404
+        # A repository without its namespace: `call.path` answers 404.
+        return path.replace(_SEPARATOR, _COLON)
     end = len(segments)
     for index in range(_NAMESPACE_AND_NAME, len(segments)):
         if segments[index] in _RESOURCES:
             end = index
             break
-    return _PREFIX + "/".join([_SEPARATOR.join(segments[:end]), *segments[end:]])
+    return _PREFIX + "/".join([to_segment("/".join(segments[:end])), *segments[end:]])

@@ -2,6 +2,7 @@
 
 from dockbell.api.v1 import (
     applications,
+    discovery,
     errors,
     notices,
     notifications,
@@ -16,7 +17,7 @@ from dockbell.api.v1 import (
     users,
 )
 
-HANDLERS = [
+_DESCRIBED = [
     *applications.HANDLERS,
     *errors.HANDLERS,
     *notices.HANDLERS,
@@ -31,3 +32,5 @@ HANDLERS = [
     *tokens.HANDLERS,
     *users.HANDLERS,
 ]
+
+HANDLERS = [*_DESCRIBED, discovery.handler_of(_DESCRIBED)]
