@@ -13,6 +13,7 @@ from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
 from dockbell.registry.requests import DisconnectedError, Part, Reply, Request
 from dockbell.registry.routes import Resource, Route
+from dockbell.services.authentication import EndedError
 from dockbell.services.intake import Intake
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
 from dockbell.web.edge import Receive, Scope, Send
@@ -22,6 +23,7 @@ _PIECE = 256 << 10
 _ERROR_OF: Mapping[type[Exception], str] = {
     InsufficientScopeError: ',error="insufficient_scope"',
     TokenError: ',error="invalid_token"',
+    EndedError: ',error="invalid_token"',
 }
 _log = structlog.get_logger("dockbell.registry")
 

@@ -20,64 +20,64 @@ from dockbell.registry.requests import Reply, Request
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
 from dockbell.services import blobs, uploads
-from dockbell.services.registry_tokens import Grant
+from dockbell.services.registry_tokens import Claim
 
 
 async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Begin an upload; or mount a blob from elsewhere; or take a whole blob at once."""
-    grant = await access.identify(parts, request)
-    mounted = await _mount(parts, request, route, grant)
+    claim = await access.identify(parts, request)
+    mounted = await _mount(parts, request, route, claim)
     if mounted is not None:
         return _created(route, mounted)
     whole = request.query("digest")
     digest = None if whole is None else Digest.of(whole)
     algorithm = _algorithm_of(request)
     async with parts.begin() as tx:
-        upload_id = await uploads.start(tx, await access.writer(tx, grant, route.path))
+        upload_id = await uploads.start(tx, await access.writer(tx, claim, route.path))
     if digest is None:
         return _progress(202, route, upload_id, 0, algorithm)
-    return await _complete(parts, request, route, grant, upload_id, digest)
+    return await _complete(parts, request, route, claim, upload_id, digest)
 
 
 async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """How much has come: where a client that was interrupted goes on."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
+    claim = await access.identify(parts, request)
+    upload_id = await _check(parts, route, claim)
     size = parts.files.upload_size(upload_id)
     return _progress(204, route, upload_id, size, _algorithm_of(request))
 
 
 async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take a chunk, or the whole content as one stream without Content-Range."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
+    claim = await access.identify(parts, request)
+    upload_id = await _check(parts, route, claim)
     algorithm = _algorithm_of(request)
     async with parts.files.upload(upload_id, algorithm) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         await uploads.advance(tx, writer, upload_id, size)
     return _progress(202, route, upload_id, size, algorithm)
 
 
 async def put_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take the last chunk, if there is one, and make the blob."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     expected = request.query("digest")
     if expected is None:
         raise DigestError("Give the content's digest in the query: `?digest=sha256:…`.")
     digest = Digest.of(expected)
-    upload_id = await _check(parts, route, grant)
-    return await _complete(parts, request, route, grant, upload_id, digest)
+    upload_id = await _check(parts, route, claim)
+    return await _complete(parts, request, route, claim, upload_id, digest)
 
 
 async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Cancel: what came is thrown away."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
+    claim = await access.identify(parts, request)
+    upload_id = await _check(parts, route, claim)
     async with parts.begin() as tx:
-        await uploads.cancel(tx, await access.writer(tx, grant, route.path), upload_id)
+        await uploads.cancel(tx, await access.writer(tx, claim, route.path), upload_id)
     await parts.files.discard(upload_id)
     return Reply(204)
 
@@ -90,30 +90,30 @@ async def purge_stale(begin: Begin, files: Files, now: datetime) -> int:
     return max(swept, forgotten)
 
 
-async def _check(parts: Parts, route: Route, grant: Grant) -> str:
+async def _check(parts: Parts, route: Route, claim: Claim) -> str:
     """The upload's id, once it is known that it exists and the caller may push to its repository."""
     async with parts.read() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         if not is_upload_id(route.reference):
             raise UploadUnknownError
         await uploads.check(tx, writer, route.reference)
     return route.reference
 
 
-async def _mount(parts: Parts, request: Request, route: Route, grant: Grant) -> Digest | None:
+async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> Digest | None:
     """The digest of the blob that was mounted; None if an upload is needed, for whatever reason."""
     digest = _digest_or_none(request.query("mount"))
     if digest is None or not parts.files.has_blob(digest):
         return None
     source = request.query("from")
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         if await blobs.holds(tx, writer, digest):
             return digest
         if source is None:
             return None
         try:
-            reader = await access.reader(tx, grant, source)
+            reader = await access.reader(tx, claim, source)
         except DockbellError:
             return None  # what the caller may not read is as good as absent
         return digest if await blobs.mount(tx, writer, reader, digest) else None
@@ -156,7 +156,7 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     parts: Parts,
     request: Request,
     route: Route,
-    grant: Grant,
+    claim: Claim,
     upload_id: str,
     digest: Digest,
 ) -> Reply:
@@ -171,11 +171,11 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     except DigestMismatchError:
         await parts.files.discard(upload_id)
         async with parts.begin() as tx:
-            writer = await access.writer(tx, grant, route.path)
+            writer = await access.writer(tx, claim, route.path)
             await uploads.cancel(tx, writer, upload_id)
         raise
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         await uploads.finish(tx, writer, upload_id, digest, size)
     return _created(route, digest)
 
