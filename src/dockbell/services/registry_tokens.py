@@ -76,7 +76,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who asks, and the most they may do now. Made only by `honour`. `access` of None means no cap: a password came with the request."""
+    """Who asks, and the most they may do now. Made only by `honour`.
+
+    `access` of None means no cap: a password came with the request.
+    """
 
     actor: Actor
     access: tuple[Access, ...] | None
