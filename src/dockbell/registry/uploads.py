@@ -42,7 +42,8 @@ async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
 async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """How much has come: where a client that was interrupted goes on."""
     claim = await access.identify(parts, request)
-    upload_id = await _check(parts, route, claim)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     size = parts.files.upload_size(upload_id)
     return _progress(204, route, upload_id, size, _algorithm_of(request))
 
@@ -50,14 +51,19 @@ async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
 async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take a chunk, or the whole content as one stream without Content-Range."""
     claim = await access.identify(parts, request)
-    upload_id = await _check(parts, route, claim)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     algorithm = _algorithm_of(request)
     async with parts.files.upload(upload_id, algorithm) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, claim, route.path)
-        await uploads.advance(tx, writer, upload_id, size)
+        try:
+            async with parts.begin() as tx:
+                writer = await access.writer(tx, claim, route.path)
+                await uploads.advance(tx, writer, upload_id, size)
+        except UploadUnknownError:
+            upload.discard()  # cancelled while it came
+            raise
     return _progress(202, route, upload_id, size, algorithm)
 
 
@@ -68,14 +74,16 @@ async def put_upload(parts: Parts, request: Request, route: Route) -> Reply:
     if expected is None:
         raise DigestError("Give the content's digest in the query: `?digest=sha256:…`.")
     digest = Digest.of(expected)
-    upload_id = await _check(parts, route, claim)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     return await _complete(parts, request, route, claim, upload_id, digest)
 
 
 async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Cancel: what came is thrown away."""
     claim = await access.identify(parts, request)
-    upload_id = await _check(parts, route, claim)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     async with parts.begin() as tx:
         await uploads.cancel(tx, await access.writer(tx, claim, route.path), upload_id)
     await parts.files.discard(upload_id)
@@ -90,14 +98,13 @@ async def purge_stale(begin: Begin, files: Files, now: datetime) -> int:
     return max(swept, forgotten)
 
 
-async def _check(parts: Parts, route: Route, claim: Claim) -> str:
-    """The upload's id, once it is known that it exists and the caller may push to its repository."""
+async def _check(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
+    """Raise unless the upload exists and the caller may push to its repository."""
     async with parts.read() as tx:
         writer = await access.writer(tx, claim, route.path)
-        if not is_upload_id(route.reference):
+        if not is_upload_id(upload_id):
             raise UploadUnknownError
-        await uploads.check(tx, writer, route.reference)
-    return route.reference
+        await uploads.check(tx, writer, upload_id)
 
 
 async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> Digest | None:
@@ -147,6 +154,7 @@ async def _receive(request: Request, route: Route, upload_id: str, upload: Uploa
         if request.content_length not in {None, length}:
             raise _wrong_length()
     await request.pour(upload.write)
+    upload.flush()
     if length is not None and upload.size - start != length:
         upload.cut(start)
         raise _wrong_length()
@@ -161,23 +169,32 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     digest: Digest,
 ) -> Reply:
     """Make a blob of the upload: first the file, durable; then the rows; then the answer."""
-    try:
-        async with parts.files.upload(upload_id, _algorithm_of(request)) as upload:
-            await _receive(request, route, upload_id, upload)
-            size = upload.size
-            await parts.files.settle(upload, digest)
-    except FileNotFoundError:
-        raise UploadUnknownError from None  # cancelled while it came
-    except DigestMismatchError:
-        await parts.files.discard(upload_id)
-        async with parts.begin() as tx:
-            writer = await access.writer(tx, claim, route.path)
-            await uploads.cancel(tx, writer, upload_id)
-        raise
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, claim, route.path)
-        await uploads.finish(tx, writer, upload_id, digest, size)
+    async with parts.files.upload(upload_id, _algorithm_of(request)) as upload:
+        await _receive(request, route, upload_id, upload)
+        size = upload.size
+        try:
+            await _check(parts, route, claim, upload_id)  # it may have taken hours to come
+            await _settle(parts.files, upload, digest)
+            async with parts.begin() as tx:
+                writer = await access.writer(tx, claim, route.path)
+                await uploads.finish(tx, writer, upload_id, digest, size)
+        except UploadUnknownError:
+            upload.discard()  # cancelled while it came
+            raise
+        except DigestMismatchError:
+            upload.discard()
+            async with parts.begin() as tx:
+                writer = await access.writer(tx, claim, route.path)
+                await uploads.cancel(tx, writer, upload_id)
+            raise
     return _created(route, digest)
+
+
+async def _settle(files: Files, upload: UploadFile, digest: Digest) -> None:
+    try:
+        await files.settle(upload, digest)
+    except FileNotFoundError:
+        raise UploadUnknownError from None
 
 
 def _algorithm_of(request: Request) -> str:
