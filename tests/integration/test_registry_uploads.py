@@ -472,6 +472,38 @@ async def test_an_upload_that_is_cancelled_while_it_comes_leaves_nothing(
     assert await rows_of(store, tables.blobs, "digest") == []
 
 
+@pytest.mark.parametrize("verb", ["PATCH", "PUT"])
+async def test_an_upload_that_is_cancelled_and_then_cut_off_leaves_nothing(
+    hub: Hub, client: Client, verb: str
+) -> None:
+    location = await start(client)
+    wire = Wire(hub.registry, client.token or "")
+    wire.send(CONTENT)
+    query = f"?digest={digest_of(CONTENT)}" if verb == "PUT" else ""
+    running = asyncio.create_task(wire.request(verb, location + query))
+    await until(wire.sent.empty)
+
+    await client.delete(location)
+    wire.hang_up()
+
+    assert await running is None
+    assert list((hub.folder / "uploads").iterdir()) == []
+
+
+async def test_a_push_by_one_post_that_is_cut_off_leaves_nothing(
+    hub: Hub, client: Client, store: Store
+) -> None:
+    wire = Wire(hub.registry, client.token or "")
+    wire.send(CONTENT[:500_000])
+    wire.hang_up()
+
+    answer = await wire.request("POST", f"{UPLOADS}?digest={digest_of(CONTENT)}")
+
+    assert answer is None
+    assert await rows_of(store, tables.uploads, "id") == []
+    assert [path for path in hub.folder.rglob("*") if path.is_file()] == []
+
+
 async def test_an_upload_is_not_thrown_away_under_who_writes_to_it(
     hub: Hub, client: Client
 ) -> None:

@@ -1,5 +1,7 @@
 """Uploads over HTTP: at once, in one stream, or in chunks that can be resumed."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from dockbell.domain.accounts import SYSTEM
@@ -16,7 +18,7 @@ from dockbell.registry import access, ranges
 from dockbell.registry.errors import Refusal
 from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
-from dockbell.registry.requests import Reply, Request
+from dockbell.registry.requests import DisconnectedError, Reply, Request, StalledError
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
 from dockbell.services import blobs, uploads
@@ -36,7 +38,12 @@ async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
         upload_id = await uploads.start(tx, await access.writer(tx, claim, route.path))
     if digest is None:
         return _progress(202, route, upload_id, 0, algorithm)
-    return await _complete(parts, request, route, claim, upload_id, digest)
+    try:
+        return await _complete(parts, request, route, claim, upload_id, digest)
+    except (DisconnectedError, StalledError):
+        # Nobody was told its id, so nobody can go on with it.
+        await _cancel(parts, route, claim, upload_id)
+        raise
 
 
 async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
@@ -54,16 +61,12 @@ async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
     upload_id = route.reference
     await _check(parts, route, claim, upload_id)
     algorithm = _algorithm_of(request)
-    async with parts.files.upload(upload_id, algorithm) as upload:
+    async with _open(parts, route, claim, upload_id, algorithm) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
-        try:
-            async with parts.begin() as tx:
-                writer = await access.writer(tx, claim, route.path)
-                await uploads.advance(tx, writer, upload_id, size)
-        except UploadUnknownError:
-            upload.discard()  # cancelled while it came
-            raise
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            await uploads.advance(tx, writer, upload_id, size)
     return _progress(202, route, upload_id, size, algorithm)
 
 
@@ -84,9 +87,7 @@ async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
     claim = await access.identify(parts, request)
     upload_id = route.reference
     await _check(parts, route, claim, upload_id)
-    async with parts.begin() as tx:
-        await uploads.cancel(tx, await access.writer(tx, claim, route.path), upload_id)
-    await parts.files.discard(upload_id)
+    await _cancel(parts, route, claim, upload_id)
     return Reply(204)
 
 
@@ -105,6 +106,12 @@ async def _check(parts: Parts, route: Route, claim: Claim, upload_id: str) -> No
         if not is_upload_id(upload_id):
             raise UploadUnknownError
         await uploads.check(tx, writer, upload_id)
+
+
+async def _cancel(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
+    async with parts.begin() as tx:
+        await uploads.cancel(tx, await access.writer(tx, claim, route.path), upload_id)
+    await parts.files.discard(upload_id)
 
 
 async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> Digest | None:
@@ -169,25 +176,48 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     digest: Digest,
 ) -> Reply:
     """Make a blob of the upload: first the file, durable; then the rows; then the answer."""
-    async with parts.files.upload(upload_id, _algorithm_of(request)) as upload:
+    async with _open(parts, route, claim, upload_id, _algorithm_of(request)) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
+        await _check(parts, route, claim, upload_id)  # it may have taken hours to come
         try:
-            await _check(parts, route, claim, upload_id)  # it may have taken hours to come
             await _settle(parts.files, upload, digest)
-            async with parts.begin() as tx:
-                writer = await access.writer(tx, claim, route.path)
-                await uploads.finish(tx, writer, upload_id, digest, size)
-        except UploadUnknownError:
-            upload.discard()  # cancelled while it came
-            raise
         except DigestMismatchError:
             upload.discard()
             async with parts.begin() as tx:
                 writer = await access.writer(tx, claim, route.path)
                 await uploads.cancel(tx, writer, upload_id)
             raise
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            await uploads.finish(tx, writer, upload_id, digest, size)
     return _created(route, digest)
+
+
+@contextlib.asynccontextmanager
+async def _open(
+    parts: Parts, route: Route, claim: Claim, upload_id: str, algorithm: str
+) -> AsyncIterator[UploadFile]:
+    """The upload's file, to be written to alone. If the upload was cancelled meanwhile, it goes at the end."""
+    async with parts.files.upload(upload_id, algorithm) as upload:
+        try:
+            yield upload
+        except UploadUnknownError:
+            upload.discard()
+            raise
+        except (DisconnectedError, StalledError):
+            with contextlib.suppress(DockbellError):
+                if not await _is_known(parts, route, claim, upload_id):
+                    upload.discard()
+            raise
+
+
+async def _is_known(parts: Parts, route: Route, claim: Claim, upload_id: str) -> bool:
+    try:
+        await _check(parts, route, claim, upload_id)
+    except UploadUnknownError:
+        return False
+    return True
 
 
 async def _settle(files: Files, upload: UploadFile, digest: Digest) -> None:
