@@ -34,6 +34,8 @@ _CREDENTIAL = select(
     func.coalesce(users.c.is_enabled, True).label("is_enabled"),
 ).outerjoin(users, users.c.namespace_id == robots.c.namespace_id)
 
+_CREDENTIAL_BY_ID = _CREDENTIAL.where(robots.c.id == bindparam("robot_id"))
+
 
 async def find_credential(tx: Tx, name: str) -> RobotCredential | None:
     return _credential_of_row(await tx.first(_CREDENTIAL.where(robots.c.name == name)))
@@ -41,10 +43,7 @@ async def find_credential(tx: Tx, name: str) -> RobotCredential | None:
 
 async def find_credential_of(tx: Tx, robot_id: str) -> RobotCredential | None:
     """The same, for a robot that is known already."""
-    row = await tx.first(
-        _CREDENTIAL.where(robots.c.id == bindparam("robot_id")), {"robot_id": robot_id}
-    )
-    return _credential_of_row(row)
+    return _credential_of_row(await tx.first(_CREDENTIAL_BY_ID, {"robot_id": robot_id}))
 
 
 def _credential_of_row(row: Any) -> RobotCredential | None:

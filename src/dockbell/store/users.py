@@ -150,6 +150,8 @@ _CREDENTIAL = select(
     users.c.failed_sign_in_at,
 )
 
+_CREDENTIAL_BY_ID = _CREDENTIAL.where(users.c.namespace_id == bindparam("user_id"))
+
 
 async def find_credential(tx: Tx, name: str) -> UserCredential | None:
     row = await tx.first(
@@ -162,10 +164,7 @@ async def find_credential(tx: Tx, name: str) -> UserCredential | None:
 
 async def find_credential_of(tx: Tx, user_id: str) -> UserCredential | None:
     """The same, for a user who is known already."""
-    row = await tx.first(
-        _CREDENTIAL.where(users.c.namespace_id == bindparam("user_id")), {"user_id": user_id}
-    )
-    return _credential_of_row(row)
+    return _credential_of_row(await tx.first(_CREDENTIAL_BY_ID, {"user_id": user_id}))
 
 
 def _credential_of_row(row: Any) -> UserCredential | None:
