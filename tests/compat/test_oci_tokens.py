@@ -2,15 +2,18 @@
 
 import base64
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, update
 
 from dockbell.domain.accounts import ANONYMOUS
-from dockbell.services import registry_tokens
-from dockbell.store import tables
-from dockbell.store.transactions import Store
+from dockbell.domain.secrets import hash_of, lookup_of
+from dockbell.services import passwords, registry_tokens
+from dockbell.store import robots, tables, users
+from dockbell.store.transactions import Store, Tx
 from tests.asgi import Client
 from tests.conftest import SetClock
 from tests.hub import (
@@ -20,6 +23,7 @@ from tests.hub import (
     ROBOT_TOKEN,
     Hub,
     basic,
+    digest_of,
     errors_of,
     open_hub,
     rows_of,
@@ -293,6 +297,142 @@ async def test_a_right_that_is_taken_away_ends_at_once_though_the_token_lasts(
         403,
         [("DENIED", "Unauthorized")],
     )
+
+
+async def add_oauth_token(store: Store, username: str) -> str:
+    token = "T" * 40
+    async with store.begin() as tx:
+        await tx.run(
+            insert(tables.tokens).values(
+                id="tok_1",
+                uuid="uuid_1",
+                user_id=f"ns_{username}",
+                lookup=lookup_of(token),
+                token_hash=hash_of(token),
+                scope="repo:write",
+                created_at=tx.now,
+            )
+        )
+    return token
+
+
+async def disable_writer(tx: Tx) -> None:
+    await users.set_enabled(tx, "ns_writer", is_enabled=False)
+
+
+async def change_password(tx: Tx) -> None:
+    await users.set_password(tx, "ns_writer", await passwords.hash_of("another horse"))
+
+
+async def remove_writer(tx: Tx) -> None:
+    await tx.run(delete(tables.namespaces).where(tables.namespaces.c.name == "writer"))
+
+
+async def regenerate_robot(tx: Tx) -> None:
+    await robots.set_token(tx, "rob_ci", "N" * 64, hash_of("N" * 64))
+
+
+async def remove_robot(tx: Tx) -> None:
+    await robots.remove(tx, "rob_ci")
+
+
+async def disable_owner(tx: Tx) -> None:
+    await tx.run(update(tables.robots).values(namespace_id="ns_boss"))
+    await users.set_enabled(tx, "ns_boss", is_enabled=False)
+
+
+async def revoke_token(tx: Tx) -> None:
+    await tx.run(delete(tables.tokens))
+
+
+async def expire_token(tx: Tx) -> None:
+    await tx.run(update(tables.tokens).values(expires_at=tx.now))
+
+
+@pytest.mark.parametrize(
+    ("username", "end"),
+    [
+        ("writer", disable_writer),
+        ("writer", change_password),
+        ("writer", remove_writer),
+        (ROBOT, regenerate_robot),
+        (ROBOT, remove_robot),
+        (ROBOT, disable_owner),
+        ("$oauthtoken", revoke_token),
+        ("$oauthtoken", expire_token),
+        ("$oauthtoken", disable_writer),
+    ],
+)
+async def test_a_token_ends_with_the_credential_it_was_got_with(
+    hub: Hub, store: Store, username: str, end: Callable[[Tx], Awaitable[None]]
+) -> None:
+    secret = await add_oauth_token(store, "writer") if username == "$oauthtoken" else ""
+    scopes = ("repository:acme/web:pull,push,delete", "registry:catalog:*")
+    client = Client(hub.registry, await hub.ask_token(username, *scopes, password=secret))
+    digest = digest_of(b"{}")
+    upload = (await client.post("/v2/acme/web/blobs/uploads/")).headers["location"]
+    asked = [
+        ("GET", "/v2/_catalog", "registry:catalog:*"),
+        ("GET", "/v2/acme/web/tags/list", "repository:acme/web:pull"),
+        ("GET", "/v2/acme/web/manifests/v1", "repository:acme/web:pull"),
+        ("GET", f"/v2/acme/web/blobs/{digest}", "repository:acme/web:pull"),
+        ("GET", f"/v2/acme/web/referrers/{digest}", "repository:acme/web:pull"),
+        ("GET", upload, "repository:acme/web:pull,push"),
+        ("PATCH", upload, "repository:acme/web:pull,push"),
+        ("PUT", f"{upload}?digest={digest}", "repository:acme/web:pull,push"),
+        ("DELETE", upload, "repository:acme/web:pull,push"),
+        ("POST", "/v2/acme/web/blobs/uploads/", "repository:acme/web:pull,push"),
+        ("PUT", "/v2/acme/web/manifests/v1", "repository:acme/web:pull,push"),
+        ("DELETE", "/v2/acme/web/manifests/v1", "repository:acme/web:pull,push"),
+        ("DELETE", f"/v2/acme/web/blobs/{digest}", "repository:acme/web:pull,push"),
+    ]
+    before = [(await client.get(path)).status for path in ("/v2/", "/v2/acme/web/tags/list")]
+
+    async with store.begin() as tx:
+        await end(tx)
+    base = await client.get("/v2/")
+    answers = [await client.send(verb, path) for verb, path, _ in asked]
+
+    assert before == [200, 200]
+    assert (base.status, base.body) == (401, b"true")
+    assert base.headers["www-authenticate"] == f'{CHALLENGE},error="invalid_token"'
+    assert [(answer.status, errors_of(answer)) for answer in answers] == [
+        (401, [("UNAUTHORIZED", "What you signed in with is no longer good. Sign in again.")])
+    ] * len(asked)
+    assert [answer.headers["www-authenticate"] for answer in answers] == [
+        f'{CHALLENGE},scope="{scope}",error="invalid_token"' for _, _, scope in asked
+    ]
+
+
+async def test_a_superuser_who_is_none_any_more_sees_no_more_than_others(
+    hub: Hub, store: Store
+) -> None:
+    async with store.begin() as tx:
+        await tx.run(update(tables.users).values(is_superuser=True))
+    token = await hub.ask_token("fresh", "registry:catalog:*")
+
+    async with store.begin() as tx:
+        await tx.run(update(tables.users).values(is_superuser=False))
+    async with store.read() as tx:
+        grant = await registry_tokens.honour(tx, hub.tokens.verify(token, tx.now, "192.0.2.7"))
+
+    assert (grant.actor.name, grant.actor.ip) == ("fresh", "192.0.2.7")
+    assert grant.actor.is_superuser is False
+
+
+async def test_a_password_that_changes_during_an_upload_stops_its_end(
+    hub: Hub, store: Store
+) -> None:
+    client = await hub.client("writer")
+    location = (await client.post("/v2/acme/web/blobs/uploads/")).headers["location"]
+    await client.send("PATCH", location, body=b"layer")
+
+    async with store.begin() as tx:
+        await change_password(tx)
+    answer = await client.put(f"{location}?digest={digest_of(b'layer')}")
+
+    assert (answer.status, errors_of(answer)[0][0]) == (401, "UNAUTHORIZED")
+    assert await rows_of(store, tables.blobs, "digest") == []
 
 
 async def test_the_catalog_lists_what_the_caller_may_see(hub: Hub) -> None:

@@ -253,6 +253,36 @@ def test_what_buildah_builds_and_pushes_skopeo_reads(
     assert inspected["Digest"] == pushed == shop.digest_of("web/manifests/built")
 
 
+def test_podman_searches_among_what_the_caller_may_see(
+    shop: Shop, podman: tuple[str, ...]
+) -> None:
+    names = {"webhooks": "private", "open-web": "public", "api": "public"}
+    names |= {f"filler-{number:03}": "public" for number in range(100)}  # more than one page
+    names |= {"last-web": "public"}
+    for name, visibility in names.items():
+        new = {"namespace": "acme", "repository": name, "visibility": visibility}
+        shop.call("POST", "repository", {**new, "description": ""})
+    write_layout(shop.folder / "layout", "amd64")
+    shop.run(
+        "skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", shop.credentials,
+        "oci:layout:v1", f"docker://{shop.host}/acme/web:v1",
+    )  # fmt: skip
+    search = (*podman, "search", "--tls-verify=false", "--format")
+
+    shop.run(*podman, "login", "--tls-verify=false", "-u", shop.robot, "-p", shop.robot_token, shop.host)  # fmt: skip
+    found = shop.run(*search, "{{.Name}}", f"{shop.host}/web")
+    exact = shop.run(*search, "{{.Name}}", "--limit", "1", f"{shop.host}/acme/web")
+    hidden = shop.run(*search, "{{.Name}}", f"{shop.host}/webhooks")
+    tags = json.loads(shop.run(*search, "json", "--list-tags", f"{shop.host}/acme/web"))
+
+    assert found.split() == [
+        f"{shop.host}/acme/{name}" for name in ("web", "open-web", "last-web")
+    ]
+    assert exact.split() == [f"{shop.host}/acme/web"]
+    assert hidden.split() == []
+    assert tags == [{"Name": f"{shop.host}/acme/web", "Tags": ["v1"]}]
+
+
 def test_a_wrong_password_is_told_to_the_client(shop: Shop) -> None:
     write_layout(shop.folder / "layout", "amd64")
 

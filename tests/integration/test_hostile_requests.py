@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from dockbell.store import keys, tables
 from dockbell.store.transactions import Store
+from dockbell.web.edge import Edge
 from tests.asgi import Answer, Client
 from tests.conftest import SetClock
 from tests.hub import (
@@ -339,6 +340,23 @@ async def test_doubled_slashes_and_nul_do_not_go_round_the_edge(
     answer = await admin.get(path)
 
     assert answer.status == status
+
+
+async def test_nul_reaches_the_registry_and_is_refused_in_its_words(hub: Hub) -> None:
+    robot = await hub.client()
+    whole = Client(Edge(hub.registry, hub.registry), robot.token)  # no page is asked for
+    paths = {
+        "/v2/acme%00/web/tags/list": (400, "NAME_INVALID"),
+        "/v2/acme/web/manifests/v%00": (404, "TAG_INVALID"),
+        "/v2/acme/web/tags/list?last=%00": (400, "INVALID_REQUEST"),
+        "/v2/%00": (404, "UNSUPPORTED"),
+    }
+
+    answers = {path: await whole.get(path) for path in paths}
+
+    assert {
+        path: (answer.status, errors_of(answer)[0][0]) for path, answer in answers.items()
+    } == paths
 
 
 async def test_forged_registry_tokens_are_refused(hub: Hub) -> None:

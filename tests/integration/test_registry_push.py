@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import insert, select
 
 from dockbell.domain.accounts import Actor, ActorKind
-from dockbell.domain.manifests import parse
+from dockbell.domain.digests import Digest
+from dockbell.domain.errors import NotFoundError
+from dockbell.domain.links import Links
+from dockbell.domain.manifests import UploadUnknownError, parse
 from dockbell.domain.permissions import WriterOf
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.services import manifests, repositories
+from dockbell.services import blobs, manifests, repositories, uploads
 from dockbell.services.intake import Draft, Intake
+from dockbell.store import repositories as repository_rows
 from dockbell.store import tables
 from dockbell.store.transactions import Store
 from tests.asgi import Client
@@ -250,3 +254,38 @@ async def test_a_push_to_a_repository_that_is_gone_is_not_found(hub: Hub, store:
                 "v1",
                 parse(image(b"{}"), OCI_IMAGE),
             )
+
+
+async def test_what_is_pushed_to_a_repository_that_was_deleted_meanwhile_is_not_found(
+    client: Client, store: Store
+) -> None:
+    digest = Digest.of(await push_blob(client, b"{}"))
+    async with store.begin() as tx:
+        reader = await repositories.reader_of(tx, ROBOT, "acme/web")
+        boss = Actor(kind=ActorKind.USER, id="ns_boss", name="boss")
+        writer = await repositories.writer_of(tx, boss, "boss/open")
+        upload_id = await uploads.start(tx, writer)
+    async with store.begin() as tx:
+        await repository_rows.remove(tx, writer.repository.id)  # by another request
+    intake = Intake(kinds={}, links=Links("https://dockbell.test"))
+
+    refused = []
+    for attempt in (
+        lambda tx: uploads.start(tx, writer),
+        lambda tx: uploads.advance(tx, writer, upload_id, 2),
+        lambda tx: uploads.finish(tx, writer, upload_id, digest, 2),
+        lambda tx: blobs.mount(tx, writer, reader, digest),
+        lambda tx: manifests.put(tx, writer, intake, "v1", parse(image(b"{}"), OCI_IMAGE)),
+    ):
+        with pytest.raises(NotFoundError) as failure:
+            async with store.begin() as tx:
+                await attempt(tx)
+        refused.append(type(failure.value))
+
+    assert refused == [
+        NotFoundError,
+        UploadUnknownError,
+        UploadUnknownError,
+        NotFoundError,
+        NotFoundError,
+    ]

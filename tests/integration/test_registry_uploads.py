@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -357,3 +358,161 @@ async def test_an_error_nobody_foresaw_is_a_500_in_json_and_in_the_log(
         [("UNKNOWN", "The server made a mistake. It is in its log.")],
     )
     assert [line["event"] for line in lines] == ["registry_bug"]
+
+
+def file_of(hub: Hub, location: str) -> Path:
+    return hub.folder / "uploads" / location.rpartition("/")[2]
+
+
+def blob_files(hub: Hub) -> list[Path]:
+    return [path for path in (hub.folder / "blobs").rglob("*") if path.is_file()]
+
+
+def replace_file(path: Path) -> None:
+    other = path.with_suffix(".other")
+    other.write_bytes(bytes(path.stat().st_size))
+    other.replace(path)
+
+
+def overwrite_file(path: Path) -> None:
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # file systems count in milliseconds
+        path.write_bytes(bytes(before.st_size))
+
+
+def lengthen_file(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"more")
+
+
+@pytest.mark.parametrize("spoil", [replace_file, overwrite_file, lengthen_file, Path.unlink])
+async def test_a_file_that_was_spoilt_between_requests_never_becomes_a_blob(
+    hub: Hub, client: Client, store: Store, spoil: Callable[[Path], None]
+) -> None:
+    location = await start(client)
+    await client.send("PATCH", location, body=CONTENT)
+
+    spoil(file_of(hub, location))
+    answer = await client.put(f"{location}?digest={digest_of(CONTENT)}")
+
+    assert (answer.status, errors_of(answer)[0][0]) == (400, "DIGEST_INVALID")
+    assert blob_files(hub) == []
+    assert await rows_of(store, tables.blobs, "digest") == []
+    assert list((hub.folder / "uploads").iterdir()) == []
+
+
+async def test_a_file_that_is_replaced_while_it_is_written_never_becomes_a_blob(
+    hub: Hub, client: Client
+) -> None:
+    location = await start(client)
+    path = file_of(hub, location)
+
+    async with hub.files.upload(path.name) as upload:
+        upload.write(CONTENT)
+        replace_file(path)
+        with pytest.raises(FileNotFoundError):
+            await hub.files.settle(upload, Digest.of(digest_of(CONTENT)))
+
+    assert blob_files(hub) == []
+
+
+async def test_an_upload_that_another_process_finishes_meanwhile_is_not_written_to(
+    hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = await start(client)
+    await client.send("PATCH", location, body=CONTENT)
+    path, blob = file_of(hub, location), hub.folder / "blobs" / "settled"
+    real = fcntl.flock
+
+    def settle_first(descriptor: int, operation: int) -> None:
+        if not blob.exists():
+            path.rename(blob)  # between the opening and the lock
+        real(descriptor, operation)
+
+    monkeypatch.setattr(upload_files.fcntl, "flock", settle_first)
+    async with hub.files.upload(path.name) as upload:
+        size = upload.size
+        upload.write(b"intruder")
+
+    assert size == 0
+    assert blob.read_bytes() == CONTENT
+    assert path.read_bytes() == b"intruder"
+
+
+async def test_a_chunk_that_did_not_reach_the_disk_is_not_acknowledged(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, pieces: list[bytes]) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    location = await start(client)
+    monkeypatch.setattr(upload_files.os, "writev", full)
+
+    answer = await client.send("PATCH", location, body=b"small")
+
+    assert (answer.status, errors_of(answer)[0][0]) == (503, "UNAVAILABLE")
+    assert (await client.get(location)).headers["range"] == "0-0"
+
+
+@pytest.mark.parametrize("verb", ["PATCH", "PUT"])
+async def test_an_upload_that_is_cancelled_while_it_comes_leaves_nothing(
+    hub: Hub, client: Client, store: Store, verb: str
+) -> None:
+    location = await start(client)
+    wire = Wire(hub.registry, client.token or "")
+    wire.send(CONTENT)
+    query = f"?digest={digest_of(CONTENT)}" if verb == "PUT" else ""
+    running = asyncio.create_task(wire.request(verb, location + query))
+    await until(wire.sent.empty)
+
+    cancelled = await client.delete(location)
+    wire.send(b"", more=False)
+
+    assert (cancelled.status, await running) == (204, 404)
+    assert [path for path in hub.folder.rglob("*") if path.is_file()] == []
+    assert await rows_of(store, tables.blobs, "digest") == []
+
+
+@pytest.mark.parametrize("verb", ["PATCH", "PUT"])
+async def test_an_upload_that_is_cancelled_and_then_cut_off_leaves_nothing(
+    hub: Hub, client: Client, verb: str
+) -> None:
+    location = await start(client)
+    wire = Wire(hub.registry, client.token or "")
+    wire.send(CONTENT)
+    query = f"?digest={digest_of(CONTENT)}" if verb == "PUT" else ""
+    running = asyncio.create_task(wire.request(verb, location + query))
+    await until(wire.sent.empty)
+
+    await client.delete(location)
+    wire.hang_up()
+
+    assert await running is None
+    assert list((hub.folder / "uploads").iterdir()) == []
+
+
+async def test_a_push_by_one_post_that_is_cut_off_leaves_nothing(
+    hub: Hub, client: Client, store: Store
+) -> None:
+    wire = Wire(hub.registry, client.token or "")
+    wire.send(CONTENT[:500_000])
+    wire.hang_up()
+
+    answer = await wire.request("POST", f"{UPLOADS}?digest={digest_of(CONTENT)}")
+
+    assert answer is None
+    assert await rows_of(store, tables.uploads, "id") == []
+    assert [path for path in hub.folder.rglob("*") if path.is_file()] == []
+
+
+async def test_an_upload_is_not_thrown_away_under_who_writes_to_it(
+    hub: Hub, client: Client
+) -> None:
+    location = await start(client)
+    path = file_of(hub, location)
+
+    async with hub.files.upload(path.name) as upload:
+        upload.write(CONTENT)
+        await hub.files.discard(path.name)
+        await hub.files.settle(upload, Digest.of(digest_of(CONTENT)))
+
+    assert [blob.read_bytes() for blob in blob_files(hub)] == [CONTENT]

@@ -186,6 +186,7 @@ NO_RIGHT = {
     "first_users.set_up": "gives the right to the holder of the set-up token",
     "intake.Intake.record": "is called by the service that made the fact, which asked",
     "intake.Intake.test": "is called by services.notifications, which asked",
+    "registry_tokens.honour": "finds out who acts",
     "registry_tokens.open_tokens": "is called at the start",
     "users.check_email": "is called by the services that save one, which asked",
 }

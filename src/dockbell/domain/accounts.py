@@ -88,6 +88,9 @@ class Actor:
     application_id: str | None = None
     application_name: str | None = None
     ip: str | None = None
+    credential: str | None = (
+        None  # fingerprint of what they signed in with, where that can change
+    )
 
     @property
     def is_anonymous(self) -> bool:

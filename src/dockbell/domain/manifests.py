@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,17 +164,33 @@ def platform_of(config: bytes) -> str | None:
         return None
 
 
+class _TwiceError(ValueError):
+    pass
+
+
 def _load(body: bytes) -> Any:
     def refuse(name: str) -> None:
         raise ValueError(name)
 
     parse_constant: Callable[[str], Any] = refuse
-    return json.loads(body.decode("utf-8"), parse_constant=parse_constant)
+    return json.loads(
+        body.decode("utf-8"), parse_constant=parse_constant, object_pairs_hook=_object
+    )
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+    # One client would believe the first and another the last: what is scanned must be what is run.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
+    return found
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = _load(body)
+    except _TwiceError:
+        raise ManifestError("The manifest names a key twice in one object.") from None
     except (ValueError, RecursionError):
         raise ManifestError("The manifest is not JSON.") from None
     if not isinstance(document, dict):

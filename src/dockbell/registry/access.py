@@ -8,17 +8,17 @@ from dockbell.domain.errors import UnauthenticatedError
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Request
-from dockbell.services import authentication, repositories
+from dockbell.services import authentication, registry_tokens, repositories
 from dockbell.services.authentication import SignInError
-from dockbell.services.registry_tokens import Grant
+from dockbell.services.registry_tokens import Claim, Grant
 
 
 class InsufficientScopeError(UnauthenticatedError):
     """access to the requested resource is not authorized"""  # noqa: D400, D415 -- Quay's literal text
 
 
-async def identify(parts: Parts, request: Request) -> Grant:
-    """The grant of the request's credentials; raise UnauthenticatedError if there are none or bad ones."""
+async def identify(parts: Parts, request: Request) -> Claim:
+    """The claim that the request's credentials make; raise UnauthenticatedError if there are none or bad ones."""
     scheme, _, value = (request.header(b"authorization") or "").partition(" ")
     match scheme.lower():
         case "bearer":
@@ -30,8 +30,8 @@ async def identify(parts: Parts, request: Request) -> Grant:
             raise UnauthenticatedError
 
 
-async def sign_in(parts: Parts, username: str, password: str, ip: str | None) -> Grant:
-    """A grant without a cap for good credentials; raise SignInError and count the failure for bad ones."""
+async def sign_in(parts: Parts, username: str, password: str, ip: str | None) -> Claim:
+    """A claim without a cap for good credentials; raise SignInError and count the failure for bad ones."""
     try:
         async with parts.read() as tx:
             actor = await authentication.actor_of_password(tx, username, password, ip)
@@ -39,7 +39,7 @@ async def sign_in(parts: Parts, username: str, password: str, ip: str | None) ->
         async with parts.begin() as tx:
             await authentication.record_failure(tx, error)
         raise
-    return Grant(actor, access=None)
+    return Claim(actor, access=None)
 
 
 def basic_of(value: str) -> tuple[str, str]:
@@ -60,11 +60,13 @@ def demand(grant: Grant, path: str, action: str) -> None:
         raise InsufficientScopeError
 
 
-async def reader(tx: Any, grant: Grant, path: str) -> ReaderOf:
+async def reader(tx: Any, claim: Claim, path: str) -> ReaderOf:
+    grant = await registry_tokens.honour(tx, claim)
     demand(grant, path, "pull")
     return await repositories.reader_of(tx, grant.actor, path)
 
 
-async def writer(tx: Any, grant: Grant, path: str, action: str = "push") -> WriterOf:
+async def writer(tx: Any, claim: Claim, path: str, action: str = "push") -> WriterOf:
+    grant = await registry_tokens.honour(tx, claim)
     demand(grant, path, action)
     return await repositories.writer_of(tx, grant.actor, path)

@@ -1,6 +1,7 @@
 """Everything below `/v2`: the OCI distribution API as one ASGI application."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -13,6 +14,7 @@ from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
 from dockbell.registry.requests import DisconnectedError, Part, Reply, Request
 from dockbell.registry.routes import Resource, Route
+from dockbell.services.authentication import EndedError
 from dockbell.services.intake import Intake
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
 from dockbell.web.edge import Receive, Scope, Send
@@ -22,7 +24,10 @@ _PIECE = 256 << 10
 _ERROR_OF: Mapping[type[Exception], str] = {
     InsufficientScopeError: ',error="insufficient_scope"',
     TokenError: ',error="invalid_token"',
+    EndedError: ',error="invalid_token"',
 }
+# Made here and not when it is needed: nothing can go wrong with it any more.
+_MISTAKE = errors.refusal(500, "UNKNOWN", "The server made a mistake. It is in its log.")
 _log = structlog.get_logger("dockbell.registry")
 
 Handler = Callable[[Parts, Request, Route], Awaitable[Reply]]
@@ -75,11 +80,19 @@ class Registry:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, self._patience)
+        reply = None
         try:
             reply = await self._answer(request)
+            headers = reply.raw_headers()
         except DisconnectedError:
             return
-        await _send(reply, request, send)
+        except Exception as error:  # noqa: BLE001 -- a mistake in the answer itself must not show either
+            with contextlib.suppress(Exception):  # the log may be what is broken
+                _log_bug(error, request)
+            if reply is not None:
+                reply.close()
+            reply, headers = _MISTAKE, _MISTAKE.raw_headers()
+        await _send(reply, headers, request, send)
 
     async def _answer(self, request: Request) -> Reply:
         route = routes.find(request.path)
@@ -111,10 +124,8 @@ class Registry:
         challenge = self._challenge(request, route) + _ERROR_OF.get(type(error), "")
         reply = errors.reply_of(error, challenge)
         if reply is None:
-            _log.error("registry_bug", verb=request.verb, path=request.path, exc_info=error)
-            return errors.refusal(
-                500, "UNKNOWN", "The server made a mistake. It is in its log."
-            )
+            _log_bug(error, request)
+            return _MISTAKE
         if route.resource is Resource.BASE and reply.status == 401:  # noqa: PLR2004 -- the status itself
             return tokens.challenge_base(challenge)
         return reply
@@ -129,14 +140,20 @@ class Registry:
         return f'{self._realm},scope="repository:{route.path}:{actions}"'
 
 
-async def _send(reply: Reply, request: Request, send: Send) -> None:
+def _log_bug(error: Exception, request: Request) -> None:
+    _log.error("registry_bug", verb=request.verb, path=request.path, exc_info=error)
+
+
+async def _send(
+    reply: Reply, headers: list[tuple[bytes, bytes]], request: Request, send: Send
+) -> None:
     body = reply.body
     try:
         await send(
             {
                 "type": "http.response.start",
                 "status": reply.status,
-                "headers": reply.raw_headers(),
+                "headers": headers,
             }
         )
         if isinstance(body, Part):
@@ -145,8 +162,7 @@ async def _send(reply: Reply, request: Request, send: Send) -> None:
             shown = b"" if request.verb == "HEAD" else body
             await send({"type": "http.response.body", "body": shown})
     finally:
-        if isinstance(body, Part):
-            body.file.close()
+        reply.close()
 
 
 async def _send_part(part: Part, request: Request, send: Send) -> None:

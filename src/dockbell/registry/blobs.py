@@ -17,10 +17,10 @@ _log = structlog.get_logger("dockbell.registry")
 
 async def get_blob(parts: Parts, request: Request, route: Route) -> Reply:
     """The bytes, or the part that a Range header asks for. For HEAD, what a GET would announce."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     digest = Digest.of(route.reference)
     async with parts.read() as tx:
-        await blobs.load_size(tx, await access.reader(tx, grant, route.path), digest)
+        await blobs.load_size(tx, await access.reader(tx, claim, route.path), digest)
     headers = {
         "content-type": "application/octet-stream",
         "docker-content-digest": str(digest),
@@ -46,10 +46,10 @@ async def get_blob(parts: Parts, request: Request, route: Route) -> Reply:
 
 
 async def delete_blob(parts: Parts, request: Request, route: Route) -> Reply:
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     digest = Digest.of(route.reference)
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path, "delete")
+        writer = await access.writer(tx, claim, route.path, "delete")
         await blobs.delete(tx, writer, digest)
     return Reply(202)
 

@@ -9,17 +9,18 @@ from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Reply, Request, json_reply
 from dockbell.registry.routes import Route
 from dockbell.registry.tags import page_size
-from dockbell.services import repositories
+from dockbell.services import registry_tokens, repositories
 
 
 async def list_catalog(parts: Parts, request: Request, route: Route) -> Reply:
     """Repositories that the caller may see, oldest first, from behind `last`; a Link leads on."""
     del route
-    grant = await access.identify(parts, request)
-    if not grant.allows_catalog:
-        raise access.InsufficientScopeError
+    claim = await access.identify(parts, request)
     limit, last = page_size(request), request.query("last")
     async with parts.read() as tx:
+        grant = await registry_tokens.honour(tx, claim)
+        if not grant.allows_catalog:
+            raise access.InsufficientScopeError
         try:
             after = await _id_of(tx, grant.actor, last)
         except DockbellError:

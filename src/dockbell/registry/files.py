@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from dockbell.domain.digests import CANONICAL, Digest
-from dockbell.registry.upload_files import Hashes, UploadFile, is_upload_id
+from dockbell.registry.upload_files import (
+    BusyError,
+    Hashes,
+    UploadFile,
+    is_upload_id,
+    open_alone,
+)
 
 
 class Files:
@@ -68,13 +73,13 @@ class Files:
             opened.close()
 
     async def settle(self, upload: UploadFile, digest: Digest) -> None:
-        """Turn the upload into a blob: durable when this returns. Raise DigestMismatchError."""
+        """Turn the upload into a blob: durable when this returns. Raise DigestMismatchError or FileNotFoundError."""
         await upload.settle(digest, self._place(digest))
 
     async def discard(self, upload_id: str) -> None:
-        """Delete what came of an upload."""
+        """Delete what came of an upload, unless a request writes to it: that one deletes it at its end."""
         self._hashes.forget(upload_id)
-        await asyncio.to_thread(self._upload_path(upload_id).unlink, missing_ok=True)
+        await asyncio.to_thread(_remove, self._upload_path(upload_id))
 
     async def sweep(self, before: datetime) -> int:
         """Delete uploads that got no bytes since then and are not being written to; return how many."""
@@ -83,15 +88,10 @@ class Files:
     def _sweep(self, before: float) -> int:
         swept = 0
         for path in self._uploads.iterdir():
-            with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if os.fstat(descriptor).st_mtime < before:
-                        path.unlink()
-                        swept += 1
-                finally:
-                    os.close(descriptor)
+            with contextlib.suppress(FileNotFoundError, BusyError), _alone(path) as descriptor:
+                if os.fstat(descriptor).st_mtime < before:
+                    path.unlink()
+                    swept += 1
         return swept
 
     def _place(self, digest: Digest) -> Path:
@@ -102,6 +102,21 @@ class Files:
         if not is_upload_id(upload_id):
             raise ValueError(f"{upload_id!r} is not the id of an upload.")
         return self._uploads / upload_id
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """Hold the lock on the file of an upload; raise FileNotFoundError or BusyError."""
+    descriptor = open_alone(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, BusyError), _alone(path):
+        path.unlink()
 
 
 class BlobFile:

@@ -20,10 +20,10 @@ _PAGE = 500  # referrers in one answer
 
 async def get_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     """The manifest's exact bytes, by tag or digest."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     reference = rules.reference_of(route.reference)
     async with parts.read() as tx:
-        reader = await access.reader(tx, grant, route.path)
+        reader = await access.reader(tx, claim, route.path)
         found = await manifests.load(tx, reader, reference)
     headers = {
         "content-type": found.media_type,
@@ -39,15 +39,15 @@ async def get_manifest(parts: Parts, request: Request, route: Route) -> Reply:
 
 async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     """Push a manifest. By tag, this is the push that people are told of."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     reference = rules.reference_of(route.reference)
     async with parts.read() as tx:
-        await access.writer(tx, grant, route.path)
+        await access.writer(tx, claim, route.path)
     body = await request.body(rules.SIZE_LIMIT)
     manifest = rules.parse(body, request.header(b"content-type"))
     platform = await _platform_of(parts, manifest)
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         pushed = await manifests.put(
             tx, writer, parts.intake, reference, manifest, platform=platform
         )
@@ -64,22 +64,22 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
 
 async def delete_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     """Delete a manifest with its tags, or by tag that one tag."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     reference = rules.reference_of(route.reference)
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path, "delete")
+        writer = await access.writer(tx, claim, route.path, "delete")
         await manifests.delete(tx, writer, reference)
     return Reply(202)
 
 
 async def list_referrers(parts: Parts, request: Request, route: Route) -> Reply:
     """An index of the manifests that name this digest as their subject; an empty one if there are none."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     subject = Digest.of(route.reference)
     artifact_type = request.query("artifactType") or None
     after = request.query("last") or ""
     async with parts.read() as tx:
-        reader = await access.reader(tx, grant, route.path)
+        reader = await access.reader(tx, claim, route.path)
         found = await manifests.referrers(
             tx,
             reader,

@@ -125,6 +125,11 @@ class Reply:
     body: bytes | Part = b""
     length: int | None = None  # to announce, where it is not the body's own (HEAD)
 
+    def close(self) -> None:
+        """Let go of the file, if the body is one."""
+        if isinstance(self.body, Part):
+            self.body.file.close()
+
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         length = self.length
         if length is None:

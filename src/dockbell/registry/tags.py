@@ -13,13 +13,13 @@ _PAGE = 1000
 
 async def list_tags(parts: Parts, request: Request, route: Route) -> Reply:
     """At most `n` tags from behind `last`, with a Link to the next page if there is one."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     limit = page_size(request)
     last = request.query("last") or ""
     if last and not is_tag(last):
         raise Refusal(400, "TAG_INVALID", "`last` must be a tag.")
     async with parts.read() as tx:
-        reader = await access.reader(tx, grant, route.path)
+        reader = await access.reader(tx, claim, route.path)
         found = await tags.list_names(tx, reader, after=last, limit=limit + 1)
     shown = list(found[:limit])
     headers = {}

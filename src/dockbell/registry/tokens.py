@@ -17,7 +17,9 @@ _FORM_LIMIT = 16 << 10
 
 async def show_base(parts: Parts, request: Request, route: Route) -> Reply:
     del route
-    await access.identify(parts, request)
+    claim = await access.identify(parts, request)
+    async with parts.read() as tx:
+        await registry_tokens.honour(tx, claim)
     return json_reply(200, True)  # noqa: FBT003 -- Quay's body
 
 
@@ -57,10 +59,10 @@ async def post_token(parts: Parts, request: Request, route: Route) -> Reply:
     _check_service(parts, first.get("service"))
     if first.get("grant_type") != "password":
         raise Refusal(400, "UNSUPPORTED", "Only the grant type `password` is supported.")
-    grant = await access.sign_in(
+    claim = await access.sign_in(
         parts, first.get("username", ""), first.get("password", ""), request.ip
     )
-    token, scope = await _issue(parts, grant.actor, fields.get("scope", []))
+    token, scope = await _issue(parts, claim.actor, fields.get("scope", []))
     return json_reply(
         200,
         {

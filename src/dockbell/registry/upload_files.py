@@ -26,24 +26,57 @@ def is_upload_id(text: str) -> bool:
     return _UPLOAD_ID.fullmatch(text) is not None
 
 
+# What changes when anybody replaces a file or writes to it: device, inode, size, and when it last changed.
+Stamp = tuple[int, int, int, int]
+
+
 class Hashes:
     """Running hashes of uploads that are between two requests. What is forgotten is hashed again from the file."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, int, Hash]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, Stamp, Hash]] = OrderedDict()
 
-    def keep(self, upload_id: str, algorithm: str, size: int, running: Hash) -> None:
-        self._kept[upload_id] = (algorithm, size, running)
+    def keep(self, upload_id: str, algorithm: str, stamp: Stamp, running: Hash) -> None:
+        self._kept[upload_id] = (algorithm, stamp, running)
         if len(self._kept) > _HASHES_KEPT:
             self._kept.popitem(last=False)
 
-    def take(self, upload_id: str, algorithm: str, size: int) -> Hash | None:
+    def take(self, upload_id: str, algorithm: str, stamp: Stamp) -> Hash | None:
         """The hash over exactly these bytes, if it is still here. Whoever takes it may change it."""
         kept = self._kept.pop(upload_id, None)
-        return kept[2] if kept is not None and kept[:2] == (algorithm, size) else None
+        return kept[2] if kept is not None and kept[:2] == (algorithm, stamp) else None
 
     def forget(self, upload_id: str) -> None:
         self._kept.pop(upload_id, None)
+
+
+def open_alone(path: Path, flags: int) -> int:
+    """A descriptor with the lock on the file that the path names now; raise BusyError if another holds it.
+
+    Whoever holds the lock may move or delete the file, and nobody else does.
+    """
+    while True:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BusyError from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Between the two calls another process finished the upload: this is a blob now, not to be touched.
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the path names the file that is open here."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 class UploadFile:
@@ -56,12 +89,7 @@ class UploadFile:
         self._running: Hash | None = None  # None: not known, to be made from the file
         self._pieces: list[bytes] = []
         self._waiting = 0
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise BusyError from None
+        self._descriptor = open_alone(path, os.O_RDWR | os.O_CREAT)
         self._written = os.lseek(self._descriptor, 0, os.SEEK_END)
 
     @property
@@ -71,7 +99,7 @@ class UploadFile:
 
     async def recall(self) -> None:
         """Take up the hash where the last request left it, or make it anew from the file."""
-        self._running = self._hashes.take(self._path.name, self._algorithm, self._written)
+        self._running = self._hashes.take(self._path.name, self._algorithm, self._stamp())
         if self._running is None:
             self._running = await self._hash(self._algorithm)
 
@@ -80,7 +108,7 @@ class UploadFile:
         self._pieces.append(piece)
         self._waiting += len(piece)
         if self._waiting >= _BATCH:
-            self._flush()
+            self.flush()
 
     def cut(self, size: int) -> None:
         """Take back the bytes beyond `size`."""
@@ -89,8 +117,11 @@ class UploadFile:
         self._written = os.lseek(self._descriptor, size, os.SEEK_SET)
 
     async def settle(self, digest: Digest, place: Path) -> None:
-        """Make the bytes durable and visible at `place`; raise DigestMismatchError if the digest is not theirs."""
-        self._flush()
+        """Make the bytes durable and visible at `place`; raise DigestMismatchError if the digest is not theirs.
+
+        Raise FileNotFoundError if the file was taken away or replaced, by whoever does not ask for the lock.
+        """
+        self.flush()
         running = self._running if digest.algorithm == self._algorithm else None
         if running is None:
             running = await self._hash(digest.algorithm)
@@ -99,19 +130,26 @@ class UploadFile:
         await asyncio.to_thread(_settle, self._descriptor, self._path, place)
         self._running = None  # nothing is left to resume
 
+    def discard(self) -> None:
+        """Delete what came."""
+        self._running = None
+        if _is_at(self._path, self._descriptor):
+            self._path.unlink()
+
     def close(self) -> None:
         """Keep what came, so that the upload can be resumed. What a full disk refuses was never acknowledged."""
         try:
             with contextlib.suppress(OSError):
-                self._flush()
+                self.flush()
             if self._running is not None and self._written:
                 self._hashes.keep(
-                    self._path.name, self._algorithm, self._written, self._running
+                    self._path.name, self._algorithm, self._stamp(), self._running
                 )
         finally:
             os.close(self._descriptor)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand everything to the system; raise OSError if the disk takes it not. Only then acknowledge it."""
         pieces, self._pieces, self._waiting = self._pieces, [], 0
         running, self._running = self._running, None  # if the disk fails, the hash is not right
         for first in range(0, len(pieces), _PIECES_AT_ONCE):
@@ -121,6 +159,10 @@ class UploadFile:
                 for piece in batch:
                     running.update(piece)
         self._running = running
+
+    def _stamp(self) -> Stamp:
+        found = os.fstat(self._descriptor)
+        return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
 
     async def _hash(self, algorithm: str) -> Hash:
         running = new_hash(algorithm)
@@ -148,6 +190,8 @@ def _write_all(descriptor: int, pieces: list[bytes]) -> int:
 def _settle(descriptor: int, source: Path, place: Path) -> None:
     os.fsync(descriptor)
     _make_folder(place.parent)
+    if not _is_at(source, descriptor):
+        raise FileNotFoundError(source)
     source.replace(place)
     _sync_folder(place.parent)
 

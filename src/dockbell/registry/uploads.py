@@ -1,5 +1,7 @@
 """Uploads over HTTP: at once, in one stream, or in chunks that can be resumed."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from dockbell.domain.accounts import SYSTEM
@@ -16,69 +18,76 @@ from dockbell.registry import access, ranges
 from dockbell.registry.errors import Refusal
 from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
-from dockbell.registry.requests import Reply, Request
+from dockbell.registry.requests import DisconnectedError, Reply, Request, StalledError
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
 from dockbell.services import blobs, uploads
-from dockbell.services.registry_tokens import Grant
+from dockbell.services.registry_tokens import Claim
 
 
 async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Begin an upload; or mount a blob from elsewhere; or take a whole blob at once."""
-    grant = await access.identify(parts, request)
-    mounted = await _mount(parts, request, route, grant)
+    claim = await access.identify(parts, request)
+    mounted = await _mount(parts, request, route, claim)
     if mounted is not None:
         return _created(route, mounted)
     whole = request.query("digest")
     digest = None if whole is None else Digest.of(whole)
     algorithm = _algorithm_of(request)
     async with parts.begin() as tx:
-        upload_id = await uploads.start(tx, await access.writer(tx, grant, route.path))
+        upload_id = await uploads.start(tx, await access.writer(tx, claim, route.path))
     if digest is None:
         return _progress(202, route, upload_id, 0, algorithm)
-    return await _complete(parts, request, route, grant, upload_id, digest)
+    try:
+        return await _complete(parts, request, route, claim, upload_id, digest)
+    except (DisconnectedError, StalledError):
+        # Nobody was told its id, so nobody can go on with it.
+        await _cancel(parts, route, claim, upload_id)
+        raise
 
 
 async def get_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """How much has come: where a client that was interrupted goes on."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
+    claim = await access.identify(parts, request)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     size = parts.files.upload_size(upload_id)
     return _progress(204, route, upload_id, size, _algorithm_of(request))
 
 
 async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take a chunk, or the whole content as one stream without Content-Range."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
+    claim = await access.identify(parts, request)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
     algorithm = _algorithm_of(request)
-    async with parts.files.upload(upload_id, algorithm) as upload:
+    async with _open(parts, route, claim, upload_id, algorithm) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
-        await uploads.advance(tx, writer, upload_id, size)
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            await uploads.advance(tx, writer, upload_id, size)
     return _progress(202, route, upload_id, size, algorithm)
 
 
 async def put_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take the last chunk, if there is one, and make the blob."""
-    grant = await access.identify(parts, request)
+    claim = await access.identify(parts, request)
     expected = request.query("digest")
     if expected is None:
         raise DigestError("Give the content's digest in the query: `?digest=sha256:…`.")
     digest = Digest.of(expected)
-    upload_id = await _check(parts, route, grant)
-    return await _complete(parts, request, route, grant, upload_id, digest)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
+    return await _complete(parts, request, route, claim, upload_id, digest)
 
 
 async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Cancel: what came is thrown away."""
-    grant = await access.identify(parts, request)
-    upload_id = await _check(parts, route, grant)
-    async with parts.begin() as tx:
-        await uploads.cancel(tx, await access.writer(tx, grant, route.path), upload_id)
-    await parts.files.discard(upload_id)
+    claim = await access.identify(parts, request)
+    upload_id = route.reference
+    await _check(parts, route, claim, upload_id)
+    await _cancel(parts, route, claim, upload_id)
     return Reply(204)
 
 
@@ -90,30 +99,35 @@ async def purge_stale(begin: Begin, files: Files, now: datetime) -> int:
     return max(swept, forgotten)
 
 
-async def _check(parts: Parts, route: Route, grant: Grant) -> str:
-    """The upload's id, once it is known that it exists and the caller may push to its repository."""
+async def _check(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
+    """Raise unless the upload exists and the caller may push to its repository."""
     async with parts.read() as tx:
-        writer = await access.writer(tx, grant, route.path)
-        if not is_upload_id(route.reference):
+        writer = await access.writer(tx, claim, route.path)
+        if not is_upload_id(upload_id):
             raise UploadUnknownError
-        await uploads.check(tx, writer, route.reference)
-    return route.reference
+        await uploads.check(tx, writer, upload_id)
 
 
-async def _mount(parts: Parts, request: Request, route: Route, grant: Grant) -> Digest | None:
+async def _cancel(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
+    async with parts.begin() as tx:
+        await uploads.cancel(tx, await access.writer(tx, claim, route.path), upload_id)
+    await parts.files.discard(upload_id)
+
+
+async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> Digest | None:
     """The digest of the blob that was mounted; None if an upload is needed, for whatever reason."""
     digest = _digest_or_none(request.query("mount"))
     if digest is None or not parts.files.has_blob(digest):
         return None
     source = request.query("from")
     async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
+        writer = await access.writer(tx, claim, route.path)
         if await blobs.holds(tx, writer, digest):
             return digest
         if source is None:
             return None
         try:
-            reader = await access.reader(tx, grant, source)
+            reader = await access.reader(tx, claim, source)
         except DockbellError:
             return None  # what the caller may not read is as good as absent
         return digest if await blobs.mount(tx, writer, reader, digest) else None
@@ -147,6 +161,7 @@ async def _receive(request: Request, route: Route, upload_id: str, upload: Uploa
         if request.content_length not in {None, length}:
             raise _wrong_length()
     await request.pour(upload.write)
+    upload.flush()
     if length is not None and upload.size - start != length:
         upload.cut(start)
         raise _wrong_length()
@@ -156,28 +171,62 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     parts: Parts,
     request: Request,
     route: Route,
-    grant: Grant,
+    claim: Claim,
     upload_id: str,
     digest: Digest,
 ) -> Reply:
     """Make a blob of the upload: first the file, durable; then the rows; then the answer."""
-    try:
-        async with parts.files.upload(upload_id, _algorithm_of(request)) as upload:
-            await _receive(request, route, upload_id, upload)
-            size = upload.size
-            await parts.files.settle(upload, digest)
-    except FileNotFoundError:
-        raise UploadUnknownError from None  # cancelled while it came
-    except DigestMismatchError:
-        await parts.files.discard(upload_id)
+    async with _open(parts, route, claim, upload_id, _algorithm_of(request)) as upload:
+        await _receive(request, route, upload_id, upload)
+        size = upload.size
+        if route.reference and request.content_length != 0:
+            # The content may have taken hours to come. By one POST it has no address to be cancelled at.
+            await _check(parts, route, claim, upload_id)
+        try:
+            await _settle(parts.files, upload, digest)
+        except DigestMismatchError:
+            upload.discard()
+            async with parts.begin() as tx:
+                writer = await access.writer(tx, claim, route.path)
+                await uploads.cancel(tx, writer, upload_id)
+            raise
         async with parts.begin() as tx:
-            writer = await access.writer(tx, grant, route.path)
-            await uploads.cancel(tx, writer, upload_id)
-        raise
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, grant, route.path)
-        await uploads.finish(tx, writer, upload_id, digest, size)
+            writer = await access.writer(tx, claim, route.path)
+            await uploads.finish(tx, writer, upload_id, digest, size)
     return _created(route, digest)
+
+
+@contextlib.asynccontextmanager
+async def _open(
+    parts: Parts, route: Route, claim: Claim, upload_id: str, algorithm: str
+) -> AsyncIterator[UploadFile]:
+    """The upload's file, to be written to alone. If the upload was cancelled meanwhile, it goes at the end."""
+    async with parts.files.upload(upload_id, algorithm) as upload:
+        try:
+            yield upload
+        except UploadUnknownError:
+            upload.discard()
+            raise
+        except (DisconnectedError, StalledError):
+            with contextlib.suppress(DockbellError):
+                if not await _is_known(parts, route, claim, upload_id):
+                    upload.discard()
+            raise
+
+
+async def _is_known(parts: Parts, route: Route, claim: Claim, upload_id: str) -> bool:
+    try:
+        await _check(parts, route, claim, upload_id)
+    except UploadUnknownError:
+        return False
+    return True
+
+
+async def _settle(files: Files, upload: UploadFile, digest: Digest) -> None:
+    try:
+        await files.settle(upload, digest)
+    except FileNotFoundError:
+        raise UploadUnknownError from None
 
 
 def _algorithm_of(request: Request) -> str:

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from dockbell.domain.accounts import Actor, ActorKind, scopes_of
 from dockbell.domain.errors import UnauthenticatedError
 from dockbell.domain.names import is_namespace
-from dockbell.domain.secrets import TOKEN_LENGTH, is_same, lookup_of
+from dockbell.domain.secrets import TOKEN_LENGTH, fingerprint_of, is_same, lookup_of
 from dockbell.services import encrypted_passwords, passwords
 from dockbell.store import robots, tokens, users
+from dockbell.store.robots import RobotCredential
+from dockbell.store.tokens import Bearer
 from dockbell.store.transactions import Tx
 from dockbell.store.users import UserCredential
 
@@ -26,6 +28,10 @@ class SignInError(UnauthenticatedError):
         self.username = username  # whose wrong password this was; None if nobody's
 
 
+class EndedError(UnauthenticatedError):
+    """What you signed in with is no longer good. Sign in again."""
+
+
 class TooManySignInsError(SignInError):
     """Too many failed sign-ins. Try again later."""
 
@@ -42,9 +48,40 @@ async def actor_of_bearer(tx: Tx, token: str, ip: str | None) -> Actor | None:
     if len(token) != TOKEN_LENGTH or not token.isascii() or not token.isalnum():
         return None
     found = await tokens.find_bearer(tx, lookup_of(token))
-    if found is None or not is_same(token, found.token_hash) or not found.is_enabled:
+    if found is None or not is_same(token, found.token_hash):
         return None
-    if found.expires_at is not None and found.expires_at <= tx.now:
+    return _of_bearer(found, tx.now, ip)
+
+
+async def renew(tx: Tx, actor: Actor) -> Actor:
+    """The actor as they are now; raise EndedError if what they signed in with is good no more.
+
+    Between signing in and acting, a user may be disabled, a password changed, a robot given a new token, an
+    access token revoked: call it in the transaction that acts.
+    """
+    if actor.is_anonymous:
+        return actor
+    now = await _find_again(tx, actor)
+    if now is None or now.credential != actor.credential:
+        raise EndedError
+    return now
+
+
+async def _find_again(tx: Tx, actor: Actor) -> Actor | None:
+    if actor.token_id is not None:
+        bearer = await tokens.find_bearer_of(tx, actor.token_id)
+        return None if bearer is None else _of_bearer(bearer, tx.now, actor.ip)
+    if actor.kind is ActorKind.ROBOT and actor.id is not None:
+        robot = await robots.find_credential_of(tx, actor.id)
+        return None if robot is None else _of_robot(robot, actor.name, actor.ip)
+    if actor.kind is ActorKind.USER and actor.id is not None:
+        user = await users.find_credential_of(tx, actor.id)
+        return None if user is None else _of_user(user, actor.name, actor.ip)
+    return None
+
+
+def _of_bearer(found: Bearer, now: datetime, ip: str | None) -> Actor | None:
+    if not found.is_enabled or (found.expires_at is not None and found.expires_at <= now):
         return None
     return Actor(
         kind=ActorKind.USER,
@@ -56,6 +93,32 @@ async def actor_of_bearer(tx: Tx, token: str, ip: str | None) -> Actor | None:
         application_id=found.client_id,
         application_name=found.application_name,
         ip=ip,
+        credential=fingerprint_of(found.token_hash),
+    )
+
+
+def _of_robot(found: RobotCredential, name: str, ip: str | None) -> Actor | None:
+    if not found.is_enabled:
+        return None
+    return Actor(
+        kind=ActorKind.ROBOT,
+        id=found.robot_id,
+        name=name,
+        ip=ip,
+        credential=fingerprint_of(found.token_hash),
+    )
+
+
+def _of_user(found: UserCredential, name: str, ip: str | None) -> Actor | None:
+    if not found.is_enabled or found.password_hash is None:
+        return None
+    return Actor(
+        kind=ActorKind.USER,
+        id=found.user_id,
+        name=name,
+        is_superuser=found.is_superuser,
+        ip=ip,
+        credential=fingerprint_of(found.password_hash),
     )
 
 
@@ -99,10 +162,12 @@ async def _robot(tx: Tx, name: str, token: str, ip: str | None) -> Actor:
         if is_namespace(owner) and "\0" not in short
         else None
     )
-    if found is None or not is_same(token, found.token_hash) or not found.is_enabled:
+    is_right = found is not None and is_same(token, found.token_hash)
+    actor = _of_robot(found, name, ip) if found is not None and is_right else None
+    if actor is None:
         # Quay's literal text. Pinned by compat/test_robots.py.
         raise SignInError(f"Could not find robot with username: {name} and supplied password.")
-    return Actor(kind=ActorKind.ROBOT, id=found.robot_id, name=name, ip=ip)
+    return actor
 
 
 async def _user(tx: Tx, name: str, password: str, ip: str | None) -> Actor:
@@ -113,15 +178,10 @@ async def _user(tx: Tx, name: str, password: str, ip: str | None) -> Actor:
             raise TooManySignInsError(wait)
     plain = encrypted_passwords.of_encrypted(tx, name, password) or password
     is_right = await passwords.is_right(plain, found.password_hash if found else None)
-    if found is None or not is_right or not found.is_enabled:
+    actor = _of_user(found, name, ip) if found is not None and is_right else None
+    if actor is None:
         raise SignInError(username=name if found is not None else None)
-    return Actor(
-        kind=ActorKind.USER,
-        id=found.user_id,
-        name=name,
-        is_superuser=found.is_superuser,
-        ip=ip,
-    )
+    return actor
 
 
 def _wait_of(user: UserCredential, now: datetime) -> timedelta:

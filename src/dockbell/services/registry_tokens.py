@@ -23,7 +23,7 @@ from dockbell.domain.errors import (
 from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.permissions import CreatorIn
 from dockbell.domain.repositories import Visibility
-from dockbell.services import repositories
+from dockbell.services import authentication, repositories
 from dockbell.store import keys
 from dockbell.store.transactions import Tx
 
@@ -67,8 +67,19 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Who says to ask, and for what at most. Worth nothing before `honour` has looked at it."""
+
+    actor: Actor
+    access: tuple[Access, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """Who asks, and the most they may do now. `access` of None means no cap: a password came with the request."""
+    """Who asks, and the most they may do now. Made only by `honour`.
+
+    `access` of None means no cap: a password came with the request.
+    """
 
     actor: Actor
     access: tuple[Access, ...] | None
@@ -120,7 +131,7 @@ class RegistryTokens:
         )
         return f"{signed}.{_to_text(signature)}"
 
-    def verify(self, token: str, now: datetime, ip: str | None) -> Grant:
+    def verify(self, token: str, now: datetime, ip: str | None) -> Claim:
         """What the token says; raise TokenError unless it is ours, for us, and valid now."""
         claims = self._claims(token)
         seconds = now.timestamp()
@@ -140,7 +151,7 @@ class RegistryTokens:
             raise TokenError from None
         if not is_current:
             raise TokenError
-        return Grant(actor, access)
+        return Claim(actor, access)
 
     def _claims(self, token: str) -> Any:
         match = _TOKEN.fullmatch(token) if len(token) <= _LONGEST else None
@@ -183,6 +194,11 @@ async def open_tokens(tx: Tx, *, audience: str) -> RegistryTokens:
         )
         found = await keys.find_all(tx, _PURPOSE)
     return RegistryTokens({key.id: _load_key(key.private) for key in found}, audience=audience)
+
+
+async def honour(tx: Tx, claim: Claim) -> Grant:
+    """The grant of a claim whose credential is still good; raise EndedError. The powers are those of now."""
+    return Grant(await authentication.renew(tx, claim.actor), claim.access)
 
 
 def scopes_of(texts: Iterable[str], host: str) -> tuple[Access, ...]:
@@ -259,6 +275,7 @@ def _context_of(actor: Actor) -> dict[str, object]:
         "token_id": actor.token_id,
         "application_id": actor.application_id,
         "application_name": actor.application_name,
+        "credential": actor.credential,
     }
 
 
@@ -275,6 +292,7 @@ def _actor_of(name: str, context: Mapping[str, Any]) -> Actor:
         token_id=context["token_id"],
         application_id=context["application_id"],
         application_name=context["application_name"],
+        credential=context["credential"],
     )
 
 

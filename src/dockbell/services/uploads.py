@@ -31,6 +31,7 @@ async def advance(tx: Tx, writer: WriterOf, upload_id: str, size: int) -> None:
 
 async def finish(tx: Tx, writer: WriterOf, upload_id: str, digest: Digest, size: int) -> None:
     """Let the repository hold the blob. Call it when the file is durable, never before."""
+    await check(tx, writer, upload_id)
     await blobs.add(tx, writer.repository.id, str(digest), size)
     await uploads.remove(tx, upload_id)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from dockbell.domain.accounts import Robot
 from dockbell.store.tables import (
@@ -28,16 +28,25 @@ class RobotCredential:
     is_enabled: bool  # false while the user who owns it is disabled
 
 
+_CREDENTIAL = select(
+    robots.c.id.label("robot_id"),
+    robots.c.token_hash,
+    func.coalesce(users.c.is_enabled, True).label("is_enabled"),
+).outerjoin(users, users.c.namespace_id == robots.c.namespace_id)
+
+_CREDENTIAL_BY_ID = _CREDENTIAL.where(robots.c.id == bindparam("robot_id"))
+
+
 async def find_credential(tx: Tx, name: str) -> RobotCredential | None:
-    row = await tx.first(
-        select(
-            robots.c.id.label("robot_id"),
-            robots.c.token_hash,
-            func.coalesce(users.c.is_enabled, True).label("is_enabled"),
-        )
-        .outerjoin(users, users.c.namespace_id == robots.c.namespace_id)
-        .where(robots.c.name == name)
-    )
+    return _credential_of_row(await tx.first(_CREDENTIAL.where(robots.c.name == name)))
+
+
+async def find_credential_of(tx: Tx, robot_id: str) -> RobotCredential | None:
+    """The same, for a robot that is known already."""
+    return _credential_of_row(await tx.first(_CREDENTIAL_BY_ID, {"robot_id": robot_id}))
+
+
+def _credential_of_row(row: Any) -> RobotCredential | None:
     return None if row is None else RobotCredential(**row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping
 
 

@@ -28,30 +28,36 @@ class Bearer:
     application_name: str | None
 
 
-_BEARER = (
-    select(
-        tokens.c.id.label("token_id"),
-        tokens.c.token_hash,
-        tokens.c.scope,
-        tokens.c.expires_at,
-        tokens.c.user_id,
-        namespaces.c.name.label("user_name"),
-        users.c.is_superuser,
-        users.c.is_enabled,
-        applications.c.client_id,
-        applications.c.name.label("application_name"),
-    )
-    .select_from(
-        tokens.join(namespaces, namespaces.c.id == tokens.c.user_id)
-        .join(users, users.c.namespace_id == tokens.c.user_id)
-        .outerjoin(applications, applications.c.id == tokens.c.application_id)
-    )
-    .where(tokens.c.lookup == bindparam("lookup"))
+_BEARER = select(
+    tokens.c.id.label("token_id"),
+    tokens.c.token_hash,
+    tokens.c.scope,
+    tokens.c.expires_at,
+    tokens.c.user_id,
+    namespaces.c.name.label("user_name"),
+    users.c.is_superuser,
+    users.c.is_enabled,
+    applications.c.client_id,
+    applications.c.name.label("application_name"),
+).select_from(
+    tokens.join(namespaces, namespaces.c.id == tokens.c.user_id)
+    .join(users, users.c.namespace_id == tokens.c.user_id)
+    .outerjoin(applications, applications.c.id == tokens.c.application_id)
 )
+_BY_LOOKUP = _BEARER.where(tokens.c.lookup == bindparam("lookup"))
+_BY_ID = _BEARER.where(tokens.c.id == bindparam("token_id"))
 
 
 async def find_bearer(tx: Tx, lookup: str) -> Bearer | None:
-    row = await tx.first(_BEARER, {"lookup": lookup})
+    return _bearer_of_row(await tx.first(_BY_LOOKUP, {"lookup": lookup}))
+
+
+async def find_bearer_of(tx: Tx, token_id: str) -> Bearer | None:
+    """The same, for a token that is known already."""
+    return _bearer_of_row(await tx.first(_BY_ID, {"token_id": token_id}))
+
+
+def _bearer_of_row(row: Any) -> Bearer | None:
     return None if row is None else Bearer(**row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping
 
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Executable, event, make_url
+from sqlalchemy import URL, Executable, Insert, event, make_url
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.errors import NotFoundError, SetupError, UnavailableError
 from dockbell.domain.ids import Clock, NewId
 from dockbell.store.dialects import sqlite, sqlite_driver
 from dockbell.store.seals import Seal
@@ -48,12 +48,17 @@ class Tx:
         return (await self.connection.execute(statement, parameters)).first()
 
     async def run(self, statement: Executable, parameters: Any = None) -> int:
-        """Execute a change; return how many rows it met. Raise DuplicateError for a unique constraint."""
+        """Execute a change; return how many rows it met. Raise DuplicateError for a unique constraint.
+
+        Raise NotFoundError for a new row whose owner another transaction deleted a moment ago.
+        """
         try:
             return (await self.connection.execute(statement, parameters)).rowcount
         except IntegrityError as error:
             if _is_duplicate(error):
                 raise DuplicateError(str(error.orig)) from error
+            if isinstance(statement, Insert) and _is_orphan(error):
+                raise NotFoundError from error
             raise
 
     async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
@@ -80,6 +85,10 @@ class Tx:
 
 def _is_duplicate(error: DBAPIError) -> bool:
     return "UNIQUE" in str(error.orig) or "unique constraint" in str(error.orig).lower()
+
+
+def _is_orphan(error: DBAPIError) -> bool:
+    return "foreign key constraint" in str(error.orig).lower()
 
 
 class Store:

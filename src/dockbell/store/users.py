@@ -141,19 +141,33 @@ async def set_enabled(tx: Tx, user_id: str, *, is_enabled: bool) -> None:
     )
 
 
+_CREDENTIAL = select(
+    users.c.namespace_id.label("user_id"),
+    users.c.password_hash,
+    users.c.is_superuser,
+    users.c.is_enabled,
+    users.c.failed_sign_ins,
+    users.c.failed_sign_in_at,
+)
+
+_CREDENTIAL_BY_ID = _CREDENTIAL.where(users.c.namespace_id == bindparam("user_id"))
+
+
 async def find_credential(tx: Tx, name: str) -> UserCredential | None:
     row = await tx.first(
-        select(
-            users.c.namespace_id.label("user_id"),
-            users.c.password_hash,
-            users.c.is_superuser,
-            users.c.is_enabled,
-            users.c.failed_sign_ins,
-            users.c.failed_sign_in_at,
+        _CREDENTIAL.join(namespaces, namespaces.c.id == users.c.namespace_id).where(
+            namespaces.c.name == name
         )
-        .join(namespaces, namespaces.c.id == users.c.namespace_id)
-        .where(namespaces.c.name == name)
     )
+    return _credential_of_row(row)
+
+
+async def find_credential_of(tx: Tx, user_id: str) -> UserCredential | None:
+    """The same, for a user who is known already."""
+    return _credential_of_row(await tx.first(_CREDENTIAL_BY_ID, {"user_id": user_id}))
+
+
+def _credential_of_row(row: Any) -> UserCredential | None:
     return None if row is None else UserCredential(**row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping
 
 

@@ -80,10 +80,10 @@ class Edge:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if "\x00" in path or b"%00" in scope.get("query_string", b""):
+        if path == "/v2" or path.startswith("/v2/"):
+            await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
+        elif "\x00" in path or b"%00" in scope.get("query_string", b""):
             await _answer_empty(send, 400)
-        elif path == "/v2" or path.startswith("/v2/"):
-            await self._registry(scope, receive, send)
         elif path.startswith("/api/"):
             if scope["method"] == "OPTIONS":
                 await _answer_empty(send, 200)

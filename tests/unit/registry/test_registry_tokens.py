@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dockbell.domain.accounts import ANONYMOUS, Actor, ActorKind, Scope
 from dockbell.services.registry_tokens import (
     Access,
+    Claim,
     Grant,
     RegistryTokens,
     ScopeError,
@@ -25,7 +26,9 @@ NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 HOST = "dockbell.test"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 TOKENS = RegistryTokens({"key_1": KEY}, audience=HOST)
-ROBOT = Actor(kind=ActorKind.ROBOT, id="rob_1", name="acme+ci", ip="192.0.2.7")
+ROBOT = Actor(
+    kind=ActorKind.ROBOT, id="rob_1", name="acme+ci", ip="192.0.2.7", credential="c0ffee"
+)
 PUSH = Access("repository", "acme/web", ("pull", "push"))
 TOKEN = TOKENS.issue(ROBOT, [PUSH], NOW)
 
@@ -82,9 +85,9 @@ def test_a_token_says_what_quays_says() -> None:
     ],
 )
 def test_the_actor_survives_the_way_through_a_token(actor: Actor) -> None:
-    grant = TOKENS.verify(TOKENS.issue(actor, [PUSH], NOW), NOW, actor.ip)
+    claim = TOKENS.verify(TOKENS.issue(actor, [PUSH], NOW), NOW, actor.ip)
 
-    assert grant == Grant(actor, (PUSH,))
+    assert claim == Claim(actor, (PUSH,))
 
 
 @pytest.mark.parametrize(
