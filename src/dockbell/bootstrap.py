@@ -19,7 +19,7 @@ from dockbell.api.v1.handlers import HANDLERS
 from dockbell.domain import ids
 from dockbell.domain.errors import SetupError
 from dockbell.domain.links import Links
-from dockbell.engine.engine import Engine
+from dockbell.engine.engine import Engine, most_tries
 from dockbell.engine.retry import Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
@@ -204,7 +204,7 @@ def build(settings: Settings) -> Application:
         policy,
         resolver,
         timeout=timeout.total_seconds(),
-        max_inflight=settings.concurrency,
+        max_inflight=most_tries(settings.concurrency),
         ca_file=_ca_file(settings),
         user_agent=f"dockbell/{version()}",
     )

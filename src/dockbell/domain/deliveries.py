@@ -71,6 +71,7 @@ class Result:
     decision: Decision
     started_at: datetime
     duration: timedelta
+    host: str | None = None  # that the try went to
 
 
 @dataclass(frozen=True, slots=True)

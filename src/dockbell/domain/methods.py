@@ -133,6 +133,10 @@ class Method(Protocol):
         """Where it goes, for lists and logs; shows no secret."""
         ...
 
+    def host(self, config: Config) -> str | None:
+        """The host that tries go to, as `name:port`: when it is down, all that goes there waits. None if there is none."""
+        ...
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         """Make one try. Never raises for what the target does."""
         ...

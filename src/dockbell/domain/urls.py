@@ -30,6 +30,17 @@ def names_loopback(parts: SplitResult) -> bool:
     return parts.hostname in _LOOPBACK
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
+def host_of(url: object) -> str | None:
+    """`name:port` of an http or https URL, or None for anything else."""
+    parts = web_address(url)
+    if parts is None or parts.hostname is None:
+        return None
+    return f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+
+
 def shown(parts: SplitResult) -> str:
     """Scheme, host and port. Credentials are masked; path and query, which may hold a token, are left out."""
     credentials, at, place = parts.netloc.rpartition("@")

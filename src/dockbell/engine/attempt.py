@@ -37,6 +37,7 @@ class Job:
     order: Order
     event: Event | None
     notification: Notification | None
+    host: str | None = None  # that its tries go to
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Attempts:
             )
         duration = timedelta(seconds=perf_counter() - began)
         if isinstance(outcome, Delivered):
-            return Result(order, outcome, retry.DELIVERED, started_at, duration)
+            return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
         decision = retry.decide(
             outcome,
             order.tries,
@@ -83,7 +84,7 @@ class Attempts:
             postponed=order.attempts - order.tries,
         )
         _say(job, outcome, decision)
-        return Result(order, outcome, decision, started_at, duration)
+        return Result(order, outcome, decision, started_at, duration, job.host)
 
     async def _send(self, job: Job, now: datetime) -> Outcome:
         notification, event = job.notification, job.event

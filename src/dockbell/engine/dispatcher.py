@@ -2,17 +2,19 @@
 
 import asyncio
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 
-from dockbell.domain.deliveries import Order, State
+from dockbell.domain.deliveries import Order, State, Trigger
 from dockbell.engine.attempt import Attempts, Job
+from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
-from dockbell.store import deliveries
+from dockbell.store import deliveries, lanes
 from dockbell.store.deliveries import Settled
 from dockbell.store.failures import is_passing
 from dockbell.store.lanes import Outlook
@@ -25,7 +27,12 @@ _BATCH = 500
 # Under load a turn waits so long for company, because each has its price. When idle nothing waits.
 _GATHER_SECONDS = 0.025
 _GATHER_SECONDS_IF_CROWDED = 0.002
-_SWEEP_SECONDS = 1.0
+_SWEEP_SECONDS = 0.25
+# A try that lasts longer no longer takes a place from the others.
+_SLOW_SECONDS = 0.5
+# Until what goes to a host that has its share of slow tries is looked at again.
+_BUSY_WAIT = timedelta(seconds=1)
+_TRIAL_MARGIN = timedelta(seconds=5)
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 # Of a stop, when its time is over:
@@ -50,6 +57,8 @@ class Dispatcher:
         worker: str,
         lease_span: timedelta,
         concurrency: int,
+        most_slow: int,
+        max_age: timedelta,
     ) -> None:
         self._store = store
         self._attempts = attempts
@@ -58,11 +67,14 @@ class Dispatcher:
         self._lease_span = lease_span
         self._concurrency = concurrency
         self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
-        self._shelf = Shelf()
+        self._max_age = max_age
+        self._shelf = Shelf(attempts.methods)
+        self._hosts = Hosts(most_slow, attempts.guard + _TRIAL_MARGIN, attempts.chance)
         self._hands: set[asyncio.Task[None]] = set()  # each makes one try after the other
-        self._running: dict[asyncio.Task[None], tuple[Order, float]] = {}  # oldest first
+        self._running: dict[asyncio.Task[None], _Running] = {}  # oldest first
         self._queue: deque[tuple[Job, float]] = deque()  # leased, for the hands
         self._untried: list[Order] = []  # leased, but not to be tried by us
+        self._refused: list[Job] = []  # likewise, because their host is busy
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_crowded = False  # something is due but has no room in its lane
@@ -97,8 +109,11 @@ class Dispatcher:
         for hand in self._hands:
             hand.cancel()
         await self._let_end(_SHARE_FOR_HANDING_BACK)
-        for order, _ in self._running.values():  # a method that cannot be stopped
-            _log.error("a try does not end; its lease will run out", delivery=order.delivery_id)
+        for running in self._running.values():  # a method that cannot be stopped
+            _log.error(
+                "a try does not end; its lease will run out",
+                delivery=running.job.order.delivery_id,
+            )
         self._running.clear()
         self._wake.set()
         if self._task is not None:
@@ -107,7 +122,7 @@ class Dispatcher:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
-        await self._release(self._untried)
+        await self._release([*self._untried, *(job.order for job in self._refused)])
 
     async def _let_end(self, within: float) -> None:
         if self._hands:
@@ -119,9 +134,10 @@ class Dispatcher:
         late = asyncio.get_running_loop().time() - self._attempts.guard.total_seconds()
         late -= 2 * _SWEEP_SECONDS
         return {
-            *(order.lease for order, started_at in self._running.values() if started_at > late),
+            *(one.job.order.lease for one in self._running.values() if one.started_at > late),
             *(job.order.lease for job, _ in self._queue),
             *(order.lease for order in self._untried),
+            *(job.order.lease for job in self._refused),
             *self._settler.leases(),
         }
 
@@ -158,7 +174,7 @@ class Dispatcher:
         pause = POLL_SECONDS
         if results:
             pause = 0.0 if results >= many else in_company
-        if self._untried and not self._is_stopping:
+        if (self._untried or self._refused) and not self._is_stopping:
             pause = min(pause, in_company)
         if room > 0 and not self._is_stopping:
             look = self._look_at - now
@@ -166,7 +182,11 @@ class Dispatcher:
         return pause
 
     def _room(self) -> int:
-        return self._concurrency + self._ahead - len(self._running) - len(self._queue)
+        return self._places() + self._ahead - len(self._running) - len(self._queue)
+
+    def _places(self) -> int:
+        """For so many tries at once there is room; slow ones do not count against the others."""
+        return self._concurrency + self._hosts.slow_count
 
     def _many(self) -> int:
         """So many results, or so much room, make a turn worth it at once."""
@@ -176,10 +196,12 @@ class Dispatcher:
         batch = self._settler.batch()
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
         # that end during this one, and during the next.
-        is_full = len(self._running) + len(batch) >= self._concurrency
+        is_full = len(self._running) + len(batch) >= self._places()
         self._ahead = min(2 * len(batch), _BATCH) if is_full else 0
         room = self._room()
         untried, self._untried = self._untried, []
+        refused, self._refused = self._refused, []
+        judged = self._hosts.judge(batch)
         self._look_at = math.inf  # a bell from here on counts
         jobs: Sequence[Job] = ()
         settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
@@ -187,18 +209,23 @@ class Dispatcher:
             async with self._store.begin() as tx:
                 if batch:
                     settled = await self._settler.settle(tx, batch)
+                    await self._hosts.write(tx, judged)
                 await deliveries.release(tx, untried)
+                if refused:
+                    await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
                 if room > 0 and not self._is_stopping:
                     jobs, outlook = await self._lease(tx, min(room, _BATCH))
         except BaseException as error:
             self._look_at = 0.0
             self._untried += untried
+            self._refused += refused
             if batch and isinstance(error, Exception) and not is_passing(error):
                 _log.exception("results cannot be written together", results=len(batch))
                 await self._settler.settle_one_by_one(batch)
                 return
             raise
         self._settler.forget(batch, settled)
+        self._hosts.keep(judged)
         now = asyncio.get_running_loop().time()
         self._turned_at = now
         if self._is_stopping:
@@ -213,8 +240,17 @@ class Dispatcher:
         leased = await deliveries.lease(tx, self._worker, tx.now + self._lease_span, limit)
         if not leased.orders:
             return (), leased.outlook
-        jobs, orphans = await self._shelf.complete(tx, leased.orders)
+        orders = leased.orders
+        oldest = tx.now - self._max_age
+        if expired := [one for one in orders if is_expired(one, oldest)]:
+            await deliveries.release(tx, expired, state=State.EXPIRED)
+            orders = [one for one in orders if not is_expired(one, oldest)]
+        jobs, orphans = await self._shelf.complete(tx, orders)
         await deliveries.release(tx, orphans, state=State.CANCELLED)
+        jobs, held = await self._hosts.sift(tx, jobs)
+        if held:
+            await _hold(tx, held)
+            return jobs, await lanes.outlook(tx)
         return jobs, leased.outlook
 
     def _pause_after(self, outlook: Outlook, taken: int) -> float:
@@ -236,7 +272,7 @@ class Dispatcher:
 
     def _start_some(self) -> None:
         """See that there are hands for what was leased, as far as there is room."""
-        for _ in range(min(len(self._queue), self._concurrency - len(self._hands))):
+        for _ in range(min(len(self._queue), self._places() - len(self._hands))):
             hand = asyncio.create_task(self._make_tries())
             self._hands.add(hand)
             hand.add_done_callback(self._hands.discard)
@@ -253,7 +289,10 @@ class Dispatcher:
             if now - leased_at > longest:  # what waited too long for room goes back
                 self._untried.append(job.order)
                 continue
-            self._running[hand] = job.order, now
+            if self._hosts.is_full(job.host) and job.order.trigger is not Trigger.TEST:
+                self._refused.append(job)
+                continue
+            self._running[hand] = running = _Running(job, now)
             try:
                 result = await self._attempts.make(job)
             except Exception:  # noqa: BLE001 -- one try that breaks must not stop the others
@@ -263,15 +302,50 @@ class Dispatcher:
                 self._settler.put(result)
             finally:
                 self._running.pop(hand, None)
+                if running.is_slow:
+                    self._hosts.note_end_of_slow(job.host)
             if len(self._settler) in {1, self._many()}:
                 self._wake.set()
+            if len(self._hands) > self._places():
+                return  # it stood in for a slow one
 
     def _end_overdue(self) -> None:
-        """Cancel tries that outlast the guard. One sweep is cheaper than a timer for each try."""
+        """Cancel tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
         loop = asyncio.get_running_loop()
+        slow_since = loop.time() - _SLOW_SECONDS
         latest = loop.time() - self._attempts.guard.total_seconds() - _SWEEP_SECONDS
-        for task, (_, started_at) in self._running.items():
-            if started_at > latest:
+        found_slow = False
+        for task, running in self._running.items():
+            if running.started_at > slow_since:
                 break
-            task.cancel()
+            if not running.is_slow and self._hosts.has_room_for_slow():
+                running.is_slow = found_slow = True
+                self._hosts.note_slow(running.job.host)
+            if running.started_at <= latest:
+                task.cancel()
+        if found_slow:
+            self._start_some()
+            self._wake.set()
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._end_overdue)
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    started_at: float
+    is_slow: bool = False
+
+
+def is_expired(order: Order, oldest: datetime) -> bool:
+    """Whether the news is too old to be sent. What somebody asked for by hand is never too old."""
+    return order.trigger is Trigger.EVENT and order.created_at < oldest
+
+
+async def _hold(tx: Tx, held: Sequence[tuple[Job, datetime]]) -> None:
+    """Give these leases back, uncharged, and lease nothing more of their lanes before those times."""
+    await deliveries.release(tx, [job.order for job, _ in held])
+    by_host: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+    for job, until in held:
+        by_host[job.host or ""][job.order.lane_id] = until
+    for host, until_of in sorted(by_host.items()):
+        await lanes.hold(tx, until_of, host)

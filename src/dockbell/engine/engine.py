@@ -14,6 +14,7 @@ from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.dispatcher import Dispatcher
 from dockbell.engine.outlet import Outlet, Post
+from dockbell.engine.pruner import Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
@@ -23,10 +24,18 @@ from dockbell.store.transactions import Store
 _log = structlog.get_logger("dockbell.engine")
 
 CONCURRENCY = 256
+MAX_AGE = timedelta(days=7)
+# So many slow tries may be under way beside the others, for each of those. A slow try costs a socket and little else.
+_SLOW_SHARE = 3
 # The sender ends a try by itself; this much later we end it from outside.
 _GUARD_MARGIN = timedelta(seconds=1)
 # What a lease lasts beyond the longest try, for writing down the result.
 _LEASE_MARGIN = timedelta(seconds=20)
+
+
+def most_tries(concurrency: int) -> int:
+    """How many tries can be under way at once, the slow ones with the others."""
+    return (1 + _SLOW_SHARE) * concurrency
 
 
 class Engine:
@@ -51,6 +60,7 @@ class Engine:
         policy: Policy = retry.DEFAULT,
         concurrency: int = CONCURRENCY,
         own_everything: bool = False,
+        max_age: timedelta = MAX_AGE,
     ) -> None:
         guard = timeout + _GUARD_MARGIN
         attempts = Attempts(
@@ -73,8 +83,11 @@ class Engine:
             lease_span=2 * guard
             + _LEASE_MARGIN,  # it can wait for its turn as long as a try lasts
             concurrency=concurrency,
+            most_slow=_SLOW_SHARE * concurrency,
+            max_age=max_age,
         )
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases)
+        self._pruner = Pruner(store, clock, max_age)
         self._listener: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
@@ -91,6 +104,7 @@ class Engine:
         self._store.bell = self.ring
         self._dispatcher.start()
         self._rescuer.start()
+        self._pruner.start()
         self._listener = asyncio.create_task(listen(self._store, self.ring), name="listener")
 
     async def drain(self, within: float) -> None:
@@ -99,6 +113,7 @@ class Engine:
         What ended is settled before this returns, unless the database is away.
         """
         await self._rescuer.stop()
+        await self._pruner.stop()
         if self._listener is not None:
             self._listener.cancel()
             # It may have broken before: that must not keep what is in hand from being settled.

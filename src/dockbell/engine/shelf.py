@@ -1,14 +1,20 @@
 """What tries need again and again, kept in memory: opened notifications and events."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import structlog
 
 from dockbell.domain.deliveries import Order
 from dockbell.domain.events import Event
+from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.attempt import Job
 from dockbell.store import events, notifications
 from dockbell.store.transactions import Tx
+
+_log = structlog.get_logger("dockbell.engine")
 
 _MOST_NOTIFICATIONS = 4096
 _MOST_EVENTS = 2048
@@ -17,11 +23,20 @@ _MOST_EVENT_BYTES = 32 * 1024 * 1024
 _LONGEST_KEPT = timedelta(seconds=30)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    version: datetime
+    loaded_at: datetime
+    notification: Notification | None
+    host: str | None
+
+
 class Shelf:
     """Completes orders. A notification that was changed or deleted before the lease is seen as it is now."""
 
-    def __init__(self) -> None:
-        self._notifications: dict[str, tuple[datetime, datetime, Notification | None]] = {}
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._methods = methods
+        self._notifications: dict[str, _Kept] = {}
         self._events: dict[str, Event] = {}
         self._event_bytes = 0
 
@@ -36,15 +51,14 @@ class Shelf:
         jobs, orphans = [], []
         for order in orders:
             if order.notification_id in known:
-                jobs.append(Job(order, kept.get(order.event_id), known[order.notification_id]))
+                one = known[order.notification_id]
+                jobs.append(Job(order, kept.get(order.event_id), one.notification, one.host))
             else:
                 orphans.append(order)
         return jobs, orphans
 
-    async def _load_notifications(
-        self, tx: Tx, ids: set[str]
-    ) -> Mapping[str, Notification | None]:
-        """Those that exist. One that exists and cannot be read is None: its try says so, and no other suffers."""
+    async def _load_notifications(self, tx: Tx, ids: set[str]) -> Mapping[str, "_Kept"]:
+        """Those that exist. One that exists and cannot be read is kept as None: its try says so, and no other suffers."""
         versions = await notifications.find_versions(tx, list(ids))
         stale = [
             notification_id
@@ -58,15 +72,31 @@ class Shelf:
             sound = await notifications.load_sound(tx, stale)
             for notification_id in stale:
                 found = sound.get(notification_id)
-                self._notifications[notification_id] = versions[notification_id], tx.now, found
+                self._notifications[notification_id] = _Kept(
+                    versions[notification_id], tx.now, found, self._host_of(found)
+                )
         return {
-            notification_id: self._notifications[notification_id][2]
+            notification_id: self._notifications[notification_id]
             for notification_id in versions
         }
 
+    def _host_of(self, notification: Notification | None) -> str | None:
+        method = None if notification is None else self._methods.get(notification.method)
+        if notification is None or method is None:
+            return None
+        try:
+            return method.host(notification.config)
+        except Exception:  # noqa: BLE001 -- a method's bug must not stop the lease of others
+            _log.exception("a method cannot tell its host", method=method.name)
+            return None
+
     def _is_fresh(self, notification_id: str, version: datetime, now: datetime) -> bool:
         kept = self._notifications.get(notification_id)
-        return kept is not None and kept[0] == version and now - kept[1] < _LONGEST_KEPT
+        return (
+            kept is not None
+            and kept.version == version
+            and now - kept.loaded_at < _LONGEST_KEPT
+        )
 
     async def _load_events(self, tx: Tx, ids: set[str]) -> dict[str, Event]:
         missing = [event_id for event_id in ids if event_id not in self._events]

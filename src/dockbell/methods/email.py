@@ -26,6 +26,10 @@ class Email:
     def target(self, config: Config) -> str:
         return str(config.get("email") or "E-mail")
 
+    def host(self, config: Config) -> str | None:
+        del config
+        return None
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         del message, config, out
         return Rejected(Code.METHOD_UNKNOWN, f"{_NOT_YET}.", fault=Fault.OURS)

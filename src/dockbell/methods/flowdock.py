@@ -32,6 +32,10 @@ class Flowdock:
         del config
         return "Flowdock team"  # the token is all there is
 
+    def host(self, config: Config) -> str | None:
+        del config
+        return None
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         del message, config, out
         return Rejected(

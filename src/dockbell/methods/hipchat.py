@@ -36,6 +36,10 @@ class HipChat:
     def target(self, config: Config) -> str:
         return f"HipChat room {config.get('room_id') or ''}".strip()
 
+    def host(self, config: Config) -> str | None:
+        del config
+        return None
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         del message, config, out
         return Rejected(

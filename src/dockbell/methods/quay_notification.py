@@ -41,6 +41,10 @@ class QuayNotification:
             return "Nobody"
         return f"{recipient.kind} {recipient.name}"
 
+    def host(self, config: Config) -> str | None:
+        del config
+        return None
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         try:
             recipient = _recipient(config)

@@ -58,6 +58,9 @@ class Slack:
         del config
         return "Slack webhook"  # the URL's path is the secret
 
+    def host(self, config: Config) -> str | None:
+        return urls.host_of(config.get("url"))
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         body = json.dumps(payload_of(message)).encode()
         try:

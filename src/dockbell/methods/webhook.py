@@ -63,6 +63,9 @@ class Webhook:
         parts = urls.web_address(config.get("url"))
         return "Webhook" if parts is None else urls.shown(parts)
 
+    def host(self, config: Config) -> str | None:
+        return urls.host_of(config.get("url"))
+
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         """Make one try. Every try and redelivery of an event to a notification has the same `webhook-id`."""
         body = message.event.body

@@ -15,6 +15,7 @@ from dockbell.domain.outcomes import Code, Failed, Fault
 from dockbell.store import attempts, lanes, standings
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
+from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.transactions import Tx
 
 QUARANTINE_LIMIT = 3  # leases that ran out in a row
@@ -343,6 +344,36 @@ async def rescue(
         tx.ring()
     dead = [row["of_id"] for row in moved if row["of_state"] == State.DEAD.value]
     return Rescued([row.id for row in rows], dead)
+
+
+async def expire(tx: Tx, before: datetime, *, limit: int) -> int:
+    """End what waits in paused lanes since before then, some at a time; return how many it was.
+
+    Lanes that are served need no look: what is too old is found when it is leased.
+    """
+    rows = await tx.rows(
+        select(deliveries.c.id)
+        .join(lane_rows, lane_rows.c.id == deliveries.c.lane_id)
+        .where(
+            lane_rows.c.is_paused,
+            deliveries.c.state == State.WAITING.value,
+            deliveries.c.due_at < before,
+            deliveries.c.created_at < before,
+            deliveries.c.trigger == Trigger.EVENT.value,
+        )
+        .order_by(deliveries.c.lane_id, deliveries.c.due_at)
+        .limit(limit)
+    )
+    if not rows:
+        return 0
+    return await tx.run(
+        update(deliveries)
+        .where(
+            deliveries.c.id.in_([row.id for row in rows]),
+            deliveries.c.state == State.WAITING.value,
+        )
+        .values(state=State.EXPIRED.value, finished_at=tx.now)
+    )
 
 
 async def cancel_for(tx: Tx, notification_id: str) -> int:

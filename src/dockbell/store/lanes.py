@@ -4,7 +4,7 @@
 next lease that looks puts it right. Only a lease moves it to later, everything else moves it to earlier.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -80,12 +80,33 @@ async def settle(tx: Tx, ended: Mapping[str, tuple[int, datetime | None]]) -> No
     await tx.hot(tx.dialect.SETTLE_LANES, tx.dialect.packed(rows))
 
 
+async def hold(tx: Tx, until: Mapping[str, datetime], host: str) -> None:
+    """Lease nothing of these lanes before then, because of that host."""
+    for lane_id, moment in sorted(until.items()):
+        await tx.run(
+            update(lanes).where(lanes.c.id == lane_id).values(held_until=moment, held_by=host)
+        )
+
+
+async def let_go(tx: Tx, hosts: Collection[str]) -> None:
+    """Serve again what was held because of these hosts."""
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.held_by.in_(sorted(hosts)))
+        .values(held_until=None, held_by=None)
+    )
+
+
 async def outlook(tx: Tx) -> Outlook:
     """What lanes have to offer from now on. Reads only."""
     has_room = lanes.c.inflight < lanes.c.max_inflight
+    due_at = case(
+        (lanes.c.held_until > lanes.c.next_due_at, lanes.c.held_until),
+        else_=lanes.c.next_due_at,
+    )
     row = await tx.first(
         select(
-            func.min(case((has_room, lanes.c.next_due_at))).label("next_due_at"),
+            func.min(case((has_room, due_at))).label("next_due_at"),
             func.min(case((~has_room, lanes.c.next_due_at))).label("crowded_since"),
         ).where(lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused)
     )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.store.transactions import Store
 
-NEWEST = "0001"  # the newest revision in `migrations`; tests/migration holds it to that
+NEWEST = "0002"  # the newest revision in `migrations`; tests/migration holds it to that
 
 # Any number does, as long as every process takes the same: it keeps two starts from migrating at once.
 _MIGRATION_LOCK = 7_305_521

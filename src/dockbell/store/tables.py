@@ -331,6 +331,8 @@ notifications = Table(
     Column("failure_streak", Integer, nullable=False, default=0),
     Column("paused_at", Moment),
     Column("pause_reason", String),
+    Column("failing_since", Moment),  # the first try that failed since the last that did not
+    Column("told_failing_at", Moment),  # when its owners were told of it
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index("ix_notifications_repository_id_kind", "repository_id", "kind"),
@@ -381,6 +383,16 @@ lanes = Table(
     ),  # of its waiting deliveries, the earliest; None if there are none
     Column("served_at", Moment, nullable=False),
     Column("is_paused", Boolean, nullable=False, default=False),
+    Column(
+        "held_until", Moment
+    ),  # nothing of it is leased before, because its host is down or busy
+    Column("held_by", String),  # that host
+)
+Index(
+    "ix_lanes_held",
+    lanes.c.held_by,
+    sqlite_where=text("held_by IS NOT NULL"),
+    postgresql_where=text("held_by IS NOT NULL"),
 )
 # Idle and paused lanes stay out of the index, so that a hundred thousand of them cost a lease nothing.
 Index(
@@ -389,6 +401,18 @@ Index(
     lanes.c.next_due_at,
     sqlite_where=text("next_due_at IS NOT NULL AND NOT is_paused"),
     postgresql_where=text("next_due_at IS NOT NULL AND NOT is_paused"),
+)
+
+# Only hosts whose breaker is open, so that a lease reads next to nothing.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("host", String, primary_key=True),  # name:port
+    Column("opened_at", Moment, nullable=False),
+    Column("open_until", Moment, nullable=False),
+    Column("failed_trials", Integer, nullable=False),
+    Column("trial_until", Moment),  # somebody makes the one try that is allowed meanwhile
+    Column("code", String, nullable=False),  # why it opened
 )
 
 deliveries = Table(

@@ -58,6 +58,7 @@ FROM events WHERE id = ANY($1::text[])
 FIND_READY_LANES = """
 SELECT id, max_inflight - inflight FROM lanes
 WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= $1 AND inflight < max_inflight
+  AND (held_until IS NULL OR held_until <= $1)
 ORDER BY served_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """
 # MATERIALIZED, because a plan that runs the picking twice would lock twice as many.

@@ -55,6 +55,7 @@ FROM events WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
 FIND_READY_LANES = """
 SELECT id, max_inflight - inflight FROM lanes
 WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= ?1 AND inflight < max_inflight
+  AND (held_until IS NULL OR held_until <= ?1)
 ORDER BY served_at LIMIT ?2
 """
 

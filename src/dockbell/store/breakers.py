@@ -1,0 +1,69 @@
+"""Breakers: the hosts that nobody tries for a while. There is a row only while a breaker is open."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select, update
+
+from dockbell.domain.breakers import Breaker
+from dockbell.store import lanes
+from dockbell.store.tables import breakers
+from dockbell.store.transactions import Tx
+
+
+async def find_open(tx: Tx) -> Mapping[str, Breaker]:
+    """All open breakers, by host."""
+    rows = await tx.rows(
+        select(
+            breakers.c.host,
+            breakers.c.open_until,
+            breakers.c.failed_trials,
+            breakers.c.trial_until,
+            breakers.c.code,
+        )
+    )
+    return {
+        row.host: Breaker(
+            row.host, row.open_until, row.failed_trials, row.trial_until, row.code
+        )
+        for row in rows
+    }
+
+
+async def open_for(tx: Tx, host: str, code: str, until: datetime) -> None:
+    """Open the host's breaker; one that is open already stays as it is."""
+    await tx.run(
+        tx.dialect.insert(breakers)
+        .values(host=host, opened_at=tx.now, open_until=until, failed_trials=0, code=code)
+        .on_conflict_do_nothing(index_elements=["host"])
+    )
+
+
+async def take_trial(tx: Tx, host: str, until: datetime) -> bool:
+    """Take the one trial that the host is allowed; False if another process has it or the breaker is not due."""
+    taken = await tx.run(
+        update(breakers)
+        .where(
+            breakers.c.host == host,
+            breakers.c.open_until <= tx.now,
+            or_(breakers.c.trial_until.is_(None), breakers.c.trial_until <= tx.now),
+        )
+        .values(trial_until=until)
+    )
+    return taken == 1
+
+
+async def reopen(tx: Tx, host: str, until: datetime) -> None:
+    """The trial failed: leave the host alone until then."""
+    await tx.run(
+        update(breakers)
+        .where(breakers.c.host == host)
+        .values(open_until=until, trial_until=None, failed_trials=breakers.c.failed_trials + 1)
+    )
+
+
+async def close(tx: Tx, hosts: Collection[str]) -> None:
+    """These hosts are back: what was held for them is due again."""
+    await tx.run(delete(breakers).where(breakers.c.host.in_(sorted(hosts))))
+    await lanes.let_go(tx, hosts)
+    tx.ring()
