@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -34,7 +33,7 @@ from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.settings import Settings
-from dockbell.store import canary, seals
+from dockbell.store import addresses, canary, seals
 from dockbell.store.clocks import DatabaseClock
 from dockbell.store.schema import migrate
 from dockbell.store.transactions import Store, check_sqlite_file
@@ -196,7 +195,10 @@ def build(settings: Settings) -> Application:
     links = Links(settings.public_address)
     policy = EgressPolicy.of(
         ",".join(settings.egress_allow),
-        own=[(settings.host, settings.port), *_database(settings)],
+        own=[
+            (settings.host, settings.port),
+            *addresses.servers_of(settings.database_address),
+        ],  # nobody may make us talk to these
     )
     timeout = settings.send_timeout
     resolver = Resolver()
@@ -268,11 +270,3 @@ def _ca_file(settings: Settings) -> str | None:
     if not path.is_file():
         raise SetupError(f"The setting ca_file names {path}, but there is no such file.")
     return str(path)
-
-
-def _database(settings: Settings) -> list[tuple[str, int]]:
-    """Where the database listens: nobody may make us talk to it."""
-    if settings.is_sqlite:
-        return []
-    address = urlsplit(settings.database_address)
-    return [(address.hostname or "localhost", address.port or 5432)]

@@ -268,7 +268,8 @@ def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
     done = [run("serve", "--port", "0"), run("users", "list")]
 
     said = (
-        "dockbell: The database cannot be reached: Connection refused. "
+        f"dockbell: The database postgresql://u:********@127.0.0.1:{port}/d cannot be reached: "
+        "Connection refused. "
         "Look at `dockbell config show`, database_url.\n"
     )
     assert done == [(5, "", said)] * 2
@@ -283,10 +284,38 @@ def test_a_postgresql_without_the_database_is_told(
     done = run("serve", "--port", "0")
 
     said = (
-        'dockbell: The database cannot be reached: database "nothing_here" does not exist. '
+        f"dockbell: The database {server}/nothing_here cannot be reached: "
+        'database "nothing_here" does not exist. '
         "Look at `dockbell config show`, database_url.\n"
     )
     assert done == (5, "", said)
+
+
+def test_a_postgresql_host_that_is_not_known_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", "postgresql://u:hush@nowhere.invalid/d")
+
+    done = run("serve", "--port", "0")
+
+    said = (
+        "dockbell: The database postgresql://u:********@nowhere.invalid/d cannot be reached: "
+        "there is no host of that name. Look at `dockbell config show`, database_url.\n"
+    )
+    assert done == (5, "", said)
+
+
+@pytest.mark.parametrize("option", ["sslmode=disable", "application_name=bell"])
+def test_a_postgresql_takes_the_options_of_its_own_clients(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str, option: str
+) -> None:
+    if database_url.startswith("sqlite:"):
+        pytest.skip("SQLite takes no options")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"{database_url}?{option}")
+
+    done = [run("db", "migrate")[0], run("users", "list")]
+
+    assert done == [0, (0, "[]\n", "")]
 
 
 async def _administer(*statements: str, database: str) -> None:

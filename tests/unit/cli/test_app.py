@@ -75,7 +75,24 @@ def test_a_wrong_flag_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None
 
     assert code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "Error: Invalid value for '--port': 'eighty' is not a whole number from 0 to 65535."
+        "Error: Invalid value for '--port': `eighty` is not right. Expected a whole number from 0 to 65535."
+    )
+
+
+def test_a_wrong_database_flag_is_told_without_its_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = root.run(["db", "check", "--database-url", "postgresql://bell:hush@db:99999/bell"])
+
+    said = capsys.readouterr().err
+    assert (
+        code,
+        said.count("hush"),
+        said.count("`postgresql://bell:********@db:99999/bell`"),
+    ) == (
+        2,
+        0,
+        1,
     )
 
 
