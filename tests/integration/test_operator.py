@@ -16,6 +16,8 @@ import pytest
 import structlog
 
 from dockbell.cli.app import run as run_here
+from dockbell.store.key_files import MissingKeyError
+from dockbell.store.seals import WrongKeyError
 
 PASSWORD = "correct-horse-battery"
 
@@ -45,8 +47,9 @@ def run(
 
 @pytest.fixture
 def on_both(run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The same on SQLite and on PostgreSQL."""
+    """The same on SQLite and on PostgreSQL, where a dockbell is already."""
     monkeypatch.setenv("DOCKBELL_DATABASE_URL", database_url)
+    assert run("db", "migrate")[0] == 0
     return run
 
 
@@ -79,6 +82,7 @@ def test_users_are_listed_with_what_they_may(on_both: Run) -> None:
 
 
 def test_a_new_password_replaces_the_old_one(run: Run) -> None:
+    run("db", "migrate")
     made = json.loads(run("users", "create", "alice", "-o", "json")[1])
 
     code, out, said = run("users", "reset-password", "alice")
@@ -114,6 +118,7 @@ def test_what_cannot_be_done_is_one_line(
 
 @pytest.fixture
 def alice(run: Run) -> None:
+    run("db", "migrate")
     assert run("users", "create", "alice")[0] == 0
 
 
@@ -133,6 +138,56 @@ def test_a_token_tells_what_it_may_and_until_when(alice: None, run: Run) -> None
     )
 
 
+def nothing_in(folder: Path) -> str:
+    return (
+        f"There is no dockbell in {folder}: it holds no dockbell.db. "
+        "Name its folder with --data, or make one with `dockbell serve` or `dockbell db migrate`."
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("users", "create", "alice"),
+        ("users", "list"),
+        ("users", "reset-password", "alice"),
+        ("tokens", "create", "alice"),
+        ("db", "check"),
+    ],
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_command_makes_no_dockbell_where_there_is_none(
+    tmp_path: Path, run: Run, words: tuple[str, ...], *, is_there: bool
+) -> None:
+    if is_there:
+        (tmp_path / "typo").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    done = run(*words, "--data", "typo")
+
+    assert done == (1, "", f"dockbell: {nothing_in(tmp_path / 'typo')}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_command_makes_no_tables_in_an_empty_database(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = f"dockbell_empty_{os.getpid()}"
+    asyncio.run(_administer(f"CREATE DATABASE {name}", database="postgres"))
+    server, _, _ = os.environ["DOCKBELL_TEST_DATABASE_URL"].rpartition("/")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"{server}/{name}")
+
+    done = run("users", "create", "alice")
+    asyncio.run(_administer(f"DROP DATABASE {name}", database="postgres"))
+
+    said = (
+        "dockbell: The database has no tables yet or an older schema. "
+        "`dockbell db migrate` brings it to the newest.\n"
+    )
+    assert done == (1, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
     steps = [
         run("db", "check"),
@@ -141,8 +196,7 @@ def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
         run("db", "check"),
     ]
 
-    database = tmp_path / "dockbell-data" / "dockbell.db"
-    none = f"dockbell: There is no database {database} yet. `dockbell db migrate` makes it.\n"
+    none = f"dockbell: {nothing_in(tmp_path / 'dockbell-data')}\n"
     assert steps == [
         (1, "", none),
         (0, "", "The database is now at the newest schema.\n"),
@@ -231,10 +285,7 @@ def test_another_secret_key_than_the_data_was_written_with_is_refused(
 
     done = [run("serve", "--port", "0"), run("db", "check")]
 
-    said = (
-        "dockbell: The secret key does not open what the database holds. Start with the key the data was "
-        "written with (`DOCKBELL_SECRET_KEY` or `secret.key` in the data directory).\n"
-    )
+    said = f"dockbell: {WrongKeyError().detail}\n"
     assert done == [(1, "", said)] * 2
 
 
@@ -243,9 +294,9 @@ def test_another_secret_key_than_the_data_was_written_with_is_refused(
     [
         (
             "c2hvcnQ=",
-            "The secret key must have 32 bytes, not 5. Make one with `dockbell keys new`.",
+            "The secret key is none: a key has 32 bytes, not 5. Make one with `dockbell keys new`.",
         ),
-        ("a", "The secret key is not base64. Make one with `dockbell keys new`."),
+        ("a", "The secret key is none: it is not base64. Make one with `dockbell keys new`."),
     ],
 )
 def test_a_secret_key_that_is_none_is_refused(
@@ -258,6 +309,65 @@ def test_a_secret_key_that_is_none_is_refused(
     assert done == (1, "", f"dockbell: {said}\n")
 
 
+STARTS = (("serve", "--port", "0"), ("db", "migrate"), ("db", "check"), ("users", "list"))
+
+
+def test_a_key_that_is_gone_is_not_made_anew(on_both: Run, tmp_path: Path) -> None:
+    path = tmp_path / "dockbell-data" / "secret.key"
+    path.unlink()
+
+    done = [on_both(*words) for words in STARTS]
+
+    said = "".join(f"dockbell: {line}\n" for line in MissingKeyError(path).detail.splitlines())
+    assert done == [(1, "", said)] * len(STARTS)
+    assert path.exists() is False
+
+
+def test_a_key_that_is_gone_may_come_as_a_setting(
+    on_both: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dockbell-data" / "secret.key"
+    monkeypatch.setenv("DOCKBELL_SECRET_KEY", path.read_text())
+    path.unlink()
+
+    done = [on_both("db", "migrate")[0], on_both("users", "list")[0]]
+
+    assert (done, path.exists()) == ([0, 0], False)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"c2hvcnQ=\n", "holds no key: a key has 32 bytes, not 5"),
+        (b"a\n", "holds no key: it is not base64"),
+        (b"\xff" * 32, "holds no key: it is not text"),
+        (None, "cannot be read: Is a directory"),
+    ],
+)
+def test_a_key_file_that_is_broken_is_told_and_left_alone(
+    run: Run, tmp_path: Path, content: bytes | None, what: str
+) -> None:
+    run("db", "migrate")
+    path = tmp_path / "dockbell-data" / "secret.key"
+    path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+
+    done = [run(*words) for words in STARTS]
+
+    said = (
+        f"dockbell: The secret key file {path} {what}.\n"
+        "dockbell: Restore it from a backup, with read permission for this user. "
+        "Only if nothing was ever stored: delete it and start again.\n"
+    )
+    assert done == [(1, "", said)] * len(STARTS)
+    assert (path.is_dir() if content is None else path.read_bytes() == content) is True
+
+
 def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,7 +375,7 @@ def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
         port = free.getsockname()[1]
     monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"postgresql://u:hush@127.0.0.1:{port}/d")
 
-    done = [run("serve", "--port", "0"), run("users", "list")]
+    done = [run("serve", "--port", "0"), run("db", "migrate")]
 
     said = (
         f"dockbell: The database postgresql://u:********@127.0.0.1:{port}/d cannot be reached: "
