@@ -34,7 +34,7 @@ from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.settings import Settings
-from dockbell.store import addresses, canary, key_files, seals
+from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
 from dockbell.store.schema import is_newest, migrate
 from dockbell.store.transactions import Store, check_sqlite_file
@@ -97,17 +97,14 @@ def _folder_of(settings: Settings) -> Path:
 
 
 def _data_of(settings: Settings) -> Path:
+    """The data folder, ready to be used."""
     data = _folder_of(settings)
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = data / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise SetupError(
-            f"The data directory {data} cannot be used: {error.strerror}. "
-            "Choose another with --data, or give this user the right to write there."
-        ) from error
+    data_folders.open_or_make(data)
+    private = [data / name for name in (KEY_FILE, "blobs", "uploads")]
+    if settings.sqlite_file is not None:
+        name = str(settings.sqlite_file)
+        private += [Path(name + ending) for ending in ("", "-wal", "-shm", ".lock")]
+    data_folders.narrow(private)
     return data
 
 

@@ -267,6 +267,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, ru
     data = tmp_path / "dockbell-data"
     data.mkdir()
     (data / "dockbell.db").write_bytes(b"no database" * 500)
+    (data / "dockbell.db").chmod(0o600)
 
     done = run("serve", "--port", "0")
 
@@ -353,9 +354,10 @@ def test_a_key_file_that_is_broken_is_told_and_left_alone(
     path = tmp_path / "dockbell-data" / "secret.key"
     path.unlink()
     if content is None:
-        path.mkdir()
+        path.mkdir(mode=0o700)
     else:
         path.write_bytes(content)
+        path.chmod(0o600)
 
     done = [run(*words) for words in STARTS]
 
@@ -454,3 +456,56 @@ def test_a_postgresql_where_nothing_may_be_made_is_told(
 
     said = "dockbell: The database cannot be migrated: permission denied for schema public.\n"
     assert done == (1, "", said)
+
+
+def _rights(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def _usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_what_is_written_is_for_this_user_only(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+
+    data = tmp_path / "dockbell-data"
+    assert (data.stat().st_mode & 0o777, _rights(data)) == (
+        0o700,
+        {
+            "blobs": 0o700,
+            "dockbell.db": 0o600,
+            "dockbell.db.lock": 0o600,
+            "secret.key": 0o600,
+            "uploads": 0o700,
+        },
+    )
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_rights_that_were_wider_are_narrowed_and_told(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+    data = tmp_path / "dockbell-data"
+    data.chmod(0o755)
+    for path in data.iterdir():
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+    code, _, said = run("db", "migrate")
+
+    told = [
+        line.partition("path=")[2].split()[0]
+        for line in said.splitlines()
+        if "narrowed" in line
+    ]
+    assert (code, data.stat().st_mode & 0o777, sorted(told)) == (
+        0,
+        0o755,
+        sorted(str(path) for path in data.iterdir()),
+    )
+    assert set(_rights(data).values()) == {0o700, 0o600}

@@ -1,6 +1,7 @@
 """The root of the command line. A command's module is imported only when that command is used."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -99,11 +100,14 @@ def root(
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; return the exit code. What went wrong is said on stderr in plain words."""
+    # Databases, keys and blobs are nobody else's, whatever the shell that starts us would give away.
+    before = os.umask(0o077)
     try:
         with failures.explained():
             typer.main.get_command(app).main(args=list(words), prog_name="dockbell")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     finally:
+        os.umask(before)
         sys.stdout.flush()
     return 0
