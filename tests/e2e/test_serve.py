@@ -4,8 +4,11 @@ import json
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests.e2e.programs import run, running, serving
 
@@ -26,6 +29,18 @@ def test_it_is_ready_lives_and_ends_with_zero(tmp_path: Path) -> None:
         f"  database  SQLite, {data}/dockbell.db",
     ]
     assert (data / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("made", ["dockbell.db.lock", "dockbell.db", "secret.key"])
+def test_a_signal_amid_the_start_ends_it_with_zero(
+    tmp_path: Path, number: signal.Signals, made: str
+) -> None:
+    with running(tmp_path, "serve", "--port", "0") as server:
+        _wait_until((tmp_path / "dockbell-data" / made).exists)
+        code = server.end(number)
+
+    assert (code, server.said.count("Traceback")) == (0, 0)
 
 
 def test_it_runs_on_either_database_and_ends_at_ctrl_c(
@@ -152,6 +167,13 @@ def test_a_request_that_hangs_does_not_hold_up_a_second_signal(tmp_path: Path) -
 
     assert code == 1
     assert took < 8  # well under the ten seconds that requests get after the first signal
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def _wait_until_closed(address: str) -> None:

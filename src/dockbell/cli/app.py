@@ -45,15 +45,11 @@ class _Late(TyperCommand):
 class Commands(TyperGroup):
     """The commands of `COMMANDS`, in that order."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        return _Late(cmd_name, help=COMMANDS[cmd_name], callback=_nothing)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = {
+            name: _Late(name, help=about, callback=_nothing) for name, about in COMMANDS.items()
+        }
 
 
 def _nothing() -> None:

@@ -40,7 +40,8 @@ async def _run(settings: Settings, listener: socket.socket | None) -> None:
     application = bootstrap.build(settings)
     try:
         if not await _unless(stop, application.start()):
-            return
+            # Nothing was acknowledged, and a thread that is still opening the database cannot be told to stop.
+            os._exit(0)
         garbage.look_seldom()
         if listener is None:
             _log.info("delivering", database=_database(settings))

@@ -59,8 +59,17 @@ def test_the_list_of_commands_imports_none_of_them(capsys: pytest.CaptureFixture
 def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     code = root.run(["swerve"])
 
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert (code, said) == (2, "Error: No such command 'swerve'. Did you mean 'serve'?")
+
+
+def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code = root.run([])
+    shown = capsys.readouterr()
+    root.run(["--help"])
+
     assert code == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "Error: No such command 'swerve'."
+    assert "".join(shown) == "".join(capsys.readouterr())
 
 
 def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
