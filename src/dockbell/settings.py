@@ -4,6 +4,7 @@ The later beats the earlier. Each value remembers where it came from, and a name
 an error, so that a spelling mistake cannot leave a server running with a default.
 """
 
+import contextlib
 import difflib
 import ipaddress
 import re
@@ -465,10 +466,14 @@ def _find_file(
     variable = environment.get(CONFIG_VARIABLE)
     if named is not None or variable:
         return folder / (named or Path(str(variable))).expanduser()
-    for place in (folder, folder / Path(str(data)).expanduser()):
-        if (place / FILE_NAME).is_file():
-            return place / FILE_NAME
-    return None
+    # A current folder that may not be entered is where `sudo` happened to be called; nobody meant a file there.
+    with contextlib.suppress(PermissionError):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    path = folder / Path(str(data)).expanduser() / FILE_NAME
+    with contextlib.suppress(PermissionError):
+        return path if path.is_file() else None
+    return path  # may be there; reading it tells why that cannot be
 
 
 def _from_file(path: Path, folder: Path, problems: list[str]) -> _Spoken:

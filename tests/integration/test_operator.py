@@ -18,6 +18,7 @@ import structlog
 from dockbell.cli.app import run as run_here
 from dockbell.store.key_files import MissingKeyError
 from dockbell.store.seals import WrongKeyError
+from tests.rights import bound_by_rights
 
 PASSWORD = "correct-horse-battery"
 
@@ -509,3 +510,76 @@ def test_rights_that_were_wider_are_narrowed_and_told(run: Run, tmp_path: Path) 
         sorted(str(path) for path in data.iterdir()),
     )
     assert set(_rights(data).values()) == {0o700, 0o600}
+
+
+@pytest.fixture
+def _bound_by_rights() -> Iterator[None]:
+    """Whoever runs the tests is refused what the rights of a file refuse."""
+    with bound_by_rights():
+        yield
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+def test_a_database_that_may_not_be_written_is_named(
+    run: Run, tmp_path: Path, ending: str
+) -> None:
+    run("db", "migrate")
+    file = tmp_path / "dockbell-data" / f"dockbell.db{ending}"
+    file.touch(mode=0o600)
+    file.chmod(0o400)
+
+    done = [run(*words) for words in STARTS]
+
+    said = f"dockbell: This user may not read and write {file}. Give it that right, or run as its owner.\n"
+    assert done == [(1, "", said)] * len(STARTS)
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_data_folder_that_may_not_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+    data = tmp_path / "dockbell-data"
+    data.chmod(0o500)
+
+    done = [run("serve", "--port", "0"), run("users", "list")]
+    data.chmod(0o700)
+
+    served = (
+        f"dockbell: The data folder {data} cannot be used: Permission denied. "
+        "Choose another with --data, or give this user the right to write there.\n"
+    )
+    listed = (
+        f"dockbell: This user may not read and write {data}. "
+        "Give it that right, or run as its owner.\n"
+    )
+    assert done == [(1, "", served), (1, "", listed)]
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_data_folder_that_may_not_be_entered_is_named(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "dockbell-data"
+    data.mkdir(mode=0)
+
+    done = [run("serve", "--port", "0"), run("users", "list"), run("config", "check")]
+    data.chmod(0o700)
+
+    said = (
+        f"dockbell: The settings file {data}/dockbell.toml cannot be read: Permission denied.\n"
+    )
+    assert done == [(1, "", said)] * 3
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_current_folder_that_may_not_be_entered_is_passed_over(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKBELL_DATA", str(tmp_path / "data"))
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.chmod(0)
+
+    done = run("db", "migrate")
+    here.chmod(0o700)
+
+    assert done == (0, "", "The database is now at the newest schema.\n")

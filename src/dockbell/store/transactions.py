@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -249,6 +251,12 @@ def _open_sqlite(
 
 def check_sqlite_file(path: str) -> None:
     """Raise SetupError in plain words if this file cannot be a database of ours."""
+    # SQLite says of all of them that the database is read-only. It writes files beside it, so the folder counts.
+    for one in (Path(path).parent, *(Path(path + ending) for ending in ("", "-wal", "-shm"))):
+        if one.exists() and not os.access(one, os.R_OK | os.W_OK, effective_ids=True):
+            raise SetupError(
+                f"This user may not read and write {one}. Give it that right, or run as its owner."
+            )
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=15)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
