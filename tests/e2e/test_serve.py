@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.programs import run, running, serving
+from tests.e2e.programs import Program, run, running, serving
 
 PASSWORD = "correct-horse-battery"
 
@@ -84,6 +84,30 @@ def test_the_set_up_token_makes_the_first_user_and_is_then_gone(tmp_path: Path) 
     assert second == (400, {"message": "Cannot initialize user in a non-empty database"})
     assert server.said.count("One-time set-up token: ") == 1
     assert again.said.count(token) == 0
+
+
+def test_who_waits_until_it_is_ready_finds_the_set_up_token(tmp_path: Path) -> None:
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    with running(tmp_path, "serve", "--port", str(port)) as server:
+        server.address = address
+        _wait_until(lambda: _is_ready(server))
+        said = server.said
+        server.end()
+
+    assert said.count("One-time set-up token: ") == 1
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _is_ready(server: Program) -> bool:
+    try:
+        return server.call("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
 
 
 def test_log_lines_for_machines_are_json_and_hold_no_token(tmp_path: Path) -> None:

@@ -70,8 +70,10 @@ async def _serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    serving = asyncio.create_task(server.serve([listener]))
+    # Said before anybody is answered, so that whoever waits for /readyz finds it in the log. A client that is
+    # quicker waits in the listener's queue.
     await _announce(application)
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
