@@ -1,5 +1,6 @@
 """Where log lines go and how they look: to stderr, for people or for machines, without secrets."""
 
+import asyncio
 import logging
 import os
 import re
@@ -74,7 +75,14 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, least))  # libraries say at `info` what we say ourselves
     # Container clients try TLS first; on a plain port each push would warn of an invalid request.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.ERROR)
+    server.addFilter(_is_no_cancellation)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """A request that ends with the server is told by one line of its own; a traceback would look like a bug."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _renderers(style: str, *, colors: bool) -> list[Processor]:
@@ -101,9 +109,9 @@ def _show_plainly(logger: WrappedLogger, method: str, event: EventDict) -> Event
         if key in {"exception", "stack"}:
             shown[key] = _indented(str(value))
         elif isinstance(value, str) and (key in _UNQUOTED or not _QUOTED_WITH.search(value)):
-            shown[_plain(key)] = _plain(value)
+            shown[plain(key)] = plain(value)
         else:
-            shown[_plain(key)] = value
+            shown[plain(key)] = value
     return shown
 
 
@@ -112,10 +120,10 @@ def _show_traceback(out: TextIO, exc_info: ExcInfo) -> None:
 
 
 def _indented(text: str) -> str:
-    return "\n".join("    " + _plain(line) for line in text.rstrip("\n").split("\n"))
+    return "\n".join("    " + plain(line) for line in text.rstrip("\n").split("\n"))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text with all that does not print written as Python would write it."""
     if text.isprintable():
         return text

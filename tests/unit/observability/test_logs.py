@@ -1,5 +1,6 @@
 """Log lines: one shape for all, and no credentials in them."""
 
+import asyncio
 import io
 import json
 import logging
@@ -175,6 +176,18 @@ def test_what_others_wrote_cannot_forge_or_colour_a_console_line(
         "\\n2026 [info] forged\\r\\x1b[31mred\\x00\\x07\\x7f\\x9b31m\\u2028\\u2029\\u202e"
         in line
     )
+
+
+def test_a_request_that_was_ended_with_the_server_is_no_bug(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+    log = logging.getLogger("uvicorn.error")
+
+    for error in (asyncio.CancelledError("grace exceeded"), ValueError("a bug")):
+        log.error("Exception in ASGI application", exc_info=error)
+
+    assert [str(line["exception"]).splitlines()[-1] for line in lines_of(stream)] == [
+        "ValueError: a bug"
+    ]
 
 
 def test_a_traceback_cannot_be_taken_for_log_lines(stream: io.StringIO) -> None:
