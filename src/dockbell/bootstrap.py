@@ -6,13 +6,13 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
@@ -34,9 +34,9 @@ from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.settings import Settings
-from dockbell.store import canary, seals
+from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
-from dockbell.store.schema import migrate
+from dockbell.store.schema import is_newest, migrate
 from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
@@ -44,6 +44,7 @@ from dockbell.web.faces import Faces
 
 _log = structlog.get_logger("dockbell.bootstrap")
 
+KEY_FILE = "secret.key"  # in the data folder
 _ID_BITS = 80
 _CLOCK_CHECK_SECONDS = 60
 _PURGE_SECONDS = 3600
@@ -53,37 +54,57 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _key_of(settings: Settings, data: Path) -> bytes:
-    """The secret key: the setting, or the file in the data directory, made on the first start."""
+_Key = bytes | Path  # the key, or where it is still to be made
+
+
+def _key_of(settings: Settings, data: Path) -> _Key:
+    """The secret key: the setting, or the file in the data folder."""
     if settings.secret_key:
         return seals.of_text(settings.secret_key)
-    path = data / "secret.key"
-    with contextlib.suppress(FileNotFoundError):
-        return seals.of_text(path.read_text())
-    key = seals.new_key()
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process made it a moment ago
-        return seals.of_text(path.read_text())
-    with os.fdopen(descriptor, "w") as file:
-        file.write(seals.to_text(key) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    path = data / KEY_FILE
+    return key_files.read(path) or path
+
+
+def _seal_of(key: _Key) -> seals.Seal:
+    # A key that is still to be made is made by `prepare`, which sees whether that is right.
+    return seals.Seal(seals.new_key() if isinstance(key, Path) else key)
+
+
+async def _check_key(store: Store, key: _Key, *, may_make: bool) -> bytes:
+    """The key that fits the database; the very first start makes both. Raise SetupError."""
+    if isinstance(key, Path):
+        async with store.read() as tx:
+            if await canary.is_there(tx) or not may_make:
+                raise key_files.MissingKeyError(key)
+        key = key_files.make(key)
+        store.seal = seals.Seal(key)
+    async with store.begin() as tx:
+        await canary.check(tx)
     return key
 
 
-def _data_of(settings: Settings) -> Path:
-    data = Path(settings.data).expanduser().resolve()
+@contextlib.contextmanager
+def _usable_database() -> Iterator[None]:
+    """Turn what an operator can mend (a full disk, a file that is read-only) into words."""
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = data / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise SetupError(
-            f"The data directory {data} cannot be used: {error.strerror}. "
-            "Choose another with --data, or give this user the right to write there."
-        ) from error
+        yield
+    except OperationalError as error:
+        raise SetupError(f"The database cannot be used: {error.orig}.") from error
+
+
+def _folder_of(settings: Settings) -> Path:
+    return Path(settings.data).expanduser().resolve()
+
+
+def _data_of(settings: Settings) -> Path:
+    """The data folder, ready to be used."""
+    data = _folder_of(settings)
+    data_folders.open_or_make(data)
+    private = [data / name for name in (KEY_FILE, "blobs", "uploads")]
+    if settings.sqlite_file is not None:
+        name = str(settings.sqlite_file)
+        private += [Path(name + ending) for ending in ("", "-wal", "-shm", ".lock")]
+    data_folders.narrow(private)
     return data
 
 
@@ -93,6 +114,7 @@ class Application:
 
     settings: Settings
     data: Path
+    key: _Key
     store: Store
     clock: DatabaseClock
     resolver: Resolver
@@ -105,17 +127,18 @@ class Application:
     _is_delivering: bool = False
 
     async def prepare(self) -> None:
-        """Migrate the database and check that the secret key fits it. Enough for the command line."""
-        await migrate(self.store)
-        await self._set_clock()
-        async with self.store.begin() as tx:
-            await canary.check(tx)
+        """Migrate the database and check that the secret key fits it, or make that on the very first start."""
+        with _usable_database():
+            await migrate(self.store)
+            await self._set_clock()
+            self.key = await _check_key(self.store, self.key, may_make=True)
 
     async def start(self) -> None:
         """Make the database ready and begin to deliver. Raise SetupError in plain words."""
         await self.prepare()
-        async with self.store.begin() as tx:
-            tokens = await open_tokens(tx, audience=self.faces.links.host)
+        with _usable_database():
+            async with self.store.begin() as tx:
+                tokens = await open_tokens(tx, audience=self.faces.links.host)
         registry = Registry(
             store_begin=self.store.begin,
             store_read=self.store.read,
@@ -185,18 +208,15 @@ def build(settings: Settings) -> Application:
     """Put everything together; nothing runs yet. Raise SetupError for what cannot work."""
     data = _data_of(settings)
     clock = DatabaseClock(_now)
-    if settings.sqlite_file is not None:
-        check_sqlite_file(str(settings.sqlite_file))
-    store = Store.open(
-        settings.database_address,
-        clock=clock,
-        new_id=lambda prefix: ids.compose(prefix, clock(), secrets.randbits(_ID_BITS)),
-        seal=seals.Seal(_key_of(settings, data)),
-    )
+    key = _key_of(settings, data)
+    store = _open_store(settings, clock, key)
     links = Links(settings.public_address)
     policy = EgressPolicy.of(
         ",".join(settings.egress_allow),
-        own=[(settings.host, settings.port), *_database(settings)],
+        own=[
+            (settings.host, settings.port),
+            *addresses.servers_of(settings.database_address),
+        ],  # nobody may make us talk to these
     )
     timeout = settings.send_timeout
     resolver = Resolver()
@@ -245,6 +265,7 @@ def build(settings: Settings) -> Application:
     return Application(
         settings=settings,
         data=data,
+        key=key,
         store=store,
         clock=clock,
         resolver=resolver,
@@ -254,6 +275,55 @@ def build(settings: Settings) -> Application:
         files=Files(data),
         asgi=_not_started,
     )
+
+
+def _open_store(settings: Settings, clock: DatabaseClock, key: _Key) -> Store:
+    if settings.sqlite_file is not None:
+        check_sqlite_file(str(settings.sqlite_file))
+    return Store.open(
+        settings.database_address,
+        clock=clock,
+        new_id=lambda prefix: ids.compose(prefix, clock(), secrets.randbits(_ID_BITS)),
+        seal=_seal_of(key),
+    )
+
+
+@contextlib.asynccontextmanager
+async def existing(settings: Settings) -> AsyncIterator[Store]:
+    """The database of a dockbell that is there, for the command line. It makes nothing, or raises SetupError.
+
+    A server may run on it at the same time.
+    """
+    file = settings.sqlite_file
+    if file is not None:
+        _must_exist(file)
+    key = _key_of(settings, _folder_of(settings))
+    clock = DatabaseClock(_now)
+    store = _open_store(settings, clock, key)
+    try:
+        with _usable_database():
+            if not await is_newest(store):
+                raise SetupError(
+                    "The database has no tables yet or an older schema. "
+                    "`dockbell db migrate` brings it to the newest."
+                )
+            await clock.set_by(store)
+            await _check_key(store, key, may_make=False)
+            yield store
+    finally:
+        await store.close()
+
+
+def _must_exist(file: Path) -> None:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SetupError(
+            f"There is no dockbell in {file.parent}: it holds no {file.name}. "
+            "Name its folder with --data, or make one with `dockbell serve` or `dockbell db migrate`."
+        ) from error
+    except OSError as error:
+        raise SetupError(f"The database {file} cannot be opened: {error.strerror}.") from error
 
 
 async def _not_started(scope: Scope, receive: Receive, send: Send) -> None:
@@ -268,11 +338,3 @@ def _ca_file(settings: Settings) -> str | None:
     if not path.is_file():
         raise SetupError(f"The setting ca_file names {path}, but there is no such file.")
     return str(path)
-
-
-def _database(settings: Settings) -> list[tuple[str, int]]:
-    """Where the database listens: nobody may make us talk to it."""
-    if settings.is_sqlite:
-        return []
-    address = urlsplit(settings.database_address)
-    return [(address.hostname or "localhost", address.port or 5432)]

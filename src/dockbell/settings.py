@@ -4,6 +4,7 @@ The later beats the earlier. Each value remembers where it came from, and a name
 an error, so that a spelling mistake cannot leave a server running with a default.
 """
 
+import contextlib
 import difflib
 import ipaddress
 import re
@@ -13,15 +14,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from dockbell.domain.errors import SetupError
 from dockbell.net.policy import EgressPolicy
+from dockbell.store import addresses
 
 FILE_NAME = "dockbell.toml"
 PREFIX = "DOCKBELL_"
 CONFIG_VARIABLE = "DOCKBELL_CONFIG"
-MASK = "********"
+MASK = addresses.MASK
 
 # Prefixes of variables that the tests and the build use for themselves.
 _FOREIGN_PREFIXES = ("DOCKBELL_TEST_", "DOCKBELL_CI_")
@@ -178,14 +180,7 @@ def _public_url(given: object) -> str:
 
 def _database_url(given: object) -> str:
     text = _text(given)
-    if text.startswith(
-        "postgres://"
-    ):  # the older spelling that hosting services still hand out
-        text = text.replace("postgres", "postgresql", 1)
-    # A database in memory would forget what it has acknowledged.
-    if text and not re.match(r"sqlite:///(?!:memory:|\?).+|postgresql://.+", text):
-        raise ValueError
-    return text
+    return addresses.checked(text) if text else ""
 
 
 def _shown(value: object) -> object:
@@ -367,8 +362,8 @@ class Settings:
             rule = RULES[name]
             try:
                 values[name] = rule.read(value)
-            except (ValueError, OverflowError):
-                problems.append(_complaint(name, value, origin, rule))
+            except (ValueError, OverflowError) as error:
+                problems.append(_complaint(name, value, origin, error))
         if problems:
             raise SettingsError(problems)
         return cls(**values, origins={name: origin for name, (_, origin) in spoken.items()})
@@ -387,9 +382,7 @@ class Settings:
         """The file of the SQLite database; None on PostgreSQL."""
         if not self.is_sqlite:
             return None
-        return Path(
-            self.database_address.removeprefix("sqlite:///").partition("?")[0]
-        ).absolute()
+        return Path(self.database_address.removeprefix("sqlite:///")).absolute()
 
     @property
     def public_address(self) -> str:
@@ -412,15 +405,7 @@ class Settings:
         value = _shown(getattr(self, name))
         if rule.is_secret and value:
             return MASK
-        return _without_password(str(value)) if name == "database_url" else value
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))
+        return addresses.without_password(str(value)) if name == "database_url" else value
 
 
 _Spoken = dict[str, tuple[object, str]]  # setting → what was said, and where
@@ -481,10 +466,14 @@ def _find_file(
     variable = environment.get(CONFIG_VARIABLE)
     if named is not None or variable:
         return folder / (named or Path(str(variable))).expanduser()
-    for place in (folder, folder / Path(str(data)).expanduser()):
-        if (place / FILE_NAME).is_file():
-            return place / FILE_NAME
-    return None
+    # A current folder that may not be entered is where `sudo` happened to be called; nobody meant a file there.
+    with contextlib.suppress(PermissionError):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    path = folder / Path(str(data)).expanduser() / FILE_NAME
+    with contextlib.suppress(PermissionError):
+        return path if path.is_file() else None
+    return path  # may be there; reading it tells why that cannot be
 
 
 def _from_file(path: Path, folder: Path, problems: list[str]) -> _Spoken:
@@ -511,14 +500,23 @@ def _from_file(path: Path, folder: Path, problems: list[str]) -> _Spoken:
     return spoken
 
 
-def _complaint(name: str, value: object, origin: str, rule: Rule) -> str:
-    if rule.is_secret:
-        shown = "the value (not shown)"
-    elif name == "database_url":
-        shown = f"`{_without_password(str(value))}`"
-    else:
-        shown = f"`{value}`"
-    return f"{name}: {shown} from {origin} is not right. Expected {rule.expected}."
+def _complaint(name: str, value: object, origin: str, error: Exception) -> str:
+    return (
+        f"{name}: {spoken_of(name, value)} from {origin} is not right{expectation(name, error)}"
+    )
+
+
+def spoken_of(name: str, value: object) -> str:
+    """A value that is not right, as a message may show it."""
+    if RULES[name].is_secret:
+        return "the value (not shown)"
+    return f"`{addresses.without_password(str(value)) if name == 'database_url' else value}`"
+
+
+def expectation(name: str, error: Exception) -> str:
+    """The end of the sentence `… is not right`: why, if the reader knows more, and what would be."""
+    why = f": {error}" if isinstance(error, addresses.AddressError) else ""
+    return f"{why}. Expected {RULES[name].expected}."
 
 
 def _nearest(name: str, known: list[str]) -> str:

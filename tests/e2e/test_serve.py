@@ -4,10 +4,13 @@ import json
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.programs import run, running, serving
+import pytest
+
+from tests.e2e.programs import Program, run, running, serving
 
 PASSWORD = "correct-horse-battery"
 
@@ -26,6 +29,18 @@ def test_it_is_ready_lives_and_ends_with_zero(tmp_path: Path) -> None:
         f"  database  SQLite, {data}/dockbell.db",
     ]
     assert (data / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("made", ["dockbell.db.lock", "dockbell.db", "secret.key"])
+def test_a_signal_amid_the_start_ends_it_with_zero(
+    tmp_path: Path, number: signal.Signals, made: str
+) -> None:
+    with running(tmp_path, "serve", "--port", "0") as server:
+        _wait_until((tmp_path / "dockbell-data" / made).exists)
+        code = server.end(number)
+
+    assert (code, server.said.count("Traceback")) == (0, 0)
 
 
 def test_it_runs_on_either_database_and_ends_at_ctrl_c(
@@ -69,6 +84,30 @@ def test_the_set_up_token_makes_the_first_user_and_is_then_gone(tmp_path: Path) 
     assert second == (400, {"message": "Cannot initialize user in a non-empty database"})
     assert server.said.count("One-time set-up token: ") == 1
     assert again.said.count(token) == 0
+
+
+def test_who_waits_until_it_is_ready_finds_the_set_up_token(tmp_path: Path) -> None:
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    with running(tmp_path, "serve", "--port", str(port)) as server:
+        server.address = address
+        _wait_until(lambda: _is_ready(server))
+        said = server.said
+        server.end()
+
+    assert said.count("One-time set-up token: ") == 1
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _is_ready(server: Program) -> bool:
+    try:
+        return server.call("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
 
 
 def test_log_lines_for_machines_are_json_and_hold_no_token(tmp_path: Path) -> None:
@@ -152,6 +191,13 @@ def test_a_request_that_hangs_does_not_hold_up_a_second_signal(tmp_path: Path) -
 
     assert code == 1
     assert took < 8  # well under the ten seconds that requests get after the first signal
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def _wait_until_closed(address: str) -> None:

@@ -16,6 +16,9 @@ import pytest
 import structlog
 
 from dockbell.cli.app import run as run_here
+from dockbell.store.key_files import MissingKeyError
+from dockbell.store.seals import WrongKeyError
+from tests.rights import bound_by_rights
 
 PASSWORD = "correct-horse-battery"
 
@@ -45,8 +48,9 @@ def run(
 
 @pytest.fixture
 def on_both(run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The same on SQLite and on PostgreSQL."""
+    """The same on SQLite and on PostgreSQL, where a dockbell is already."""
     monkeypatch.setenv("DOCKBELL_DATABASE_URL", database_url)
+    assert run("db", "migrate")[0] == 0
     return run
 
 
@@ -79,6 +83,7 @@ def test_users_are_listed_with_what_they_may(on_both: Run) -> None:
 
 
 def test_a_new_password_replaces_the_old_one(run: Run) -> None:
+    run("db", "migrate")
     made = json.loads(run("users", "create", "alice", "-o", "json")[1])
 
     code, out, said = run("users", "reset-password", "alice")
@@ -114,6 +119,7 @@ def test_what_cannot_be_done_is_one_line(
 
 @pytest.fixture
 def alice(run: Run) -> None:
+    run("db", "migrate")
     assert run("users", "create", "alice")[0] == 0
 
 
@@ -133,6 +139,56 @@ def test_a_token_tells_what_it_may_and_until_when(alice: None, run: Run) -> None
     )
 
 
+def nothing_in(folder: Path) -> str:
+    return (
+        f"There is no dockbell in {folder}: it holds no dockbell.db. "
+        "Name its folder with --data, or make one with `dockbell serve` or `dockbell db migrate`."
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("users", "create", "alice"),
+        ("users", "list"),
+        ("users", "reset-password", "alice"),
+        ("tokens", "create", "alice"),
+        ("db", "check"),
+    ],
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_command_makes_no_dockbell_where_there_is_none(
+    tmp_path: Path, run: Run, words: tuple[str, ...], *, is_there: bool
+) -> None:
+    if is_there:
+        (tmp_path / "typo").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    done = run(*words, "--data", "typo")
+
+    assert done == (1, "", f"dockbell: {nothing_in(tmp_path / 'typo')}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_command_makes_no_tables_in_an_empty_database(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = f"dockbell_empty_{os.getpid()}"
+    asyncio.run(_administer(f"CREATE DATABASE {name}", database="postgres"))
+    server, _, _ = os.environ["DOCKBELL_TEST_DATABASE_URL"].rpartition("/")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"{server}/{name}")
+
+    done = run("users", "create", "alice")
+    asyncio.run(_administer(f"DROP DATABASE {name}", database="postgres"))
+
+    said = (
+        "dockbell: The database has no tables yet or an older schema. "
+        "`dockbell db migrate` brings it to the newest.\n"
+    )
+    assert done == (1, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
     steps = [
         run("db", "check"),
@@ -141,8 +197,7 @@ def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
         run("db", "check"),
     ]
 
-    database = tmp_path / "dockbell-data" / "dockbell.db"
-    none = f"dockbell: There is no database {database} yet. `dockbell db migrate` makes it.\n"
+    none = f"dockbell: {nothing_in(tmp_path / 'dockbell-data')}\n"
     assert steps == [
         (1, "", none),
         (0, "", "The database is now at the newest schema.\n"),
@@ -213,6 +268,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, ru
     data = tmp_path / "dockbell-data"
     data.mkdir()
     (data / "dockbell.db").write_bytes(b"no database" * 500)
+    (data / "dockbell.db").chmod(0o600)
 
     done = run("serve", "--port", "0")
 
@@ -231,10 +287,7 @@ def test_another_secret_key_than_the_data_was_written_with_is_refused(
 
     done = [run("serve", "--port", "0"), run("db", "check")]
 
-    said = (
-        "dockbell: The secret key does not open what the database holds. Start with the key the data was "
-        "written with (`DOCKBELL_SECRET_KEY` or `secret.key` in the data directory).\n"
-    )
+    said = f"dockbell: {WrongKeyError().detail}\n"
     assert done == [(1, "", said)] * 2
 
 
@@ -243,9 +296,9 @@ def test_another_secret_key_than_the_data_was_written_with_is_refused(
     [
         (
             "c2hvcnQ=",
-            "The secret key must have 32 bytes, not 5. Make one with `dockbell keys new`.",
+            "The secret key is none: a key has 32 bytes, not 5. Make one with `dockbell keys new`.",
         ),
-        ("a", "The secret key is not base64. Make one with `dockbell keys new`."),
+        ("a", "The secret key is none: it is not base64. Make one with `dockbell keys new`."),
     ],
 )
 def test_a_secret_key_that_is_none_is_refused(
@@ -258,6 +311,66 @@ def test_a_secret_key_that_is_none_is_refused(
     assert done == (1, "", f"dockbell: {said}\n")
 
 
+STARTS = (("serve", "--port", "0"), ("db", "migrate"), ("db", "check"), ("users", "list"))
+
+
+def test_a_key_that_is_gone_is_not_made_anew(on_both: Run, tmp_path: Path) -> None:
+    path = tmp_path / "dockbell-data" / "secret.key"
+    path.unlink()
+
+    done = [on_both(*words) for words in STARTS]
+
+    said = "".join(f"dockbell: {line}\n" for line in MissingKeyError(path).detail.splitlines())
+    assert done == [(1, "", said)] * len(STARTS)
+    assert path.exists() is False
+
+
+def test_a_key_that_is_gone_may_come_as_a_setting(
+    on_both: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dockbell-data" / "secret.key"
+    monkeypatch.setenv("DOCKBELL_SECRET_KEY", path.read_text())
+    path.unlink()
+
+    done = [on_both("db", "migrate")[0], on_both("users", "list")[0]]
+
+    assert (done, path.exists()) == ([0, 0], False)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"c2hvcnQ=\n", "holds no key: a key has 32 bytes, not 5"),
+        (b"a\n", "holds no key: it is not base64"),
+        (b"\xff" * 32, "holds no key: it is not text"),
+        (None, "cannot be read: Is a directory"),
+    ],
+)
+def test_a_key_file_that_is_broken_is_told_and_left_alone(
+    run: Run, tmp_path: Path, content: bytes | None, what: str
+) -> None:
+    run("db", "migrate")
+    path = tmp_path / "dockbell-data" / "secret.key"
+    path.unlink()
+    if content is None:
+        path.mkdir(mode=0o700)
+    else:
+        path.write_bytes(content)
+        path.chmod(0o600)
+
+    done = [run(*words) for words in STARTS]
+
+    said = (
+        f"dockbell: The secret key file {path} {what}.\n"
+        "dockbell: Restore it from a backup, with read permission for this user. "
+        "Only if nothing was ever stored: delete it and start again.\n"
+    )
+    assert done == [(1, "", said)] * len(STARTS)
+    assert (path.is_dir() if content is None else path.read_bytes() == content) is True
+
+
 def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,10 +378,11 @@ def test_a_postgresql_that_does_not_answer_is_told_without_the_password(
         port = free.getsockname()[1]
     monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"postgresql://u:hush@127.0.0.1:{port}/d")
 
-    done = [run("serve", "--port", "0"), run("users", "list")]
+    done = [run("serve", "--port", "0"), run("db", "migrate")]
 
     said = (
-        "dockbell: The database cannot be reached: Connection refused. "
+        f"dockbell: The database postgresql://u:********@127.0.0.1:{port}/d cannot be reached: "
+        "Connection refused. "
         "Look at `dockbell config show`, database_url.\n"
     )
     assert done == [(5, "", said)] * 2
@@ -283,10 +397,38 @@ def test_a_postgresql_without_the_database_is_told(
     done = run("serve", "--port", "0")
 
     said = (
-        'dockbell: The database cannot be reached: database "nothing_here" does not exist. '
+        f"dockbell: The database {server}/nothing_here cannot be reached: "
+        'database "nothing_here" does not exist. '
         "Look at `dockbell config show`, database_url.\n"
     )
     assert done == (5, "", said)
+
+
+def test_a_postgresql_host_that_is_not_known_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", "postgresql://u:hush@nowhere.invalid/d")
+
+    done = run("serve", "--port", "0")
+
+    said = (
+        "dockbell: The database postgresql://u:********@nowhere.invalid/d cannot be reached: "
+        "there is no host of that name. Look at `dockbell config show`, database_url.\n"
+    )
+    assert done == (5, "", said)
+
+
+@pytest.mark.parametrize("option", ["sslmode=disable", "application_name=bell"])
+def test_a_postgresql_takes_the_options_of_its_own_clients(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str, option: str
+) -> None:
+    if database_url.startswith("sqlite:"):
+        pytest.skip("SQLite takes no options")
+    monkeypatch.setenv("DOCKBELL_DATABASE_URL", f"{database_url}?{option}")
+
+    done = [run("db", "migrate")[0], run("users", "list")]
+
+    assert done == [0, (0, "[]\n", "")]
 
 
 async def _administer(*statements: str, database: str) -> None:
@@ -315,3 +457,129 @@ def test_a_postgresql_where_nothing_may_be_made_is_told(
 
     said = "dockbell: The database cannot be migrated: permission denied for schema public.\n"
     assert done == (1, "", said)
+
+
+def _rights(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def _usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_what_is_written_is_for_this_user_only(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+
+    data = tmp_path / "dockbell-data"
+    assert (data.stat().st_mode & 0o777, _rights(data)) == (
+        0o700,
+        {
+            "blobs": 0o700,
+            "dockbell.db": 0o600,
+            "dockbell.db.lock": 0o600,
+            "secret.key": 0o600,
+            "uploads": 0o700,
+        },
+    )
+
+
+@pytest.mark.usefixtures("_usual_umask")
+def test_rights_that_were_wider_are_narrowed_and_told(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+    data = tmp_path / "dockbell-data"
+    data.chmod(0o755)
+    for path in data.iterdir():
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+    code, _, said = run("db", "migrate")
+
+    told = [
+        line.partition("path=")[2].split()[0]
+        for line in said.splitlines()
+        if "narrowed" in line
+    ]
+    assert (code, data.stat().st_mode & 0o777, sorted(told)) == (
+        0,
+        0o755,
+        sorted(str(path) for path in data.iterdir()),
+    )
+    assert set(_rights(data).values()) == {0o700, 0o600}
+
+
+@pytest.fixture
+def _bound_by_rights() -> Iterator[None]:
+    """Whoever runs the tests is refused what the rights of a file refuse."""
+    with bound_by_rights():
+        yield
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+def test_a_database_that_may_not_be_written_is_named(
+    run: Run, tmp_path: Path, ending: str
+) -> None:
+    run("db", "migrate")
+    file = tmp_path / "dockbell-data" / f"dockbell.db{ending}"
+    file.touch(mode=0o600)
+    file.chmod(0o400)
+
+    done = [run(*words) for words in STARTS]
+
+    said = f"dockbell: This user may not read and write {file}. Give it that right, or run as its owner.\n"
+    assert done == [(1, "", said)] * len(STARTS)
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_data_folder_that_may_not_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    run("db", "migrate")
+    data = tmp_path / "dockbell-data"
+    data.chmod(0o500)
+
+    done = [run("serve", "--port", "0"), run("users", "list")]
+    data.chmod(0o700)
+
+    served = (
+        f"dockbell: The data folder {data} cannot be used: Permission denied. "
+        "Choose another with --data, or give this user the right to write there.\n"
+    )
+    listed = (
+        f"dockbell: This user may not read and write {data}. "
+        "Give it that right, or run as its owner.\n"
+    )
+    assert done == [(1, "", served), (1, "", listed)]
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_data_folder_that_may_not_be_entered_is_named(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "dockbell-data"
+    data.mkdir(mode=0)
+
+    done = [run("serve", "--port", "0"), run("users", "list"), run("config", "check")]
+    data.chmod(0o700)
+
+    said = (
+        f"dockbell: The settings file {data}/dockbell.toml cannot be read: Permission denied.\n"
+    )
+    assert done == [(1, "", said)] * 3
+
+
+@pytest.mark.usefixtures("_bound_by_rights")
+def test_a_current_folder_that_may_not_be_entered_is_passed_over(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKBELL_DATA", str(tmp_path / "data"))
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.chmod(0)
+
+    done = run("db", "migrate")
+    here.chmod(0o700)
+
+    assert done == (0, "", "The database is now at the newest schema.\n")

@@ -1,6 +1,7 @@
 """The root of the command line. A command's module is imported only when that command is used."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -44,15 +45,11 @@ class _Late(TyperCommand):
 class Commands(TyperGroup):
     """The commands of `COMMANDS`, in that order."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        return _Late(cmd_name, help=COMMANDS[cmd_name], callback=_nothing)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = {
+            name: _Late(name, help=about, callback=_nothing) for name, about in COMMANDS.items()
+        }
 
 
 def _nothing() -> None:
@@ -99,11 +96,14 @@ def root(
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; return the exit code. What went wrong is said on stderr in plain words."""
+    # Databases, keys and blobs are nobody else's, whatever the shell that starts us would give away.
+    before = os.umask(0o077)
     try:
         with failures.explained():
             typer.main.get_command(app).main(args=list(words), prog_name="dockbell")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     finally:
+        os.umask(before)
         sys.stdout.flush()
     return 0

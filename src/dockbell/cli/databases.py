@@ -1,7 +1,7 @@
 """What `db` does with the database."""
 
 from dockbell import bootstrap
-from dockbell.domain.errors import SetupError
+from dockbell.cli.direct import opened
 from dockbell.observability import logs
 from dockbell.settings import Settings
 from dockbell.store import schema
@@ -21,13 +21,5 @@ async def migrate(settings: Settings) -> bool:
 
 async def check(settings: Settings) -> None:
     """Raise SetupError if the database is older or newer than this program, or was written with another key."""
-    logs.configure(style=settings.log_format, level="warning")
-    application = bootstrap.build(settings)
-    try:
-        if not await schema.is_newest(application.store):
-            raise SetupError(
-                "The database has an older schema. `dockbell db migrate` brings it to the newest."
-            )
-        await application.prepare()
-    finally:
-        await application.close()
+    async with opened(settings):
+        pass

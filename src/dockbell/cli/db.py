@@ -5,7 +5,6 @@ import asyncio
 from dockbell.cli import flags, turns
 from dockbell.cli.apps import examples, new_group
 from dockbell.cli.failures import say
-from dockbell.domain.errors import SetupError
 from dockbell.settings import Settings
 
 app = new_group("Migrate the database, or check it.")
@@ -33,8 +32,5 @@ def check(settings: Settings) -> None:
     """Exit with 0 if the database is at the newest schema and opens with the secret key, else with 1."""
     from dockbell.cli import databases
 
-    file = settings.sqlite_file
-    if file is not None and not file.exists():
-        raise SetupError(f"There is no database {file} yet. `dockbell db migrate` makes it.")
     asyncio.run(databases.check(settings))
     say("The database is at the newest schema and fits the secret key.")

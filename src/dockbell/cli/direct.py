@@ -11,11 +11,7 @@ from dockbell.store.transactions import Store
 
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
-    """The database at the newest schema. A server may run on it at the same time."""
+    """The database of a dockbell that is there. A server may run on it at the same time."""
     logs.configure(style=settings.log_format, level="warning")
-    application = bootstrap.build(settings)
-    try:
-        await application.prepare()
-        yield application.store
-    finally:
-        await application.close()
+    async with bootstrap.existing(settings) as store:
+        yield store

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dockbell.settings import RULES, Settings
+from dockbell.settings import RULES, Settings, expectation, spoken_of
 
 ConfigFile = Annotated[
     Path | None,
@@ -70,7 +70,8 @@ def _check(name: str, value: object) -> None:
         RULES[name].read(value)
     except ValueError as error:
         raise typer.BadParameter(
-            f"{value!r} is not {RULES[name].expected}.", param_hint=f"'{_flag(name)}'"
+            f"{spoken_of(name, value)} is not right{expectation(name, error)}",
+            param_hint=f"'{_flag(name)}'",
         ) from error
 
 

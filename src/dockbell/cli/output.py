@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dockbell.observability.logs import plain
+
 
 class Shape(StrEnum):
     TABLE = "table"
@@ -67,5 +69,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return escape(", ".join(str(part) for part in value))
-    return escape("" if value is None else str(value))
+        return escape(plain(", ".join(str(part) for part in value)))
+    return escape("" if value is None else plain(str(value)))

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from dockbell.cli import flags, imports, sockets, turns
+from dockbell.cli import flags, imports, signals, sockets, turns
 from dockbell.cli.apps import examples, new_command
 from dockbell.settings import Settings
 
@@ -22,7 +22,7 @@ def serve(settings: Settings) -> None:
     On a signal it stops to accept, lets running requests and tries end, and exits with 0; a second signal
     ends it at once.
     """
-    with sockets.listen(settings.host, settings.port) as listener:
+    with signals.end_at_once(), sockets.listen(settings.host, settings.port) as listener:
         _, port, *_ = listener.getsockname()
         with turns.only_server(settings):
             # The rest takes a while to import; what can be refused was refused before.

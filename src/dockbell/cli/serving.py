@@ -40,7 +40,8 @@ async def _run(settings: Settings, listener: socket.socket | None) -> None:
     application = bootstrap.build(settings)
     try:
         if not await _unless(stop, application.start()):
-            return
+            # Nothing was acknowledged, and a thread that is still opening the database cannot be told to stop.
+            os._exit(0)
         garbage.look_seldom()
         if listener is None:
             _log.info("delivering", database=_database(settings))
@@ -69,8 +70,10 @@ async def _serve(
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    serving = asyncio.create_task(server.serve([listener]))
+    # Said before anybody is answered, so that whoever waits for /readyz finds it in the log. A client that is
+    # quicker waits in the listener's queue.
     await _announce(application)
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -37,6 +37,11 @@ def only_server(settings: Settings) -> Iterator[None]:
                 f"Another dockbell{_process(path)} already serves {database}. "
                 "Stop that one, or choose another folder with --data."
             ) from error
+        except OSError as error:  # some network file systems
+            raise SetupError(
+                f"The file system of {path.parent} cannot hold a lock: {error.strerror}. SQLite needs one that "
+                "can; choose a folder on a local disk with --data, or use PostgreSQL."
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

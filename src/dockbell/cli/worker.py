@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from dockbell.cli import flags, imports
+from dockbell.cli import flags, imports, signals
 from dockbell.cli.apps import examples, new_command
 from dockbell.domain.errors import SetupError
 from dockbell.settings import Settings
@@ -27,6 +27,7 @@ def worker(settings: Settings) -> None:
             "`worker` needs PostgreSQL, and the database is SQLite, where `serve` delivers by itself. "
             "Set DOCKBELL_DATABASE_URL=postgresql://user@host/name."
         )
-    with imports.quick():
-        from dockbell.cli import serving
-    serving.run(dataclasses.replace(settings, engine=True), None)
+    with signals.end_at_once():
+        with imports.quick():
+            from dockbell.cli import serving
+        serving.run(dataclasses.replace(settings, engine=True), None)

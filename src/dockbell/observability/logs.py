@@ -1,13 +1,16 @@
 """Where log lines go and how they look: to stderr, for people or for machines, without secrets."""
 
+import asyncio
 import logging
 import os
+import re
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 MASK = "********"
 # Parts of a key's name that mean its value is a credential. Compared without case, dash and underscore.
@@ -23,6 +26,8 @@ _SECRET_PARTS = (
     "privatekey",
 )
 _DEPTH = 4
+# A value with one of these is quoted by the renderer, with all that does not print written out.
+_QUOTED_WITH = re.compile(r"""[ \t=\r\n"']""")
 
 
 class _Lines:
@@ -70,7 +75,14 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, least))  # libraries say at `info` what we say ourselves
     # Container clients try TLS first; on a plain port each push would warn of an invalid request.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.ERROR)
+    server.addFilter(_is_no_cancellation)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """A request that ends with the server is told by one line of its own; a traceback would look like a bug."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _renderers(style: str, *, colors: bool) -> list[Processor]:
@@ -81,10 +93,41 @@ def _renderers(style: str, *, colors: bool) -> list[Processor]:
             structlog.processors.JSONRenderer(),
         ]
     return [
-        structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback
-        )
+        _show_plainly,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_show_traceback),
     ]
+
+
+_UNQUOTED = ("timestamp", "level", "logger", "event")
+
+
+def _show_plainly(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: what others wrote can neither begin a line nor colour one."""
+    del logger, method
+    shown: EventDict = {}
+    for key, value in event.items():
+        if key in {"exception", "stack"}:
+            shown[key] = _indented(str(value))
+        elif isinstance(value, str) and (key in _UNQUOTED or not _QUOTED_WITH.search(value)):
+            shown[plain(key)] = plain(value)
+        else:
+            shown[plain(key)] = value
+    return shown
+
+
+def _show_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    out.write("\n" + _indented("".join(traceback.format_exception(*exc_info))))
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + plain(line) for line in text.rstrip("\n").split("\n"))
+
+
+def plain(text: str) -> str:
+    """The text with all that does not print written as Python would write it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _add_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -25,13 +25,10 @@ async def listen(store: Store, ring: Callable[[], None]) -> None:
         return
     import asyncpg  # noqa: PLC0415 -- SQLite has no use for it, and it takes memory
 
-    address = store.engine.url.set(drivername="postgresql").render_as_string(
-        hide_password=False
-    )
     wait = _FIRST_WAIT
     while True:
         try:
-            connection = await asyncpg.connect(address, timeout=10)
+            connection = await asyncpg.connect(store.address, timeout=10)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _log.warning("cannot listen for bells", error=str(error), again_in_seconds=wait)
             await asyncio.sleep(wait)

@@ -10,6 +10,11 @@ _ID = "key_canary"
 _SONG = b"dockbell"
 
 
+async def is_there(tx: Tx) -> bool:
+    """Whether a key was ever used with this database."""
+    return await tx.first(select(keys.c.id).where(keys.c.id == _ID)) is not None
+
+
 async def check(tx: Tx) -> None:
     """Leave the canary on the first start; later raise WrongKeyError if the key does not open it."""
     statement = select(keys.c.private_sealed).where(keys.c.id == _ID)

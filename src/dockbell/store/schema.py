@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 
 from sqlalchemy import Connection, inspect, text
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.store import addresses
 from dockbell.store.transactions import Store
 
 NEWEST = "0002"  # the newest revision in `migrations`; tests/migration holds it to that
@@ -68,14 +70,10 @@ async def _connected(store: Store) -> AsyncIterator[AsyncConnection]:
     """A connection, or UnavailableError that tells the operator why there is none."""
     try:
         connection = await store.engine.connect()
-    except (
-        OSError,
-        TimeoutError,
-        DBAPIError,
-        TypeError,
-    ) as error:  # TypeError: an unknown option
+    # ValueError and ClientConfigurationError: a certificate that is named in the address is none.
+    except (OSError, ValueError, DBAPIError) as error:
         raise UnavailableError(
-            f"The database cannot be reached: {_cause_of(error)}. "
+            f"The database {addresses.without_password(store.address)} cannot be reached: {_cause_of(error)}. "
             "Look at `dockbell config show`, database_url."
         ) from error
     try:
@@ -85,6 +83,14 @@ async def _connected(store: Store) -> AsyncIterator[AsyncConnection]:
 
 
 def _cause_of(error: Exception) -> object:
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # the loops word it differently
-    return error.orig if isinstance(error, DBAPIError) else error
+    match error:
+        case socket.gaierror():
+            return "there is no host of that name"
+        case TimeoutError():
+            return "no answer"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)  # the loops word it differently
+        case DBAPIError():
+            return error.orig
+        case _:
+            return str(error) or type(error).__name__

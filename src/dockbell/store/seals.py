@@ -16,7 +16,15 @@ _VERSION = b"\x01"
 
 
 class WrongKeyError(SetupError):
-    """The secret key does not open what the database holds. Start with the key the data was written with (`DOCKBELL_SECRET_KEY` or `secret.key` in the data directory)."""
+    """The secret key does not open what the database holds. Start with the key the data was written with (`DOCKBELL_SECRET_KEY` or `secret.key` in the data folder); to start over, take an empty database and data folder."""
+
+
+class InvalidKeyError(SetupError):
+    """What should be a secret key is none; `why` says so in half a sentence."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The secret key is none: {why}. Make one with `dockbell keys new`.")
+        self.why = why
 
 
 class Seal:
@@ -27,9 +35,7 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _KEY_BYTES:
-            raise SetupError(
-                f"The secret key must have 32 bytes, not {len(key)}. Make one with `dockbell keys new`."
-            )
+            raise InvalidKeyError(f"a key has {_KEY_BYTES} bytes, not {len(key)}")
         self._cipher = AESGCM(key)
         key_id = hashlib.sha256(b"dockbell key id" + key).digest()[:_KEY_ID_BYTES]
         self._head = _VERSION + key_id
@@ -62,6 +68,4 @@ def of_text(text: str) -> bytes:
     try:
         return base64.urlsafe_b64decode(text.strip())
     except ValueError as error:
-        raise SetupError(
-            "The secret key is not base64. Make one with `dockbell keys new`."
-        ) from error
+        raise InvalidKeyError("it is not base64") from error

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Executable, Insert, event, make_url
+from sqlalchemy import URL, Executable, Insert, event
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -20,6 +23,7 @@ from dockbell.store.dialects import sqlite, sqlite_driver
 from dockbell.store.seals import Seal
 
 NOTIFY_CHANNEL = "dockbell_deliveries"
+_CONNECT_SECONDS = 10
 
 
 class DuplicateError(Exception):
@@ -100,16 +104,18 @@ class Store:
         reader: AsyncEngine,
         *,
         dialect: ModuleType,
+        address: str,
         clock: Clock,
         new_id: NewId,
         seal: Seal,
     ) -> None:
+        self.address = address  # with its password: for whoever opens a connection of their own
         self._writer = writer
         self._reader = reader
         self._dialect = dialect
         self._clock = clock
         self._new_id = new_id
-        self._seal = seal
+        self.seal = seal  # set anew only by the very first start, before any secret is written
         # SQLite has one writer. Waiting here is fair and cheap; waiting inside SQLite is neither.
         self._turn: asyncio.Lock | None = asyncio.Lock() if dialect is sqlite else None
         # Called after a commit that made deliveries due.
@@ -120,27 +126,35 @@ class Store:
         cls, url: str, *, clock: Clock, new_id: NewId, seal: Seal, pool_size: int = 10
     ) -> "Store":
         """Open by address: `sqlite:///path` or `postgresql://…`. Connects at the first use."""
-        address = make_url(url)
-        if address.get_backend_name() == "sqlite":
-            writer = _open_sqlite(address, "BEGIN IMMEDIATE", connections=1)
-            reader = _open_sqlite(address, "BEGIN DEFERRED", connections=4, read_only=True)
-            return cls(writer, reader, dialect=sqlite, clock=clock, new_id=new_id, seal=seal)
-        if address.get_backend_name() == "postgresql":
-            # The driver and its dialect take eight megabytes, which SQLite has no use for.
-            from dockbell.store.dialects import postgresql  # noqa: PLC0415 -- see above
-
-            target = address.set(drivername="postgresql+asyncpg")
-            both = create_async_engine(
-                target,
-                pool_size=pool_size,
-                max_overflow=10,
-                pool_timeout=30,
-                hide_parameters=True,  # an error's text goes to the log, and values may be secrets
+        scheme, _, path = url.partition(":///")
+        if scheme == "sqlite":
+            writer = _open_sqlite(path, "BEGIN IMMEDIATE", connections=1)
+            reader = _open_sqlite(path, "BEGIN DEFERRED", connections=4, read_only=True)
+            return cls(
+                writer,
+                reader,
+                dialect=sqlite,
+                address=url,
+                clock=clock,
+                new_id=new_id,
+                seal=seal,
             )
-            return cls(both, both, dialect=postgresql, clock=clock, new_id=new_id, seal=seal)
-        raise SetupError(
-            f"The database address begins with `{address.get_backend_name()}:`. "
-            "Use `sqlite:///path` or `postgresql://user@host/name`."
+        # The driver and its dialect take eight megabytes, which SQLite has no use for.
+        import asyncpg  # noqa: PLC0415 -- see above
+
+        from dockbell.store.dialects import postgresql  # noqa: PLC0415 -- see above
+
+        both = create_async_engine(
+            "postgresql+asyncpg://",
+            # The driver reads the address itself: SQLAlchemy would hand it `sslmode` as an argument it has not.
+            async_creator=functools.partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS),
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_timeout=30,
+            hide_parameters=True,  # an error's text goes to the log, and values may be secrets
+        )
+        return cls(
+            both, both, dialect=postgresql, address=url, clock=clock, new_id=new_id, seal=seal
         )
 
     @property
@@ -182,7 +196,7 @@ class Store:
             await self._reader.dispose()
 
     def _tx(self, connection: AsyncConnection) -> Tx:
-        return Tx(connection, self._dialect, self._clock(), self._new_id, self._seal)
+        return Tx(connection, self._dialect, self._clock(), self._new_id, self.seal)
 
     @contextlib.asynccontextmanager
     async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -197,13 +211,13 @@ class Store:
 
 
 def _open_sqlite(
-    address: URL, begin: str, *, connections: int, read_only: bool = False
+    path: str, begin: str, *, connections: int, read_only: bool = False
 ) -> AsyncEngine:
     async def connect() -> Any:
-        return await sqlite_driver.connect(address.database or "")
+        return await sqlite_driver.connect(path)
 
     engine = create_async_engine(
-        address.set(drivername="sqlite+aiosqlite"),
+        URL.create("sqlite+aiosqlite", database=path),
         async_creator=connect,
         pool_size=connections,
         max_overflow=0,
@@ -237,6 +251,12 @@ def _open_sqlite(
 
 def check_sqlite_file(path: str) -> None:
     """Raise SetupError in plain words if this file cannot be a database of ours."""
+    # SQLite says of all of them that the database is read-only. It writes files beside it, so the folder counts.
+    for one in (Path(path).parent, *(Path(path + ending) for ending in ("", "-wal", "-shm"))):
+        if one.exists() and not os.access(one, os.R_OK | os.W_OK, effective_ids=True):
+            raise SetupError(
+                f"This user may not read and write {one}. Give it that right, or run as its owner."
+            )
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=15)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()

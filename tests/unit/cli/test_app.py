@@ -59,8 +59,17 @@ def test_the_list_of_commands_imports_none_of_them(capsys: pytest.CaptureFixture
 def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     code = root.run(["swerve"])
 
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert (code, said) == (2, "Error: No such command 'swerve'. Did you mean 'serve'?")
+
+
+def test_no_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code = root.run([])
+    shown = capsys.readouterr()
+    root.run(["--help"])
+
     assert code == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "Error: No such command 'swerve'."
+    assert "".join(shown) == "".join(capsys.readouterr())
 
 
 def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +84,24 @@ def test_a_wrong_flag_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None
 
     assert code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "Error: Invalid value for '--port': 'eighty' is not a whole number from 0 to 65535."
+        "Error: Invalid value for '--port': `eighty` is not right. Expected a whole number from 0 to 65535."
+    )
+
+
+def test_a_wrong_database_flag_is_told_without_its_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = root.run(["db", "check", "--database-url", "postgresql://bell:hush@db:99999/bell"])
+
+    said = capsys.readouterr().err
+    assert (
+        code,
+        said.count("hush"),
+        said.count("`postgresql://bell:********@db:99999/bell`"),
+    ) == (
+        2,
+        0,
+        1,
     )
 
 

@@ -28,6 +28,14 @@ def test_a_table_shows_the_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+def test_a_table_writes_out_what_would_colour_or_break_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_rows([{"email": "a\x1b[31m\n\u202e@example.org"}], Shape.TABLE)
+
+    assert capsys.readouterr().out.split() == ["EMAIL", r"a\x1b[31m\n\u202e@example.org"]
+
+
 @pytest.mark.parametrize(("shape", "expected"), [(Shape.JSON, "[]\n"), (Shape.TABLE, "")])
 def test_nothing_to_list_is_no_error(
     shape: Shape, expected: str, capsys: pytest.CaptureFixture[str]

@@ -1,10 +1,12 @@
 """Log lines: one shape for all, and no credentials in them."""
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -128,3 +130,91 @@ def test_a_console_line_is_for_people_and_has_no_colour_in_a_file(stream: io.Str
     text = stream.getvalue()
     assert text.split()[1:] == ["[info", "]", "ready", "[dockbell]", "address=http://a"]
     assert "\x1b" not in text
+
+
+NASTY = (
+    "\n2026 [info] forged\r\x1b[31mred\x00\x07\x7f\x9b31m\u2028\u2029\u202e\u2066\ufeff\ud800"
+)
+
+
+BLANKLESS = NASTY.replace(" ", "_").replace("\n", "").replace("\r", "")
+
+
+def test_a_value_without_blanks_cannot_colour_a_console_line(stream: io.StringIO) -> None:
+    logs.configure(style="console", level="info", stream=stream)
+
+    structlog.get_logger("dockbell").info("request", path=BLANKLESS)
+
+    assert stream.getvalue().partition("path=")[2] == (
+        "2026_[info]_forged\\x1b[31mred\\x00\\x07\\x7f\\x9b31m"
+        "\\u2028\\u2029\\u202e\\u2066\\ufeff\\ud800\n"
+    )
+
+
+@pytest.mark.parametrize("place", ["value", "inside", "event", "library", "key"])
+def test_what_others_wrote_cannot_forge_or_colour_a_console_line(
+    place: str, stream: io.StringIO
+) -> None:
+    logs.configure(style="console", level="info", stream=stream)
+    log = structlog.get_logger("dockbell")
+
+    match place:
+        case "value":
+            log.info("request", path=NASTY)
+        case "inside":
+            log.info("request", found={"path": [NASTY]})
+        case "event":
+            log.info(NASTY)
+        case "key":
+            log.info("request", **{NASTY: 1})
+        case _:
+            logging.getLogger("a.library").warning("It said %s", NASTY)
+
+    (line,) = stream.getvalue().splitlines()
+    assert [one for one in line if not one.isprintable()] == []
+    assert (
+        "\\n2026 [info] forged\\r\\x1b[31mred\\x00\\x07\\x7f\\x9b31m\\u2028\\u2029\\u202e"
+        in line
+    )
+
+
+def test_a_request_that_was_ended_with_the_server_is_no_bug(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+    log = logging.getLogger("uvicorn.error")
+
+    for error in (asyncio.CancelledError("grace exceeded"), ValueError("a bug")):
+        log.error("Exception in ASGI application", exc_info=error)
+
+    assert [str(line["exception"]).splitlines()[-1] for line in lines_of(stream)] == [
+        "ValueError: a bug"
+    ]
+
+
+def test_a_traceback_cannot_be_taken_for_log_lines(stream: io.StringIO) -> None:
+    logs.configure(style="console", level="info", stream=stream)
+
+    try:
+        _fail(NASTY)
+    except ValueError:
+        structlog.get_logger("dockbell").exception("failed")
+        logging.getLogger("a.library").exception("failed")
+
+    lines = stream.getvalue().rstrip("\n").split("\n")
+    assert [one for one in stream.getvalue() if not one.isprintable() and one != "\n"] == []
+    assert [line.split()[1] for line in lines if not line.startswith("    ")] == ["[error"] * 2
+    forged = [line[:28] for line in lines if "forged" in line]
+    assert forged == [r"    2026 [info] forged\r\x1b"] * 2
+
+
+def _fail(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def test_a_json_line_stays_one_line_whatever_others_wrote(stream: io.StringIO) -> None:
+    logs.configure(style="json", level="info", stream=stream)
+
+    structlog.get_logger("dockbell").info("request", path=NASTY)
+
+    assert stream.getvalue().count("\n") == 1
+    assert [one for one in stream.getvalue() if not one.isprintable() and one != "\n"] == []
+    assert json.loads(stream.getvalue())["path"] == NASTY
