@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from dockbell.domain.outcomes import Delivered, Fault, Outcome, Rejected
+from dockbell.domain.outcomes import Outcome
 
 
 class State(StrEnum):
@@ -30,12 +30,9 @@ class PauseReason(StrEnum):
     """Why a notification is paused."""
 
     FAILURES = "failures"  # three deliveries given up in a row
+    NO_SUCCESS = "no_success"  # five days without a try that succeeded
     GONE = "gone"  # the target answered 410
     PERSON = "person"
-
-
-# Quay: a notification that failed three times is off and lists so. Pinned by compat/test_notifications.py.
-FAILURE_LIMIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +69,3 @@ class Result:
     started_at: datetime
     duration: timedelta
     host: str | None = None  # that the try went to
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a notification is doing: deliveries given up in a row, and why it is paused if it is."""
-
-    streak: int
-    pause: PauseReason | None = None
-
-    def after(self, trigger: Trigger, outcome: Outcome, decision: Decision) -> "Standing":
-        """The standing once this delivery was settled.
-
-        A test changes nothing, except that a delivered one resumes a paused notification. While it is paused,
-        tries that were already under way change nothing either.
-        """
-        if trigger is Trigger.TEST:
-            is_back = self.pause is not None and isinstance(outcome, Delivered)
-            return Standing(streak=0) if is_back else self
-        if self.pause is not None:
-            return self
-        if isinstance(outcome, Delivered):
-            return Standing(streak=0)
-        if decision.state is not State.DEAD or outcome.fault not in {
-            Fault.TARGET,
-            Fault.CONFIG,
-        }:
-            return self
-        streak = self.streak + 1
-        if isinstance(outcome, Rejected) and outcome.gone:
-            return Standing(streak, PauseReason.GONE)
-        return Standing(streak, PauseReason.FAILURES if streak >= FAILURE_LIMIT else None)

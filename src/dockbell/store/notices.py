@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, case, or_, select, update
+from sqlalchemy import Select, case, insert, or_, select, update
 
-from dockbell.domain.accounts import NamespaceKind, TeamRole
+from dockbell.domain.accounts import NamespaceKind, Role, TeamRole
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.methods import Recipient
 from dockbell.domain.notices import Notice
-from dockbell.store.tables import namespaces, notices, team_members, teams
+from dockbell.store.tables import namespaces, notices, permissions, team_members, teams
 from dockbell.store.transactions import Tx
 
 
@@ -82,6 +82,39 @@ async def put(  # noqa: PLR0913 -- one argument for each thing a notice holds
         statement.on_conflict_do_nothing(index_elements=["delivery_id", "namespace_id"]), rows
     )
     return len(found)
+
+
+async def tell_owners(
+    tx: Tx,
+    *,
+    kind: str,
+    metadata: Mapping[str, object],
+    namespace_id: str,
+    repository_id: str | None,
+) -> None:
+    """Put a line into the inbox of the namespace, which its owner sees, and of the repository's other administrators."""
+    administrators = select(permissions.c.user_id).where(
+        permissions.c.repository_id == repository_id,
+        permissions.c.role == Role.ADMIN.value,
+        permissions.c.user_id.is_not(None),
+        permissions.c.user_id != namespace_id,
+    )
+    found = [namespace_id]
+    if repository_id is not None:
+        found += sorted(row.user_id for row in await tx.rows(administrators))
+    for inbox in found:
+        notice_id = tx.new_id("ntc")
+        await tx.run(
+            insert(notices).values(
+                id=notice_id,
+                uuid=uuid_of(notice_id),
+                namespace_id=inbox,
+                kind=kind,
+                metadata=metadata,
+                is_dismissed=False,
+                created_at=tx.now,
+            )
+        )
 
 
 def _visible(user_id: str) -> Select[Any]:

@@ -250,5 +250,12 @@ async def resume(tx: Tx, notification_id: str) -> None:
     await tx.run(
         update(notifications)
         .where(notifications.c.id == notification_id)
-        .values(failure_streak=0, paused_at=None, pause_reason=None, updated_at=tx.now)
+        .values(
+            failure_streak=0,
+            paused_at=None,
+            pause_reason=None,
+            failing_since=None,
+            told_failing_at=None,
+            updated_at=tx.now,
+        )
     )

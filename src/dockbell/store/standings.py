@@ -1,15 +1,17 @@
-"""Standings: what settled deliveries mean for their notifications (the failure streak, pausing, resuming)."""
+"""Standings: what settled tries mean for their notifications, and telling their owners."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
-from dockbell.domain.deliveries import PauseReason, Result, Standing, State, Trigger
+from dockbell.domain.deliveries import PauseReason, Result, State, Trigger
 from dockbell.domain.outcomes import Delivered
-from dockbell.store import lanes
+from dockbell.domain.standings import Change, Standing, sentence_of
+from dockbell.store import lanes, notices
 from dockbell.store import notifications as store
-from dockbell.store.tables import notifications
+from dockbell.store.tables import deliveries, namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
 
 
@@ -18,31 +20,29 @@ async def follow(
 ) -> tuple[Mapping[str, PauseReason], Sequence[str]]:
     """Bring the notifications up to date with these results, given in the order they ended.
 
-    Return those that were paused by it, with the reason, and those that were resumed.
+    Return those that were paused by it, with the reason, and those that were resumed. Their owners have a notice
+    in the same transaction: it is there if and only if the change is.
     """
     by_notification: defaultdict[str, list[Result]] = defaultdict(list)
-    weighty = set()
+    weighty: set[str] = set()
+    well: set[str] = set()
     for result in settled:
-        by_notification[result.order.notification_id].append(result)
-        if _is_weighty(result):
-            weighty.add(result.order.notification_id)
-    healthy = [
-        (notification_id,)
-        for notification_id, results in by_notification.items()
-        if notification_id not in weighty
-        and any(
-            isinstance(result.outcome, Delivered) and result.order.trigger is not Trigger.TEST
-            for result in results
-        )
-    ]
-    if healthy:
-        await tx.hot(tx.dialect.CLEAR_STREAKS, tx.dialect.packed(healthy))
+        notification_id = result.order.notification_id
+        by_notification[notification_id].append(result)
+        is_good = isinstance(result.outcome, Delivered)
+        if result.order.trigger is Trigger.TEST:
+            if is_good:
+                weighty.add(notification_id)
+        else:
+            (well if is_good else weighty).add(notification_id)
+    if only_well := well - weighty:
+        weighty |= await _find_failing(tx, only_well)
     paused: dict[str, PauseReason] = {}
     resumed: list[str] = []
     for notification_id, before in (await _lock(tx, weighty)).items():
         after = before
         for result in by_notification[notification_id]:
-            after = after.after(result.order.trigger, result.outcome, result.decision)
+            after = after.after(result.order.trigger, result.outcome, result.decision, tx.now)
         if after.pause is not None and before.pause is None:
             paused[notification_id] = after.pause
         elif after.pause is None and before.pause is not None:
@@ -51,11 +51,10 @@ async def follow(
     return paused, resumed
 
 
-def _is_weighty(result: Result) -> bool:
-    """Whether it can pause or resume a notification, so that its standing must be read first."""
-    if result.order.trigger is Trigger.TEST:
-        return isinstance(result.outcome, Delivered)
-    return result.decision.state is State.DEAD
+async def _find_failing(tx: Tx, ids: Collection[str]) -> set[str]:
+    """Those of the notifications for which a success is news."""
+    rows = await tx.hot(tx.dialect.FIND_FAILING, tx.dialect.packed([(one,) for one in ids]))
+    return {row[0] for row in rows}
 
 
 async def _lock(tx: Tx, ids: set[str]) -> Mapping[str, Standing]:
@@ -67,6 +66,8 @@ async def _lock(tx: Tx, ids: set[str]) -> Mapping[str, Standing]:
             notifications.c.failure_streak,
             notifications.c.paused_at,
             notifications.c.pause_reason,
+            notifications.c.failing_since,
+            notifications.c.told_failing_at,
         )
         .where(notifications.c.id.in_(ids))
         .order_by(notifications.c.id)
@@ -76,18 +77,87 @@ async def _lock(tx: Tx, ids: set[str]) -> Mapping[str, Standing]:
         row.id: Standing(
             row.failure_streak,
             None if row.paused_at is None else PauseReason(row.pause_reason),
+            row.failing_since,
+            row.told_failing_at,
         )
         for row in rows
     }
 
 
 async def _write(tx: Tx, notification_id: str, before: Standing, after: Standing) -> None:
+    change = after.change_since(before, tx.now)
     if after.pause is None and before.pause is not None:
         await store.resume(tx, notification_id)
         await lanes.resume(tx, notification_id)
+    else:
+        if after.streak != before.streak:
+            await store.set_streak(tx, notification_id, after.streak)
+        told_at = tx.now if change is Change.FAILING else after.told_failing_at
+        if (after.failing_since, told_at) != (before.failing_since, before.told_failing_at):
+            await tx.run(
+                update(notifications)
+                .where(notifications.c.id == notification_id)
+                .values(failing_since=after.failing_since, told_failing_at=told_at)
+            )
+        if after.pause is not None and before.pause is None:
+            await store.pause(tx, notification_id, after.pause)
+            await lanes.pause(tx, notification_id)
+    if change is not None:
+        await _tell(tx, notification_id, change, after.pause)
+
+
+async def _tell(
+    tx: Tx, notification_id: str, change: Change, reason: PauseReason | None
+) -> None:
+    """Put a notice into the inbox of the namespace's owner and of the repository's administrators.
+
+    It goes there directly and is no event, so that a notice never triggers a notice.
+    """
+    about = await tx.first(
+        select(
+            notifications.c.uuid,
+            notifications.c.title,
+            notifications.c.kind,
+            notifications.c.method,
+            notifications.c.namespace_id,
+            notifications.c.repository_id,
+            namespaces.c.name.label("namespace"),
+            repositories.c.name.label("repository"),
+        )
+        .join(namespaces, namespaces.c.id == notifications.c.namespace_id)
+        .outerjoin(repositories, repositories.c.id == notifications.c.repository_id)
+        .where(notifications.c.id == notification_id)
+    )
+    if about is None:
         return
-    if after.streak != before.streak:
-        await store.set_streak(tx, notification_id, after.streak)
-    if after.pause is not None and before.pause is None:
-        await store.pause(tx, notification_id, after.pause)
-        await lanes.pause(tx, notification_id)
+    parked = await _count_waiting(tx, notification_id) if change is Change.PAUSED else 0
+    metadata: dict[str, Any] = {
+        "namespace": about.namespace,
+        "notification": about.uuid,
+        "title": about.title,
+        "event": about.kind,
+        "method": about.method,
+        "message": sentence_of(change, reason, parked),
+    }
+    if about.repository is not None:
+        metadata["repository"] = f"{about.namespace}/{about.repository}"
+    if change is Change.PAUSED:
+        metadata |= {"reason": None if reason is None else reason.value, "parked": parked}
+    await notices.tell_owners(
+        tx,
+        kind=change.value,
+        metadata=metadata,
+        namespace_id=about.namespace_id,
+        repository_id=about.repository_id,
+    )
+
+
+async def _count_waiting(tx: Tx, notification_id: str) -> int:
+    row = await tx.first(
+        select(func.count())
+        .select_from(deliveries)
+        .where(
+            deliveries.c.lane_id == notification_id, deliveries.c.state == State.WAITING.value
+        )
+    )
+    return 0 if row is None else int(row[0])

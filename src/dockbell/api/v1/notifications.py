@@ -4,9 +4,9 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
 from dockbell.domain import signing
-from dockbell.domain.deliveries import FAILURE_LIMIT
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.notifications import Notification
+from dockbell.domain.standings import FAILURE_LIMIT
 from dockbell.services import repositories
 from dockbell.services.notifications import NewNotification
 from dockbell.web.bodies import Property, Schema

@@ -108,9 +108,9 @@ FROM unnest($1::text[], $2::int[], $3::bigint[]) AS done (id, ended, due_at)
 JOIN held ON held.id = done.id
 WHERE lanes.id = done.id
 """
-CLEAR_STREAKS = """
-UPDATE notifications SET failure_streak = 0
-WHERE id = ANY($1::text[]) AND failure_streak <> 0 AND paused_at IS NULL
+FIND_FAILING = """
+SELECT id FROM notifications
+WHERE id = ANY($1::text[]) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
 """
 _ADD_ATTEMPTS = """
 INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,

@@ -101,9 +101,9 @@ UPDATE lanes SET inflight = inflight - done.ended,
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS ended, value ->> 2 AS due_at FROM json_each(?1)) AS done
 WHERE lanes.id = done.id
 """
-CLEAR_STREAKS = """
-UPDATE notifications SET failure_streak = 0
-WHERE id IN (SELECT value ->> 0 FROM json_each(?1)) AND failure_streak <> 0 AND paused_at IS NULL
+FIND_FAILING = """
+SELECT id FROM notifications
+WHERE id IN (SELECT value ->> 0 FROM json_each(?1)) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
 """
 
 
