@@ -18,7 +18,7 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
             build_app(store=store, faces=faces, v1=HANDLERS, registry=_no_registry, checks={})
         )
     edge: Any = _built[0]
-    edge._pages.state.update({"store": store, "faces": faces})
+    edge._pages._app.state.update({"store": store, "faces": faces})
     app: ASGIApp = edge
     return app
 

@@ -70,6 +70,16 @@ class UnavailableError(DockbellError):
     kind = "unavailable"
 
 
+class UndoneError(UnavailableError):
+    """Others changed the same at the same moment. Try again.
+
+    Nothing of the work was kept, for a reason that passes: it can be done again at once.
+    """
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or "Others changed the same at the same moment. Try again.")
+
+
 class SetupError(DockbellError):
     """The server cannot start."""
 

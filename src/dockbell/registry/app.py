@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from dockbell.domain.errors import UnavailableError
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
 from dockbell.registry import blobs, catalog, errors, manifests, routes, tags, tokens, uploads
@@ -17,6 +18,7 @@ from dockbell.registry.routes import Resource, Route
 from dockbell.services.authentication import EndedError
 from dockbell.services.intake import Intake
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
+from dockbell.web import outages, repeats
 from dockbell.web.edge import Receive, Scope, Send
 
 _PIECE = 256 << 10
@@ -113,16 +115,23 @@ class Registry:
                 "NAME_INVALID",
                 "A repository is named `namespace/name`, in small letters, digits, `.`, `_` and `-`.",
             )
-        try:
-            return await handler(self._parts, request, route)
-        except DisconnectedError:
-            raise
-        except Exception as error:  # noqa: BLE001 -- a bug in one request must not show, nor stop others
-            return self._answer_error(error, request, route)
+        waits = iter(repeats.WAITS)
+        while True:
+            try:
+                return await handler(self._parts, request, route)
+            except DisconnectedError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- a bug in one request must not show, nor stop others
+                wait = next(waits, None)
+                if wait is None or request.is_spent or not repeats.may_help(error):
+                    return self._answer_error(error, request, route)
+            await asyncio.sleep(wait)
 
     def _answer_error(self, error: Exception, request: Request, route: Route) -> Reply:
         challenge = self._challenge(request, route) + _ERROR_OF.get(type(error), "")
         reply = errors.reply_of(error, challenge)
+        if isinstance(error, UnavailableError):
+            outages.warn_of(error, request.scope)
         if reply is None:
             _log_bug(error, request)
             return _MISTAKE

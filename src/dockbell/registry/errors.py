@@ -25,10 +25,10 @@ from dockbell.registry.requests import (
 )
 from dockbell.registry.upload_files import BusyError
 from dockbell.services.authentication import TooManySignInsError
+from dockbell.web.outages import RETRY_AFTER
 
 # Quay's literal text. Pinned by compat/test_oci_tokens.py.
 NOT_AUTHORIZED = "access to the requested resource is not authorized"
-_RETRY_AFTER = "5"
 _SHOWN = 100  # missing digests in one answer
 
 # From the most special class to the most general: the first that fits an error's ancestors wins.
@@ -103,7 +103,7 @@ def unauthorized(challenge: str, message: str = NOT_AUTHORIZED) -> Reply:
 
 
 def unavailable(message: str) -> Reply:
-    return refusal(503, "UNAVAILABLE", message, headers={"retry-after": _RETRY_AFTER})
+    return refusal(503, "UNAVAILABLE", message, headers={"retry-after": RETRY_AFTER})
 
 
 def _missing(message: str, digests: Sequence[str]) -> Reply:

@@ -37,9 +37,11 @@ class Request:
     def __init__(
         self, scope: Scope, receive: Receive, patience_seconds: float = _PATIENCE_SECONDS
     ) -> None:
-        self._scope = scope
+        self.scope = scope
         self._patience = patience_seconds
+        self._whole: bytes | None = None
         self.receive = receive
+        self.is_spent = False  # some of the body went where it cannot be taken from again
         self.verb: str = scope["method"]
         self.path: str = scope["path"]
         client = scope.get("client")
@@ -47,7 +49,7 @@ class Request:
 
     def header(self, name: bytes) -> str | None:
         """The first header of this (small-letter) name."""
-        for key, value in self._scope["headers"]:
+        for key, value in self.scope["headers"]:
             if key == name:
                 text: str = value.decode("latin-1")
                 return text
@@ -55,7 +57,7 @@ class Request:
 
     @cached_property
     def _pairs(self) -> list[tuple[str, str]]:
-        text: str = self._scope.get("query_string", b"").decode("latin-1")
+        text: str = self.scope.get("query_string", b"").decode("latin-1")
         try:
             pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="strict")
         except ValueError as error:
@@ -79,6 +81,7 @@ class Request:
     async def pour(self, sink: Callable[[bytes], None]) -> None:
         """Give every piece of the body to `sink` as it comes; raise DisconnectedError or StalledError."""
         loop = asyncio.get_running_loop()
+        self.is_spent = True
         try:
             async with asyncio.timeout(self._patience) as watch:
                 while True:
@@ -95,7 +98,9 @@ class Request:
             raise StalledError from None
 
     async def body(self, limit: int) -> bytes:
-        """The whole body; raise TooLargeError as soon as it passes `limit` bytes."""
+        """The whole body, as often as it is asked for; raise TooLargeError as soon as it passes `limit` bytes."""
+        if self._whole is not None:
+            return self._whole
         if (self.content_length or 0) > limit:
             raise TooLargeError
         whole = bytearray()
@@ -106,7 +111,9 @@ class Request:
             whole.extend(piece)
 
         await self.pour(keep)
-        return bytes(whole)
+        self.is_spent = False
+        self._whole = bytes(whole)
+        return self._whole
 
 
 @dataclass(frozen=True, slots=True)

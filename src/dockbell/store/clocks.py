@@ -2,10 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from dockbell.domain.ids import Clock
-from dockbell.store.transactions import Store
+from dockbell.store.transactions import Store, Tx
+
+
+async def ask(tx: Tx) -> None:
+    """Have the database say anything at all. Raise UnavailableError if it cannot."""
+    await tx.first(select(func.current_timestamp()))
 
 
 class DatabaseClock:

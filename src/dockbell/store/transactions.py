@@ -15,19 +15,40 @@ from typing import Any
 from sqlalchemy import URL, Executable, Insert, event
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncTransaction,
+    create_async_engine,
+)
 
-from dockbell.domain.errors import NotFoundError, SetupError, UnavailableError
+from dockbell.domain.errors import (
+    DockbellError,
+    NotFoundError,
+    SetupError,
+    UnavailableError,
+)
 from dockbell.domain.ids import Clock, NewId
 from dockbell.store.dialects import sqlite, sqlite_driver
+from dockbell.store.failures import meaning_of, meaning_of_driver
 from dockbell.store.seals import Seal
 
 NOTIFY_CHANNEL = "dockbell_deliveries"
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 5
+_POOL_SECONDS = 10
+_CANNOT_CONNECT = (OSError, TimeoutError, DBAPIError, PoolTimeoutError)
 
 
 class DuplicateError(Exception):
     """A row like this is already there (a unique constraint refused it)."""
+
+
+class OrphanError(NotFoundError):
+    """The row that this one belongs to is not there: another transaction deleted it a moment ago."""
+
+    def __init__(self) -> None:
+        super().__init__(NotFoundError().detail)
 
 
 @dataclass(slots=True)
@@ -46,40 +67,47 @@ class Tx:
     _driver: Any = None  # SQLite's own connection, once a hot statement asked for it
 
     async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
-        return (await self.connection.execute(statement, parameters)).all()
+        with _explained:
+            return (await self.connection.execute(statement, parameters)).all()
 
     async def first(self, statement: Executable, parameters: Any = None) -> Row[Any] | None:
-        return (await self.connection.execute(statement, parameters)).first()
+        with _explained:
+            return (await self.connection.execute(statement, parameters)).first()
 
     async def run(self, statement: Executable, parameters: Any = None) -> int:
-        """Execute a change; return how many rows it met. Raise DuplicateError for a unique constraint.
+        """Execute a change; return how many rows it met.
 
-        Raise NotFoundError for a new row whose owner another transaction deleted a moment ago.
+        Raise DuplicateError for a unique constraint, OrphanError for a new row whose owner is not there.
         """
-        try:
-            return (await self.connection.execute(statement, parameters)).rowcount
-        except IntegrityError as error:
-            if _is_duplicate(error):
-                raise DuplicateError(str(error.orig)) from error
-            if isinstance(statement, Insert) and _is_orphan(error):
-                raise NotFoundError from error
-            raise
+        with _explained:
+            try:
+                return (await self.connection.execute(statement, parameters)).rowcount
+            except IntegrityError as error:
+                if _is_duplicate(error):
+                    raise DuplicateError(str(error.orig)) from error
+                if isinstance(statement, Insert) and _is_orphan(error):
+                    raise OrphanError from error
+                raise
 
     async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
         """Execute a hand-written statement of a dialect file as the driver takes it; return its rows."""
-        if self.dialect is sqlite:
-            # Straight to the driver: what SQLAlchemy would add costs more than most statements do.
-            if self._driver is None:
-                self._driver = (await self.connection.get_raw_connection()).driver_connection
-            rows: Sequence[Any] = await self._driver.execute_fetchall(sql, parameters)
-            return rows
-        result = await self.connection.exec_driver_sql(sql, parameters)
-        return result.all() if result.returns_rows else ()
+        with _explained:
+            if self.dialect is sqlite:
+                # Straight to the driver: what SQLAlchemy would add costs more than most statements do.
+                if self._driver is None:
+                    raw = await self.connection.get_raw_connection()
+                    self._driver = raw.driver_connection
+                rows: Sequence[Any] = await self._driver.execute_fetchall(sql, parameters)
+                return rows
+            result = await self.connection.exec_driver_sql(sql, parameters)
+            return result.all() if result.returns_rows else ()
 
     @contextlib.asynccontextmanager
     async def nested(self) -> AsyncIterator[None]:
         """A savepoint: what fails inside leaves the rest of the transaction usable."""
-        async with self.connection.begin_nested():
+        with _explained:
+            savepoint = await self.connection.begin_nested()
+        async with _ended(savepoint, _explained):
             yield
 
     def ring(self) -> None:
@@ -93,6 +121,27 @@ def _is_duplicate(error: DBAPIError) -> bool:
 
 def _is_orphan(error: DBAPIError) -> bool:
     return "foreign key constraint" in str(error.orig).lower()
+
+
+class _Explained:
+    """Around what only the driver does: an error that passes leaves as UnavailableError, any other as it is."""
+
+    def __init__(self, *, is_commit: bool = False) -> None:
+        self._is_commit = is_commit
+
+    def __enter__(self) -> None:
+        """There is nothing to prepare, so one object serves all."""
+
+    def __exit__(self, kind: object, error: BaseException | None, *rest: object) -> None:
+        del kind, rest
+        if isinstance(error, Exception) and not isinstance(error, DockbellError):
+            meaning = meaning_of_driver(error, is_commit=self._is_commit)
+            if meaning is not None:
+                raise meaning from error
+
+
+_explained = _Explained()
+_commit_explained = _Explained(is_commit=True)
 
 
 class Store:
@@ -122,8 +171,15 @@ class Store:
         self.bell: Callable[[], None] = lambda: None
 
     @classmethod
-    def open(
-        cls, url: str, *, clock: Clock, new_id: NewId, seal: Seal, pool_size: int = 10
+    def open(  # noqa: PLR0913 -- the composition root's one call
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        new_id: NewId,
+        seal: Seal,
+        pool_size: int = 10,
+        pool_seconds: float = _POOL_SECONDS,
     ) -> "Store":
         """Open by address: `sqlite:///path` or `postgresql://…`. Connects at the first use."""
         scheme, _, path = url.partition(":///")
@@ -149,8 +205,8 @@ class Store:
             # The driver reads the address itself: SQLAlchemy would hand it `sslmode` as an argument it has not.
             async_creator=functools.partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS),
             pool_size=pool_size,
-            max_overflow=10,
-            pool_timeout=30,
+            max_overflow=pool_size,
+            pool_timeout=pool_seconds,
             hide_parameters=True,  # an error's text goes to the log, and values may be secrets
         )
         return cls(
@@ -175,19 +231,20 @@ class Store:
         async with (
             self._turn or contextlib.nullcontext(),
             self._connect(self._writer) as connection,
-            connection.begin(),
+            _transaction(connection),
         ):
             tx = self._tx(connection)
             yield tx
             if tx.rings and self._turn is None:
-                await connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
+                with _explained:
+                    await connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
         if tx.rings:
             self.bell()
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A transaction that only reads. On SQLite it neither waits for a writer nor holds one up."""
-        async with self._connect(self._reader) as connection, connection.begin():
+        async with self._connect(self._reader) as connection, _transaction(connection):
             yield self._tx(connection)
 
     async def close(self) -> None:
@@ -202,12 +259,40 @@ class Store:
     async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await engine.connect()
-        except (OSError, TimeoutError, DBAPIError) as error:
-            raise UnavailableError("The database cannot be reached.") from error
+        except Exception as error:
+            # asyncpg's own errors come bare from here; those of the server have a state.
+            if not isinstance(error, _CANNOT_CONNECT) and not hasattr(error, "sqlstate"):
+                raise
+            raise meaning_of(error) or UnavailableError(
+                "The database cannot be reached."
+            ) from error
         try:
             yield connection
         finally:
-            await connection.close()
+            with _explained:
+                await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def _transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    with _explained:
+        transaction = await connection.begin()
+    async with _ended(transaction, _commit_explained):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _ended(transaction: AsyncTransaction, commit: "_Explained") -> AsyncIterator[None]:
+    """Commit at the end of the block, or undo; an error of the block itself is never taken for the driver's."""
+    try:
+        yield
+    except BaseException:
+        if transaction.is_active:
+            with _explained:
+                await transaction.rollback()
+        raise
+    with commit:
+        await transaction.commit()
 
 
 def _open_sqlite(
@@ -221,7 +306,7 @@ def _open_sqlite(
         async_creator=connect,
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=30,
+        pool_timeout=_POOL_SECONDS,
         hide_parameters=True,  # as above
         pool_reset_on_return=None,  # every transaction of ours has ended by then
     )

@@ -15,6 +15,7 @@ from dockbell.web.calls import provide_call
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
+from dockbell.web.repeats import Repeats
 
 
 def build_app(  # noqa: PLR0913 -- the composition root's one call
@@ -43,4 +44,5 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         state=State({"store": store, "faces": faces, "checks": checks, "max_body": max_body}),
         logging_config=None,
     )
-    return Edge(cast("ASGIApp", app), registry)  # the same protocol, in narrower types
+    pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
+    return Edge(pages, registry)

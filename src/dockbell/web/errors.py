@@ -1,6 +1,6 @@
 """Errors to answers: one place where a status is chosen (quay-compat 1.2)."""
 
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Request, Response
@@ -18,8 +18,11 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.links import Links
+from dockbell.web import repeats
 from dockbell.web.bodies import WrongContentTypeError
 from dockbell.web.calls import ArgumentError, UnfinishedBodyError, reply
+from dockbell.web.edge import Scope
+from dockbell.web.outages import RETRY_AFTER, warn_of
 
 _log = structlog.get_logger("dockbell.web")
 
@@ -66,6 +69,8 @@ def problem(links: Links, kind: str, detail: str, status: int, **first: Any) -> 
 
 def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:
     """The answer to an error that the caller can mend."""
+    if repeats.ask(_scope(request), error):
+        return reply(503)
     match error:
         case ArgumentError():
             return reply(400, {"message": {error.name: error.about}})
@@ -75,6 +80,8 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
             return reply(400, {"message": error.detail})
         case _:
             status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
+    if isinstance(error, UnavailableError):
+        return _answer_unavailable(request, error)
     return problem(_links(request), error.kind, error.detail, status)
 
 
@@ -99,8 +106,19 @@ def answer_http_error(
     return problem(_links(request), "invalid_request", str(error.detail), status)
 
 
+def _answer_unavailable(
+    request: Request[Any, Any, State], error: UnavailableError
+) -> Response[bytes]:
+    warn_of(error, _scope(request))
+    answer = problem(_links(request), error.kind, error.detail, 503)
+    answer.headers["retry-after"] = RETRY_AFTER
+    return answer
+
+
 def answer_bug(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """The answer to our own mistake: no trace for the caller, all of it in the log."""
+    if repeats.ask(_scope(request), error):
+        return reply(503)
     _log.error(
         "request failed",
         verb=request.method,
@@ -114,6 +132,10 @@ def answer_bug(request: Request[Any, Any, State], error: Exception) -> Response[
         "The server failed on this request. Its log has the cause.",
         500,
     )
+
+
+def _scope(request: Request[Any, Any, State]) -> Scope:
+    return cast("Scope", request.scope)  # the same mapping, in wider types
 
 
 def _links(request: Request[Any, Any, State]) -> Links:

@@ -1,15 +1,18 @@
 """Whether this process lives, and whether it may be sent requests."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from sqlalchemy import text
 
 from dockbell.domain.errors import UnavailableError
+from dockbell.store import clocks
+from dockbell.store.transactions import Store
 from dockbell.web.calls import reply
 
+_PATIENCE_SECONDS = 3
 Check = Callable[[], Awaitable[str | None]]  # why not ready, or None
 
 
@@ -23,11 +26,9 @@ async def livez() -> Response[bytes]:
 async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
     """200 when the database answers and the engine runs; otherwise 503 with each reason."""
     reasons = {}
-    try:
-        async with request.app.state.store.read() as tx:
-            await tx.first(text("SELECT 1"))
-    except UnavailableError as error:
-        reasons["database"] = error.detail
+    reason = await _database_problem(request.app.state.store)
+    if reason is not None:
+        reasons["database"] = reason
     check: Check
     for name, check in request.app.state.checks.items():
         reason = await check()
@@ -36,6 +37,17 @@ async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
     if reasons:
         return reply(503, {"status": "not ready", "reasons": reasons})
     return reply(200, {"status": "ok"})
+
+
+async def _database_problem(store: Store) -> str | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), store.read() as tx:
+            await clocks.ask(tx)
+    except UnavailableError as error:
+        return error.detail
+    except TimeoutError:
+        return f"The database did not answer within {_PATIENCE_SECONDS} seconds."
+    return None
 
 
 HANDLERS = [livez, readyz]
