@@ -16,7 +16,7 @@ from dockbell.domain.permissions import AdminOf
 from dockbell.services import audit_entries
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import deliveries, notifications, signing_secrets
+from dockbell.store import deliveries, locks, notifications, signing_secrets
 from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
@@ -82,7 +82,7 @@ class Notifications:
         A method that signs gets its first signing secret, which the result carries: this is the
         only time it is shown. Raise NotFoundError if the repository went away meanwhile.
         """
-        if not await notifications.hold_repository(tx, admin.repository.id):
+        if not await locks.hold_repository(tx, admin.repository.id):
             raise NotFoundError
         made = await notifications.insert(
             tx,
@@ -114,10 +114,9 @@ class Notifications:
     async def delete(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
         """Remove the notification; its deliveries that still wait are cancelled and stay on record."""
         gone = await self._known(tx, admin, uuid)
-        # The notification before its lane: the order in which the engine takes them, so that neither waits
-        # for the other in a circle.
         if not await notifications.delete(tx, gone.id):
             raise _unknown_uuid(admin, uuid)  # somebody else was faster
+        await locks.hold_lanes(tx, gone.id)
         await deliveries.cancel_for(tx, gone.id)
         await _audit(tx, admin, "delete_repo_notification", gone)
 

@@ -23,7 +23,7 @@ from dockbell.domain.memberships import Belonging, OrganizationMember, TeamCount
 from dockbell.domain.names import is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, MemberOfNamespace, Self
 from dockbell.services import audit_entries, users
-from dockbell.store import deliveries, namespaces, permissions, teams
+from dockbell.store import deliveries, locks, namespaces, permissions, teams
 from dockbell.store import repositories as repository_rows
 from dockbell.store import users as user_rows
 from dockbell.store.repositories import Access
@@ -136,7 +136,7 @@ async def change_email(tx: Tx, admin: AdminOfNamespace, email: str) -> AdminOfNa
 
 async def delete(tx: Tx, admin: AdminOfNamespace) -> None:
     """Remove the organization with all that it owns; what waits to be delivered for it is cancelled."""
-    for notification_id in await namespaces.notification_ids(tx, admin.namespace.id):
+    for notification_id in await locks.take_namespace(tx, admin.namespace.id):
         await deliveries.cancel_for(tx, notification_id)
     await _note(tx, admin, "org_delete")
     await namespaces.remove(tx, admin.namespace.id)

@@ -24,7 +24,7 @@ from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.permissions import AdminOf, CreatorIn, ReaderOf, WriterOf
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries
-from dockbell.store import deliveries
+from dockbell.store import deliveries, locks
 from dockbell.store import permissions as permission_rows
 from dockbell.store import repositories as repository_rows
 from dockbell.store.repositories import Access, ShownTag
@@ -124,7 +124,7 @@ async def create(
 
 async def delete(tx: Tx, admin: AdminOf) -> None:
     """Remove the repository with all that it owns; what waits to be delivered for it is cancelled."""
-    for notification_id in await repository_rows.notification_ids(tx, admin.repository.id):
+    for notification_id in await locks.take_repository(tx, admin.repository.id):
         await deliveries.cancel_for(tx, notification_id)
     await repository_rows.remove(tx, admin.repository.id)
     await _note(tx, admin.actor, admin.repository, "delete_repo")

@@ -24,7 +24,7 @@ from dockbell.domain.names import NAMESPACE_RULE, is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser
 from dockbell.services import audit_entries, passwords
 from dockbell.services.encrypted_passwords import to_encrypted
-from dockbell.store import deliveries, namespaces, teams
+from dockbell.store import deliveries, locks, namespaces, teams
 from dockbell.store import repositories as repository_rows
 from dockbell.store import users as user_rows
 from dockbell.store.transactions import DuplicateError, Tx
@@ -186,7 +186,7 @@ async def delete(tx: Tx, superuser: SuperUser, username: str) -> None:
     user = await load(tx, superuser.actor, username)
     if user.namespace.id == superuser.actor.id:
         raise InvalidRequestError("You cannot delete your own account")
-    for notification_id in await namespaces.notification_ids(tx, user.namespace.id):
+    for notification_id in await locks.take_namespace(tx, user.namespace.id):
         await deliveries.cancel_for(tx, notification_id)
     await namespaces.remove(tx, user.namespace.id)
     await audit_entries.write(

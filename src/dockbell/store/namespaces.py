@@ -10,7 +10,6 @@ from dockbell.domain.memberships import Belonging, OrganizationMember
 from dockbell.store.tables import (
     manifest_references,
     namespaces,
-    notifications,
     permissions,
     repositories,
     team_members,
@@ -74,14 +73,6 @@ async def is_email_taken(tx: Tx, email: str) -> bool:
     return (
         await tx.first(select(namespaces.c.id).where(namespaces.c.email == email)) is not None
     )
-
-
-async def notification_ids(tx: Tx, namespace_id: str) -> Sequence[str]:
-    """Every notification of the namespace and of its repositories."""
-    rows = await tx.rows(
-        select(notifications.c.id).where(notifications.c.namespace_id == namespace_id)
-    )
-    return [row.id for row in rows]
 
 
 async def remove(tx: Tx, namespace_id: str) -> None:

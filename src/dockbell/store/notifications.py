@@ -17,7 +17,7 @@ from dockbell.domain.errors import SetupError
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import Notification
 from dockbell.store import signing_secrets
-from dockbell.store.tables import notifications, of_micros, repositories
+from dockbell.store.tables import notifications, of_micros
 from dockbell.store.transactions import Tx
 
 _COLUMNS = (
@@ -76,16 +76,6 @@ def _of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         pause_reason=None if reason is None else PauseReason(reason),
         created_at=created_at,
     )
-
-
-async def hold_repository(tx: Tx, repository_id: str) -> bool:
-    """Keep the repository from being deleted until this transaction ends; return False if it is gone already."""
-    found = await tx.first(
-        select(repositories.c.id)
-        .where(repositories.c.id == repository_id)
-        .with_for_update(read=True, key_share=True)
-    )
-    return found is not None
 
 
 async def insert(  # noqa: PLR0913 -- one argument for each column a caller fills

@@ -28,7 +28,6 @@ from dockbell.store import namespaces as namespace_rows
 from dockbell.store.tables import (
     manifest_references,
     namespaces,
-    notifications,
     permissions,
     repositories,
     tags,
@@ -278,13 +277,6 @@ async def set_visibility(tx: Tx, repository_id: str, visibility: Visibility) -> 
         .where(repositories.c.id == repository_id)
         .values(visibility=visibility.value)
     )
-
-
-async def notification_ids(tx: Tx, repository_id: str) -> Sequence[str]:
-    rows = await tx.rows(
-        select(notifications.c.id).where(notifications.c.repository_id == repository_id)
-    )
-    return [row.id for row in rows]
 
 
 async def remove(tx: Tx, repository_id: str) -> None:

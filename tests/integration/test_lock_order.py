@@ -1,0 +1,165 @@
+"""Who removes things and who delivers for them take their locks in one order, so that they never wait in a circle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from dockbell import events
+from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.permissions import SuperUser
+from dockbell.services import organizations, repositories, users
+from dockbell.services.intake import Draft, Intake
+from dockbell.store import lanes, locks, manifests, notifications
+from dockbell.store import tables as t
+from dockbell.store.transactions import Store, Tx
+from tests import queues
+from tests.factories import LINKS, WEB
+
+INTAKE = Intake(events.catalog(), LINKS)
+Removal = Callable[[Tx], Awaitable[None]]
+
+
+async def _remove_repository(tx: Tx) -> None:
+    await repositories.delete(tx, await repositories.admin_of(tx, SYSTEM, "acme/web"))
+
+
+async def _remove_organization(tx: Tx) -> None:
+    admin = await organizations.admin_of_namespace(tx, SYSTEM, "acme")
+    await organizations.delete(tx, admin)
+
+
+async def _remove_user(tx: Tx) -> None:
+    await users.delete(tx, SuperUser(SYSTEM), "acme")
+
+
+REMOVALS = {
+    "repository": _remove_repository,
+    "organization": _remove_organization,
+    "user": _remove_user,
+}
+
+
+@pytest.fixture(params=REMOVALS)
+async def removal(request: pytest.FixtureRequest, store: Store) -> Removal:
+    """One way to remove `acme/web`, whose only notification has an idle lane."""
+    (notification_id,) = await queues.prepare(store)
+    if request.param == "user":
+        async with store.begin() as tx:
+            await tx.run(update(t.namespaces).values(kind="user"))
+            await tx.run(insert(t.users).values(namespace_id="nsp_acme"))
+    async with store.begin() as tx:
+        await queues.record(tx, [notification_id])
+    (order,) = await queues.lease(store)
+    await queues.settle(store, [queues.result_of(order)])
+    found: Removal = REMOVALS[request.param]
+    return found
+
+
+async def _notification_id(store: Store) -> str:
+    ((notification_id,),) = await queues.rows(store, select(t.notifications.c.id))
+    return str(notification_id)
+
+
+async def _begin(store: Store, work: Removal) -> "asyncio.Task[None]":
+    """Start the work in a transaction of its own; return when it waits for somebody else's lock."""
+
+    async def run() -> None:
+        async with store.begin() as tx:
+            await work(tx)
+
+    task = asyncio.create_task(run())
+    async with asyncio.timeout(5):
+        while not await _is_waiting(store):
+            assert not task.done()
+            await asyncio.sleep(0.01)
+    return task
+
+
+async def _is_waiting(store: Store) -> bool:
+    if store.is_sqlite:
+        await asyncio.sleep(0)  # it waits for its turn before it asks for anything
+        return True
+    async with store.read() as tx:
+        found = await tx.rows(
+            text(
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+    return bool(found)
+
+
+async def _left(store: Store) -> tuple[int, set[str]]:
+    """How many notifications there are, and the states of deliveries."""
+    kept = await queues.rows(store, select(t.notifications.c.id))
+    return len(kept), set((await queues.states(store)).values())
+
+
+async def test_a_push_under_way_ends_before_its_repository_goes(
+    store: Store, removal: Removal
+) -> None:
+    async with store.begin() as tx:
+        assert await manifests.lock_repository(tx, "rep_web")
+        going = await _begin(store, removal)
+        await INTAKE.record(
+            tx,
+            Draft(
+                kind="repo_push",
+                subject=WEB,
+                namespace_id="nsp_acme",
+                repository_id="rep_web",
+                details={"updated_tags": ["latest"]},
+                facts={},
+                performer=None,
+                occurred_at=tx.now,
+            ),
+        )
+    await going
+
+    assert await _left(store) == (0, {"delivered", "cancelled"})
+    await queues.assert_lanes_are_right(store)
+
+
+async def test_results_under_way_are_settled_before_their_notification_goes(
+    store: Store, removal: Removal
+) -> None:
+    notification_id = await _notification_id(store)
+
+    async with store.begin() as tx:
+        await notifications.set_streak(tx, notification_id, 1)
+        going = await _begin(store, removal)
+        await lanes.settle(tx, {notification_id: (0, None)})
+    await going
+
+    assert await _left(store) == (0, {"delivered"})
+
+
+async def test_a_notification_that_is_being_made_goes_with_its_owner(
+    store: Store, removal: Removal
+) -> None:
+    async with store.begin() as tx:
+        assert await locks.hold_repository(tx, "rep_web")
+        going = await _begin(store, removal)
+        await queues.add_notification(tx)
+    await going
+
+    assert await _left(store) == (0, {"delivered"})
+
+
+async def test_a_lease_under_way_ends_before_what_waits_is_cancelled(
+    store: Store, removal: Removal
+) -> None:
+    notification_id = await _notification_id(store)
+    async with store.begin() as tx:
+        await queues.record(tx, [notification_id])
+
+    async with store.begin() as tx:
+        await lanes.find_ready(tx, 10)
+        going = await _begin(store, removal)
+        await lanes.pause(tx, notification_id)
+        await lanes.resume(tx, notification_id)
+    await going
+
+    assert await _left(store) == (0, {"delivered", "cancelled"})
