@@ -156,6 +156,11 @@ async def open_world(store: Store) -> World:
         await add_repository(tx, "acme", "team/app", **roles)
         await add_repository(tx, "admin", "open", is_public=True, reader="read")
     guard = Guard()
+    return world_on(store, guard)
+
+
+def world_on(store: Store, guard: Guard) -> World:
+    """The application on a database that somebody else filled."""
     kinds, installed, links = events.catalog(), methods.catalog(), Links(PUBLIC_URL)
     intake = Intake(kinds=kinds, links=links)
     chance = itertools.count(1)

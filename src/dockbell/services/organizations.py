@@ -65,6 +65,17 @@ async def admin_of_namespace(tx: Tx, actor: Actor, name: str) -> AdminOfNamespac
     return AdminOfNamespace(actor, access.namespace)
 
 
+async def hold(tx: Tx, admin: AdminOfNamespace) -> None:
+    """Hold back others who change who may manage the organization. ForbiddenError if the caller no longer may.
+
+    Rules about the last way to manage it count on this: two people must not each take the other's away.
+    """
+    await locks.hold_namespace(tx, admin.namespace.id)
+    access = await _access(tx, admin.actor, admin.namespace.name)
+    if access is None or not _is_admin(admin.actor, access):
+        raise ForbiddenError
+
+
 async def member_of(tx: Tx, actor: Actor, name: str) -> MemberOfNamespace:
     """The right to look inside an organization that the caller belongs to, or raise."""
     access = await _access(tx, actor, name)
@@ -160,6 +171,7 @@ async def remove_member(tx: Tx, admin: AdminOfNamespace, name: str) -> None:
         raise NotFoundError
     if holder.id == admin.actor.id:
         raise InvalidRequestError("You cannot remove yourself from the organization")
+    await hold(tx, admin)
     await teams.remove_from_all(tx, admin.namespace.id, holder.id)
     await permissions.remove_from_all(tx, admin.namespace.id, holder.id)
     await _note(tx, admin, "org_remove_member", member=name)

@@ -7,7 +7,7 @@ from dockbell.domain.errors import DataError, InvalidRequestError, NotFoundError
 from dockbell.domain.memberships import Invite, Member
 from dockbell.domain.methods import Recipient
 from dockbell.domain.permissions import AdminOfNamespace, Self
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, organizations
 from dockbell.services.passwords import random_secret
 from dockbell.store import notices, robots, teams, users
 from dockbell.store.transactions import Tx
@@ -57,6 +57,7 @@ async def put(
 
 async def remove(tx: Tx, admin: AdminOfNamespace, team: Team, name: str) -> None:
     """Take a user or robot out of the team, or take an invitation back."""
+    await organizations.hold(tx, admin)
     holder = await users.find_holder(tx, name)
     if holder is None:
         raise NotFoundError

@@ -12,10 +12,10 @@ from dockbell.domain.errors import (
 from dockbell.domain.memberships import RepositoryRole
 from dockbell.domain.names import NAMESPACE_RULE, is_namespace, is_team
 from dockbell.domain.permissions import AdminOfNamespace
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, organizations
 from dockbell.store import permissions, teams
 from dockbell.store import repositories as repository_rows
-from dockbell.store.transactions import DuplicateError, Tx
+from dockbell.store.transactions import Tx
 
 
 async def load(tx: Tx, admin: AdminOfNamespace, name: str) -> Team:
@@ -50,6 +50,7 @@ async def put(
     tx: Tx, admin: AdminOfNamespace, name: str, role: TeamRole, description: str | None
 ) -> tuple[Team, bool]:
     """Make the team, or change its role and, if given, its description; return whether it is new."""
+    await organizations.hold(tx, admin)
     team = await teams.find(tx, admin.namespace.id, name) if is_team(name) else None
     if team is None:
         return await _create(tx, admin, name, role, description or ""), True
@@ -71,6 +72,7 @@ async def put(
 
 async def delete(tx: Tx, admin: AdminOfNamespace, name: str) -> None:
     """Remove the team; its members lose what they had by it."""
+    await organizations.hold(tx, admin)
     team = await teams.find(tx, admin.namespace.id, name) if is_team(name) else None
     if team is None:
         raise DataError(f"Team '{name}' is not a team in org '{admin.namespace.name}'")
@@ -98,10 +100,7 @@ async def _create(
         raise DataError(
             f"Invalid team name {name}: Namespace must match expression {NAMESPACE_RULE}"
         )
-    try:
-        team = await teams.add(tx, admin.namespace.id, name, role, description)
-    except DuplicateError:
-        return await load(tx, admin, name)
+    team = await teams.add(tx, admin.namespace.id, name, role, description)
     await _note(tx, admin, "org_create_team", name)
     return team
 

@@ -156,17 +156,17 @@ async def change(  # noqa: PLR0913 -- one argument for each thing that can chang
     """Change what is given of an account."""
     user = await load(tx, superuser.actor, username)
     changed: dict[str, object] = {"username": username}
-    if password is not None:
-        if not passwords.is_allowed(password):
-            raise InvalidRequestError(
-                "Invalid password, password must be at least 8 characters and contain no whitespace."
-            )
-        await user_rows.set_password(tx, user.namespace.id, await passwords.hash_of(password))
-        changed["password"] = "(changed)"  # noqa: S105 -- a remark, not a password
+    if password is not None and not passwords.is_allowed(password):
+        raise InvalidRequestError(
+            "Invalid password, password must be at least 8 characters and contain no whitespace."
+        )
     if email is not None and email != user.namespace.email:
         await check_email(tx, email)
         await namespaces.set_email(tx, user.namespace.id, email)
         changed["email"] = email
+    if password is not None:
+        await user_rows.set_password(tx, user.namespace.id, await passwords.hash_of(password))
+        changed["password"] = "(changed)"  # noqa: S105 -- a remark, not a password
     if is_enabled is not None:
         await user_rows.set_enabled(tx, user.namespace.id, is_enabled=is_enabled)
         changed["enabled"] = is_enabled
@@ -212,11 +212,15 @@ def check_namespace(name: str) -> None:
 
 
 async def check_email(tx: Tx, email: str | None) -> None:
-    """Raise InvalidRequestError for text that is no address, and for an address that somebody has."""
+    """Raise InvalidRequestError for text that is no address, and for an address that somebody has.
+
+    Nobody else gets the address before the transaction ends. Call it before any row is locked.
+    """
     if email is None:
         return
     if len(email) > _LONGEST_EMAIL or _EMAIL.fullmatch(email) is None:
         raise InvalidRequestError(f"Invalid email address: {email}")
+    await locks.hold_word(tx, email)
     if await namespaces.is_email_taken(tx, email):
         raise InvalidRequestError("E-mail address already used")
 

@@ -3,6 +3,7 @@
 Whoever locks more than one of these takes them from the top down, and of one kind in the order of their ids
 (docs/decisions/0017-lock-order.md). Then nobody waits for anybody in a circle:
 
+0. words: an e-mail address that somebody is about to take
 1. namespaces
 2. repositories, and below them what hangs on one of them alone: teams, robots, roles, tags, manifests
 3. deliveries that are being sent, which only the holder of their lease touches
@@ -21,6 +22,12 @@ from sqlalchemy import ColumnElement, Select, select
 from dockbell.domain.errors import UndoneError
 from dockbell.store.tables import lanes, namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
+
+
+async def hold_word(tx: Tx, word: str) -> None:
+    """Let nobody else hold the same word until this transaction ends; for what must be unique without a constraint."""
+    if tx.dialect.HOLD_WORD is not None:
+        await tx.hot(tx.dialect.HOLD_WORD, (word,))
 
 
 async def hold_namespace(tx: Tx, namespace_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from dockbell.domain.accounts import Namespace, NamespaceKind, TeamRole
+from dockbell.domain.errors import UndoneError
 from dockbell.domain.memberships import Belonging, OrganizationMember
 from dockbell.store.tables import (
     manifest_references,
@@ -45,9 +46,10 @@ async def find(tx: Tx, name: str) -> Namespace | None:
 
 
 async def load(tx: Tx, namespace_id: str) -> Namespace:
+    """The namespace; UndoneError if it has just gone: asked again, whoever needs it hears so."""
     row = await tx.first(_BY_ID, {"id": namespace_id})
     if row is None:
-        raise LookupError(f"There is no namespace {namespace_id}.")
+        raise UndoneError
     return of_row(row)
 
 

@@ -112,6 +112,7 @@ FIND_FAILING = """
 SELECT id FROM notifications
 WHERE id = ANY($1::text[]) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
 """
+HOLD_WORD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _ADD_ATTEMPTS = """
 INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,
                       duration_micros, phases, request_headers, response_headers, response_body, worker)

@@ -43,6 +43,8 @@ WHERE lanes.next_due_at IS NULL OR lanes.next_due_at > excluded.next_due_at
 HOLD_LANES = None  # only one transaction writes, so no lease can look away meanwhile
 WAKE_LANES = None  # ADD_LANES did
 
+HOLD_WORD = None  # only one transaction writes
+
 FIND_VERSIONS = """
 SELECT id, updated_at FROM notifications WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
 """
