@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -22,11 +23,11 @@ class Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="dockbell-pg-"))
         self._identity = self._find_identity()
         self._binaries = self._find_binaries()
-        data = self._folder / "data"
+        self._data = self._folder / "data"
         self._run(
             "initdb",
             "-D",
-            str(data),
+            str(self._data),
             "-U",
             "postgres",
             "-A",
@@ -38,10 +39,14 @@ class Postgres:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        log = (self._folder / "log").open("wb")
+        self.start()
+
+    def start(self) -> None:
+        """Start the server; return when it takes connections."""
+        log = (self._folder / "log").open("ab")
         self._server = subprocess.Popen(
             [
-                str(self._binaries / "postgres"), "-D", str(data), "-p", str(self.port),
+                str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port),
                 "-h", "127.0.0.1", "-k", "", "-c", "shared_buffers=64MB", "-c", "max_connections=200",
                 # No test cuts the power, so nothing has to reach the disk: a database for each test is quick.
                 "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "max_wal_size=4GB",
@@ -57,9 +62,22 @@ class Postgres:
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    def stop(self) -> None:
-        self._server.send_signal(2)  # fast shutdown
+    def end(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT is its fast shutdown, SIGQUIT the immediate one, which is like a crash."""
+        self._server.send_signal(number)
         self._server.wait(timeout=30)
+
+    def freeze(self, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Have the server and all that serve its connections stand still; SIGCONT lets them go on."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self._server.pid)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        for process in [self._server.pid, *map(int, listed.stdout.split())]:
+            os.kill(process, number)
+
+    def stop(self) -> None:
+        self.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _find_identity(self) -> dict[str, object]:
