@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.domain import ids
-from dockbell.domain.errors import SetupError
+from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
 from dockbell.engine.engine import Engine, most_tries
 from dockbell.engine.retry import Policy
@@ -48,6 +48,7 @@ KEY_FILE = "secret.key"  # in the data folder
 _ID_BITS = 80
 _CLOCK_CHECK_SECONDS = 60
 _PURGE_SECONDS = 3600
+_ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
 
 
 def _now() -> datetime:
@@ -120,6 +121,9 @@ class Application:
     resolver: Resolver
     sender: Sender
     engine: Engine | None
+    engine_store: (
+        Store  # the engine's own connections: a flood of calls must not stop deliveries
+    )
     faces: Faces
     files: Files
     asgi: ASGIApp
@@ -132,6 +136,7 @@ class Application:
             await migrate(self.store)
             await self._set_clock()
             self.key = await _check_key(self.store, self.key, may_make=True)
+        self.engine_store.seal = self.store.seal  # it may be new
 
     async def start(self) -> None:
         """Make the database ready and begin to deliver. Raise SetupError in plain words."""
@@ -177,6 +182,7 @@ class Application:
     async def close(self) -> None:
         await self.sender.close()
         await self.resolver.close()
+        await self.engine_store.close()
         await self.store.close()
 
     async def set_up_token(self) -> str | None:
@@ -200,8 +206,14 @@ class Application:
             await asyncio.sleep(seconds)
             try:
                 await work()
+            except UnavailableError as error:
+                _log.warning("chore postponed", chore=_name_of(work), reason=error.detail)
             except Exception:  # noqa: BLE001 -- one failure must not end a chore for good
-                _log.exception("chore failed", chore=getattr(work, "__name__", ""))
+                _log.exception("chore failed", chore=_name_of(work))
+
+
+def _name_of(work: Callable[[], Awaitable[None]]) -> str:
+    return str(getattr(work, "__name__", ""))
 
 
 def build(settings: Settings) -> Application:
@@ -247,9 +259,10 @@ def build(settings: Settings) -> Application:
         requires_team_invite=settings.require_team_invite,
     )
     engine = None
+    engine_store = store.beside(_ENGINE_POOL)
     if settings.engine:
         engine = Engine(
-            store,
+            engine_store,
             kinds=kinds,
             methods=ways,
             links=links,
@@ -271,6 +284,7 @@ def build(settings: Settings) -> Application:
         resolver=resolver,
         sender=sender,
         engine=engine,
+        engine_store=engine_store,
         faces=faces,
         files=Files(data),
         asgi=_not_started,

@@ -213,6 +213,21 @@ class Store:
             both, both, dialect=postgresql, address=url, clock=clock, new_id=new_id, seal=seal
         )
 
+    def beside(self, pool_size: int) -> "Store":
+        """The same database over connections of its own, so that neither store can leave the other without one.
+
+        SQLite has turns in place of connections, which all must share: there it is this store itself.
+        """
+        if self.is_sqlite:
+            return self
+        return Store.open(
+            self.address,
+            clock=self._clock,
+            new_id=self._new_id,
+            seal=self.seal,
+            pool_size=pool_size,
+        )
+
     @property
     def is_sqlite(self) -> bool:
         return self._dialect is sqlite
