@@ -19,7 +19,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from dockbell.domain.memberships import Belonging, OrganizationMember, TeamCounts
+from dockbell.domain.memberships import OrganizationMember, TeamCounts
 from dockbell.domain.names import is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, MemberOfNamespace, Self
 from dockbell.services import audit_entries, users
@@ -41,6 +41,15 @@ class Organization:
     is_member: bool
     teams: Sequence[TeamCounts] | None  # only for members
     own_teams: frozenset[str]  # those the caller sits in
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOrganization:
+    """An organization that the caller belongs to, and what they may do there with what they called with."""
+
+    namespace: Namespace
+    may_create: bool
+    is_admin: bool
 
 
 async def admin_of_namespace(tx: Tx, actor: Actor, name: str) -> AdminOfNamespace:
@@ -111,9 +120,18 @@ async def load(tx: Tx, actor: Actor, name: str) -> Organization:
     )
 
 
-async def list_own(tx: Tx, me: Self) -> Sequence[Belonging]:
-    """The organizations that the user belongs to."""
-    return await namespaces.list_of_member(tx, me.namespace.id)
+async def list_own(tx: Tx, me: Self) -> Sequence[OwnOrganization]:
+    """The organizations that the user belongs to, by name."""
+    manages = me.actor.may(Scope.ORG_ADMIN)
+    creates = manages or me.actor.may(Scope.REPO_CREATE)
+    return [
+        OwnOrganization(
+            belonging.organization,
+            may_create=creates and belonging.role is not TeamRole.MEMBER,
+            is_admin=manages and belonging.role is TeamRole.ADMIN,
+        )
+        for belonging in await namespaces.list_of_member(tx, me.namespace.id)
+    ]
 
 
 async def create(tx: Tx, me: Self, name: str, email: str | None) -> Namespace:

@@ -43,6 +43,21 @@ class Details:
     tags: Sequence[ShownTag]
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which repositories a list is about. InvalidRequestError if it is about none in particular."""
+
+    namespace: str | None
+    with_public: bool
+    with_starred: bool
+
+    def __post_init__(self) -> None:
+        if not (self.namespace or self.with_public or self.with_starred):
+            raise InvalidRequestError(
+                "namespace, starred or public are required for this API call"
+            )
+
+
 _RANK = {Role.READ: 1, Role.WRITE: 2, Role.ADMIN: 3}
 _SCOPE = {
     Role.READ: Scope.REPO_READ,
@@ -83,13 +98,24 @@ async def writer_or_creator(tx: Tx, actor: Actor, path: str) -> WriterOf | Creat
     return await creator_in(tx, actor, access.namespace.name)
 
 
-async def creator_in(tx: Tx, actor: Actor, namespace: str) -> CreatorIn:
-    """The right to create repositories in a namespace, or raise.
+async def check_creator(tx: Tx, actor: Actor) -> None:
+    """Raise unless the caller's token reaches for creating repositories at all. Where, `creator_in` decides."""
+    del tx
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if not _reaches_for_creating(actor):
+        raise ForbiddenError
+
+
+async def creator_in(tx: Tx, actor: Actor, namespace: str | None) -> CreatorIn:
+    """The right to create repositories in a namespace, without a name in the caller's own, or raise.
 
     A namespace that does not exist looks like a forbidden one.
     """
     if actor.is_anonymous:
         raise UnauthenticatedError
+    if namespace is None:
+        namespace = actor.name
     access = (
         await repository_rows.find_access(tx, actor.id, namespace, None)
         if is_namespace(namespace)
@@ -171,6 +197,19 @@ async def list_page(
     return page, page[-1].id if len(found) > PAGE_SIZE else None
 
 
+async def list_filtered(
+    tx: Tx, actor: Actor, wanted: Filter, *, after: str
+) -> tuple[Sequence[Repository], str | None]:
+    """As `list_page`, for what the API's filters ask. What the caller has starred is nothing: nobody can star here."""
+    if wanted.with_starred:
+        if actor.is_anonymous:
+            raise UnauthenticatedError
+        return (), None
+    return await list_page(
+        tx, actor, namespace=wanted.namespace, with_public=wanted.with_public, after=after
+    )
+
+
 async def last_modified(
     tx: Tx, actor: Actor, page: Sequence[Repository]
 ) -> Mapping[str, datetime]:
@@ -241,10 +280,14 @@ def _may(actor: Actor, access: Access, wanted: Role) -> bool:
 def _may_create(actor: Actor, access: Access) -> bool:
     if actor.kind is ActorKind.SYSTEM:
         return True
-    # Quay: whoever may administer the organization may create in it. Pinned by compat/test_repositories.py.
-    if not (actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN)):
+    if not _reaches_for_creating(actor):
         return False
     return _is_namespace_admin(actor, access) or access.team_role is TeamRole.CREATOR
+
+
+def _reaches_for_creating(actor: Actor) -> bool:
+    # Quay: whoever may administer the organization may create in it. Pinned by compat/test_repositories.py.
+    return actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN)
 
 
 def _is_namespace_admin(actor: Actor, access: Access) -> bool:

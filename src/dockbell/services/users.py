@@ -43,12 +43,21 @@ class NewUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Oneself:
+    """The caller's own account as what they called with may see it."""
+
+    user: User
+    sees_details: bool  # else only what everybody may know
+    is_superuser: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Matches:
-    """What the beginning of a name could mean to one caller."""
+    """What the beginning of a name could mean to one caller. Teams and organization only if asked for."""
 
     holders: Sequence[Match]
-    teams: Sequence[Team]
-    organization: Namespace | None  # only to its members
+    teams: Sequence[Team]  # only to members
+    organization: Namespace | None  # only to its members, and only if it begins so
     is_organization: bool  # the namespace searched in is one
 
 
@@ -75,16 +84,24 @@ async def superuser(tx: Tx, actor: Actor) -> SuperUser:
     del tx
     if actor.is_anonymous:
         raise UnauthenticatedError
-    if not actor.is_superuser or not actor.may(Scope.SUPER_USER):
+    if not _is_superuser(actor):
         raise ForbiddenError
     return SuperUser(actor)
 
 
-async def load_own(tx: Tx, me: Self) -> User:
+def _is_superuser(actor: Actor) -> bool:
+    return actor.is_superuser and actor.may(Scope.SUPER_USER)
+
+
+async def load_own(tx: Tx, me: Self) -> Oneself:
     found = await user_rows.find(tx, me.namespace.name)
     if found is None:
         raise NotFoundError
-    return found
+    return Oneself(
+        found,
+        sees_details=me.actor.may(Scope.USER_ADMIN),
+        is_superuser=_is_superuser(me.actor),
+    )
 
 
 async def load(tx: Tx, actor: Actor, name: str) -> User:
@@ -225,14 +242,22 @@ async def check_email(tx: Tx, email: str | None) -> None:
         raise InvalidRequestError("E-mail address already used")
 
 
-async def search(tx: Tx, actor: Actor, prefix: str, namespace: str) -> Matches:
+async def search(  # noqa: PLR0913 -- one argument for each thing that can be asked for
+    tx: Tx,
+    actor: Actor,
+    prefix: str,
+    namespace: str,
+    *,
+    with_teams: bool,
+    with_organization: bool,
+) -> Matches:
     """Who could be meant by the beginning of a name.
 
     Everybody who is signed in finds users. Its members also find a namespace's robots and teams, and itself.
     """
     if actor.is_anonymous:
         raise UnauthenticatedError
-    prefix = "".join(prefix.split()).lower()
+    beginning, prefix = prefix.lower(), "".join(prefix.split()).lower()
     access = (
         await repository_rows.find_access(tx, actor.id, namespace, None)
         if is_namespace(namespace)
@@ -257,9 +282,11 @@ async def search(tx: Tx, actor: Actor, prefix: str, namespace: str) -> Matches:
         ),
         teams=(
             await teams.search(tx, organization.id, prefix, _SEARCH_LIMIT)
-            if organization
+            if organization and with_teams
             else ()
         ),
-        organization=organization,
+        organization=organization
+        if organization and with_organization and organization.name.startswith(beginning)
+        else None,
         is_organization=is_organization,
     )

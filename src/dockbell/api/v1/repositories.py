@@ -1,6 +1,6 @@
 """Repositories with Quay's addresses, shapes and statuses (quay-compat 6.6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from litestar import Response, delete, get, post, put
@@ -9,13 +9,8 @@ from litestar.params import FromPath
 from dockbell.api.v1 import page_tokens
 from dockbell.api.v1.organizations import TAG_EXPIRATION_SECONDS
 from dockbell.api.v1.views import date
-from dockbell.domain.accounts import Role, Scope
-from dockbell.domain.errors import (
-    ForbiddenError,
-    InvalidRequestError,
-    NotFoundError,
-    UnauthenticatedError,
-)
+from dockbell.domain.accounts import Role
+from dockbell.domain.errors import NotFoundError
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import repositories
 from dockbell.web.bodies import Property, Schema
@@ -67,23 +62,15 @@ def _shown_in_list(
 @get(_ALL)
 async def list_repositories(call: Call) -> Response[bytes]:
     """200 with one page of what the caller may see of a namespace, or of all that is public."""
-    namespace, with_public = call.text("namespace"), call.flag("public")
-    with_starred = call.flag("starred")
+    wanted = repositories.Filter(
+        namespace=call.text("namespace") or None,
+        with_public=call.flag("public"),
+        with_starred=call.flag("starred"),
+    )
+    after = page_tokens.of_token(call.text("next_page"))
     async with call.read() as tx:
         actor = await call.actor(tx)
-        if not namespace and not with_public and not with_starred:
-            raise InvalidRequestError(
-                "namespace, starred or public are required for this API call"
-            )
-        after = page_tokens.of_token(call.text("next_page"))
-        found: Sequence[Repository] = ()
-        last_id = None
-        if with_starred and actor.is_anonymous:
-            raise UnauthenticatedError
-        if not with_starred:  # nobody can star here, so nothing is
-            found, last_id = await repositories.list_page(
-                tx, actor, namespace=namespace or None, with_public=with_public, after=after
-            )
+        found, last_id = await repositories.list_filtered(tx, actor, wanted, after=after)
         modified: Mapping[str, datetime] = {}
         if call.flag("last_modified"):
             modified = await repositories.last_modified(tx, actor, found)
@@ -100,12 +87,9 @@ async def create_repository(call: Call) -> Response[bytes]:
     """201 with its names. Without a namespace it becomes the caller's own."""
     async with call.begin() as tx:
         actor = await call.actor(tx)
-        if actor.is_anonymous:
-            raise UnauthenticatedError
-        if not (actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN)):
-            raise ForbiddenError  # before the body is looked at, which says where
+        await repositories.check_creator(tx, actor)
         body = call.json(_NEW)
-        creator = await repositories.creator_in(tx, actor, body.get("namespace", actor.name))
+        creator = await repositories.creator_in(tx, actor, body.get("namespace"))
         made = await repositories.create(
             tx,
             creator,

@@ -6,7 +6,7 @@ from litestar.params import FromPath
 
 from dockbell.api.v1.organizations import TAG_EXPIRATION_SECONDS
 from dockbell.api.v1.views import avatar, holder_avatar, team_avatar
-from dockbell.domain.accounts import Actor, Scope, TeamRole, User
+from dockbell.domain.accounts import Scope, User
 from dockbell.domain.errors import (
     DataError,
     ForbiddenError,
@@ -14,8 +14,8 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from dockbell.domain.memberships import Belonging
 from dockbell.services import first_users, organizations, users
+from dockbell.services.organizations import OwnOrganization
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 from dockbell.web.errors import problem
@@ -78,22 +78,15 @@ def _token_in(raw_body: bytes) -> str | None:
     return token if isinstance(token, str) else None
 
 
-def _shown_organization(
-    belonging: Belonging, actor: Actor, *, is_admin: bool
-) -> dict[str, object]:
-    organization = belonging.organization
-    administers = belonging.role is TeamRole.ADMIN and actor.may(Scope.ORG_ADMIN)
-    creates = belonging.role is not TeamRole.MEMBER and (
-        actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN)
-    )
+def _shown_organization(own: OwnOrganization, *, with_details: bool) -> dict[str, object]:
     view: dict[str, object] = {
-        "name": organization.name,
-        "avatar": avatar(organization.name, organization.email, "org"),
-        "can_create_repo": creates,
+        "name": own.namespace.name,
+        "avatar": avatar(own.namespace.name, own.namespace.email, "org"),
+        "can_create_repo": own.may_create,
         "public": False,
     }
-    if is_admin:
-        view["is_org_admin"] = administers
+    if with_details:
+        view["is_org_admin"] = own.is_admin
         view["preferred_namespace"] = False
     return view
 
@@ -123,11 +116,11 @@ async def get_self(call: Call) -> Response[bytes]:
                 401,
                 session_required=False,
             )
-        user = await users.load_own(tx, me)
-        belongings = await organizations.list_own(tx, me)
+        myself = await users.load_own(tx, me)
+        own = await organizations.list_own(tx, me)
+    user = myself.user
     view = _shown_stranger(user)
-    is_admin = actor.may(Scope.USER_ADMIN)
-    if is_admin:
+    if myself.sees_details:
         view |= {
             "can_create_repo": True,
             "is_me": True,
@@ -147,9 +140,9 @@ async def get_self(call: Call) -> Response[bytes]:
             "has_password_set": user.has_password,
         }
     view["organizations"] = [
-        _shown_organization(belonging, actor, is_admin=is_admin) for belonging in belongings
+        _shown_organization(one, with_details=myself.sees_details) for one in own
     ]
-    if actor.is_superuser and actor.may(Scope.SUPER_USER):
+    if myself.is_superuser:
         view["super_user"] = True
     return call.reply(200, view)
 
@@ -167,18 +160,23 @@ async def search_entities(call: Call, prefix: FromPath[str]) -> Response[bytes]:
     """200 with who could be meant: users and, for its members, a namespace's robots and teams."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        found = await users.search(tx, actor, prefix, call.text("namespace"))
-    results: list[dict[str, object]] = []
-    if call.flag("includeTeams"):
-        results += [
-            {
-                "name": team.name,
-                "kind": "team",
-                "is_org_member": True,
-                "avatar": team_avatar(team.name),
-            }
-            for team in found.teams
-        ]
+        found = await users.search(
+            tx,
+            actor,
+            prefix,
+            call.text("namespace"),
+            with_teams=call.flag("includeTeams"),
+            with_organization=call.flag("includeOrgs"),
+        )
+    results: list[dict[str, object]] = [
+        {
+            "name": team.name,
+            "kind": "team",
+            "is_org_member": True,
+            "avatar": team_avatar(team.name),
+        }
+        for team in found.teams
+    ]
     for match in found.holders:
         view: dict[str, object] = {
             "name": match.holder.name,
@@ -190,11 +188,7 @@ async def search_entities(call: Call, prefix: FromPath[str]) -> Response[bytes]:
             view["is_org_member"] = match.is_member
         results.append(view)
     organization = found.organization
-    if (
-        call.flag("includeOrgs")
-        and organization is not None
-        and organization.name.startswith(prefix.lower())
-    ):
+    if organization is not None:
         results.append(
             {
                 "name": organization.name,
