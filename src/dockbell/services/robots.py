@@ -151,7 +151,8 @@ async def regenerate(tx: Tx, admin: AdminOfNamespace, short_name: str) -> tuple[
 
 async def delete(tx: Tx, admin: AdminOfNamespace, short_name: str) -> None:
     robot, _ = await load(tx, admin, short_name)
-    await robots.remove(tx, robot.id)
+    if not await robots.remove(tx, robot.id):
+        raise UnknownRobotError  # somebody else was faster
     await _note(tx, admin, "delete_robot", short_name)
 
 

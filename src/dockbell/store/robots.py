@@ -136,8 +136,9 @@ async def set_token(tx: Tx, robot_id: str, token: str, token_hash: str) -> None:
     )
 
 
-async def remove(tx: Tx, robot_id: str) -> None:
-    await tx.run(delete(robots).where(robots.c.id == robot_id))
+async def remove(tx: Tx, robot_id: str) -> bool:
+    """Delete it; return whether it was still there."""
+    return await tx.run(delete(robots).where(robots.c.id == robot_id)) > 0
 
 
 async def touch(tx: Tx, robot_id: str, before: datetime) -> None:
