@@ -18,7 +18,7 @@ from dockbell.services import blobs, manifests, repositories, uploads
 from dockbell.services.intake import Draft, Intake
 from dockbell.store import repositories as repository_rows
 from dockbell.store import tables
-from dockbell.store.transactions import Store
+from dockbell.store.transactions import OrphanError, Store
 from tests.asgi import Client
 from tests.conftest import SetClock
 from tests.hub import (
@@ -283,9 +283,9 @@ async def test_what_is_pushed_to_a_repository_that_was_deleted_meanwhile_is_not_
         refused.append(type(failure.value))
 
     assert refused == [
-        NotFoundError,
+        OrphanError,
         UploadUnknownError,
         UploadUnknownError,
-        NotFoundError,
+        OrphanError,
         NotFoundError,
     ]
