@@ -28,6 +28,12 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield listening
 
 
+async def happen(store: Store, clock: SetClock) -> None:
+    """Record an event, and let a moment pass: a lease that met its open transaction looks again a little later."""
+    await record(store, clock)
+    clock.move(seconds=1)
+
+
 async def breaker_rows(store: Store) -> list[tuple[object, ...]]:
     return await queues.rows(
         store, select(t.breakers.c.host, t.breakers.c.failed_trials, t.breakers.c.code)
@@ -38,7 +44,7 @@ async def open_breaker(store: Store, clock: SetClock, receiver: Receiver) -> Non
     """Let the receiver fail until its breaker opens. An engine must be running, with one notification."""
     receiver.answer(status=503)
     for _ in range(FAILURES_TO_OPEN):
-        await record(store, clock)
+        await happen(store, clock)
     await until(lambda: breaker_rows(store))
 
 
@@ -54,9 +60,9 @@ async def test_a_host_that_fails_again_and_again_gets_nothing_for_a_while(
         await open_breaker(store, clock, receiver)
         asked = len(receiver.requests)
 
-        await record(store, clock)  # for both, and neither is tried
+        await happen(store, clock)  # for both, and neither is tried
         await add(store, receiver.url("/b"))
-        await record(store, clock)
+        await happen(store, clock)
         await until(
             lambda: queues.rows(
                 store, select(t.lanes.c.id).where(t.lanes.c.held_until.is_not(None))
@@ -79,7 +85,7 @@ async def test_other_hosts_are_served_while_one_is_left_alone(
         await open_breaker(store, clock, receiver)
         async with Receiver() as well:
             await add(store, well.url("/b"))
-            await record(store, clock)
+            await happen(store, clock)
             await well.wait_for(1)
 
     assert len(receiver.requests) == FAILURES_TO_OPEN
@@ -92,7 +98,7 @@ async def test_one_trial_finds_out_that_a_host_is_back_and_all_of_it_goes_out(
     async with running(store, clock, policy=PATIENT) as engine:
         await open_breaker(store, clock, receiver)
         for _ in range(3):
-            await record(store, clock)
+            await happen(store, clock)
         receiver.answer(status=200)
         clock.move(seconds=40)
         engine.ring()
@@ -109,7 +115,7 @@ async def test_a_trial_that_fails_is_the_only_one(
     async with running(store, clock, policy=PATIENT) as engine:
         await open_breaker(store, clock, receiver)
         for _ in range(3):
-            await record(store, clock)
+            await happen(store, clock)
         clock.move(seconds=40)
         engine.ring()
 
@@ -150,11 +156,11 @@ async def test_a_host_that_hangs_leaves_room_for_the_others(
 
     async with running(store, clock, concurrency=8, drain_within=0.0):
         for _ in range(10):
-            await record(store, clock)
+            await happen(store, clock)
         await receiver.wait_for(16)  # more than there are places: the slow ones gave theirs up
         async with Receiver() as quick:
             await add(store, quick.url("/quick"))
-            await record(store, clock)
+            await happen(store, clock)
             await quick.wait_for(1)
         may_answer.set()
 
@@ -163,9 +169,9 @@ async def test_news_that_waited_too_long_expires_instead_of_being_sent(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
     await add(store, receiver.url("/a"))
-    await record(store, clock)
+    await happen(store, clock)
     clock.move(days=6)
-    await record(store, clock)
+    await happen(store, clock)
     clock.move(days=1, seconds=1)
 
     async with running(store, clock):
