@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from dockbell import events
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, EventScope, Performer, Subject, body_of
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Message
+from dockbell.domain.signing import SecretKind, Signature, SigningSecret
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 LINKS = Links("https://dockbell.test")
@@ -27,6 +29,7 @@ def event_of(
     subject: Subject = WEB,
     performer: Performer | None = None,
     build_id: str | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> Event:
     return Event(
         id="evt_1",
@@ -35,6 +38,7 @@ def event_of(
         body=body_of(subject, details, LINKS, build_id=build_id),
         occurred_at=NOON,
         performer=performer,
+        facts=facts or {},
     )
 
 
@@ -60,7 +64,9 @@ def sample_of(
 def message_of(
     event: Event,
     *,
-    secrets: tuple[bytes, ...] = (),
+    secrets: tuple[bytes | SigningSecret, ...] = (),
+    form: PayloadForm = PayloadForm.QUAY,
+    signatures: tuple[Signature, ...] = (Signature.V1,),
     attempt: int = 1,
     trigger: Trigger = Trigger.EVENT,
     now: datetime = NOON,
@@ -74,5 +80,12 @@ def message_of(
         attempt=attempt,
         trigger=trigger,
         now=now,
-        secrets=secrets,
+        form=form,
+        signatures=signatures,
+        secrets=tuple(
+            SigningSecret("sec_1", SecretKind.HMAC, one, NOON)
+            if isinstance(one, bytes)
+            else one
+            for one in secrets
+        ),
     )

@@ -1,9 +1,12 @@
 """What every method must do; runs for each one in the catalog. Then what only one of them does."""
 
+import base64
+import hmac
 import json
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks.webhooks import Webhook
 
 from dockbell import methods
@@ -22,6 +25,7 @@ from dockbell.domain.outcomes import (
     Rejected,
 )
 from dockbell.domain.product import USER_AGENT
+from dockbell.domain.signing import SecretKind, Signature, SigningSecret
 from tests.factories import KINDS, NOON, WEB, event_of, message_of, sample_of
 from tests.fakes import FakeLookup, FakeOutbound, Notice, Post, reply_of
 
@@ -281,6 +285,46 @@ async def test_a_webhook_sends_the_event_as_it_is() -> None:
             ),
         )
     ]
+
+
+async def test_a_webhook_is_signed_in_every_way_that_is_chosen() -> None:
+    new, old = b"n" * 32, b"o" * 32
+    key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    pair = SigningSecret("sec_k", SecretKind.ED25519, b"k" * 32, NOON)
+    out = FakeOutbound()
+    message = message_of(_PUSH, secrets=(new, pair, old), signatures=tuple(Signature))
+
+    await _METHODS["webhook"].send(message, {"url": _URL}, out)
+
+    headers = dict(out.posts[0].headers)
+    first, second, third = headers["webhook-signature"].split(" ")
+    body = _PUSH.body.decode()
+    assert [first, second] == [
+        Webhook(signing.to_text(secret)).sign("dlv_1", NOON, body) for secret in (new, old)
+    ]
+    version, _, signature = third.partition(",")
+    signed = f"dlv_1.{int(NOON.timestamp())}.{body}".encode()
+    key.public_key().verify(base64.b64decode(signature, validate=True), signed)  # or raises
+    assert version == "v1a"
+    assert headers["X-Hub-Signature-256"] == (
+        "sha256=" + hmac.new(signing.to_text(new).encode(), _PUSH.body, "sha256").hexdigest()
+    )
+
+
+async def test_a_key_pair_alone_signs_only_what_was_chosen() -> None:
+    pair = SigningSecret("sec_k", SecretKind.ED25519, b"k" * 32, NOON)
+    found = []
+    for signatures in ((Signature.V1,), (Signature.V1, Signature.V1A), tuple(Signature)):
+        out = FakeOutbound()
+        await _METHODS["webhook"].send(
+            message_of(_PUSH, secrets=(pair,), signatures=signatures), {"url": _URL}, out
+        )
+        headers = dict(out.posts[0].headers)
+        found.append(
+            (headers.get("webhook-signature", "")[:4], "X-Hub-Signature-256" in headers)
+        )
+
+    assert found == [("", False), ("v1a,", False), ("v1a,", False)]
 
 
 async def test_a_webhook_is_signed_with_every_live_secret() -> None:

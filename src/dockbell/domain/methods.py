@@ -9,8 +9,10 @@ from typing import Protocol
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.events import Event, EventKind, Level
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome
+from dockbell.domain.signing import Signature, SigningSecret
 
 Config = Mapping[str, object]
 Headers = Sequence[tuple[str, str]]
@@ -39,7 +41,9 @@ class Message:
     attempt: int  # from 1
     trigger: Trigger
     now: datetime
-    secrets: tuple[bytes, ...] = ()  # live signing secrets, newest first
+    form: PayloadForm = PayloadForm.QUAY
+    signatures: tuple[Signature, ...] = (Signature.V1,)
+    secrets: tuple[SigningSecret, ...] = ()  # those that are live, newest first
 
     @cached_property
     def level(self) -> Level:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dockbell.domain.deliveries import PauseReason
+from dockbell.domain.forms import PayloadForm
+from dockbell.domain.signing import Signature, SigningSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Notification:
     paused_at: datetime | None
     pause_reason: PauseReason | None
     created_at: datetime
-    secrets: tuple[bytes, ...] = field(
-        default=(), repr=False
-    )  # live signing secrets, newest first
+    payload_form: PayloadForm = PayloadForm.QUAY
+    signatures: tuple[Signature, ...] = (Signature.V1,)
+    # Signing secrets that were live when this was read, newest first.
+    secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
+
+    def live_secrets(self, now: datetime) -> tuple[SigningSecret, ...]:
+        """Those that sign at this moment, newest first."""
+        return tuple(secret for secret in self.secrets if secret.is_live(now))

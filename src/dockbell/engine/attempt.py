@@ -103,7 +103,9 @@ class Attempts:
             attempt=job.order.attempts + 1,
             trigger=job.order.trigger,
             now=now,
-            secrets=notification.secrets,
+            form=notification.payload_form,
+            signatures=notification.signatures,
+            secrets=notification.live_secrets(now),
         )
         try:
             outcome: object = await method.send(message, notification.config, self.out)

@@ -1,8 +1,11 @@
 """The method `webhook`: POST the event as JSON to a URL (quay-compat 4.1, 4.4)."""
 
+import base64
 from functools import lru_cache
 
-from dockbell.domain import signing, urls
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from dockbell.domain import forms, signing, urls
 from dockbell.domain.errors import ConfigError, TemplateError
 from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
@@ -16,9 +19,12 @@ from dockbell.domain.methods import (
 )
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
 from dockbell.domain.product import USER_AGENT
+from dockbell.domain.signing import SecretKind, Signature
 from dockbell.domain.templates import compile_template
 
 _compiled = lru_cache(maxsize=512)(compile_template)
+# To make a key of its bytes takes as long as to sign with it.
+_ed25519 = lru_cache(maxsize=1024)(Ed25519PrivateKey.from_private_bytes)
 
 
 class Webhook:
@@ -68,23 +74,25 @@ class Webhook:
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
         """Make one try. Every try and redelivery of an event to a notification has the same `webhook-id`."""
-        body = message.event.body
         template = config.get("template")
         if template:
+            document = forms.document_of(message.event, message.form, message.links)
             try:
-                body = _compiled(str(template)).render(message.event.data)
+                body = _compiled(str(template)).render(document)
             except TemplateError as error:
                 return Rejected(Code.TEMPLATE_ERROR, error.detail, fault=Fault.CONFIG)
+            content_type = "application/json"  # whatever it is by now, it is JSON
+        else:
+            body = forms.body_of(message.event, message.form, message.links)
+            content_type = forms.CONTENT_TYPES[message.form]
         timestamp = int(message.now.timestamp())
         headers = [
-            ("Content-type", "application/json"),
+            ("Content-type", content_type),
             ("User-Agent", USER_AGENT),
             ("webhook-id", message.delivery_id),
             ("webhook-timestamp", str(timestamp)),
         ]
-        if message.secrets:
-            signature = signing.sign(message.secrets, message.delivery_id, timestamp, body)
-            headers.append(("webhook-signature", signature))
+        headers += _signatures(message, timestamp, body)
         headers += [
             ("dockbell-event", message.event.kind),
             ("dockbell-attempt", str(message.attempt)),
@@ -95,6 +103,24 @@ class Webhook:
         except UnreachableError as error:
             return outcome_of_silence(error)
         return outcome_of(reply, message.now)
+
+
+def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str, str]]:
+    """The headers that prove where the body comes from; none without a secret."""
+    secrets = [secret.value for secret in message.secrets if secret.kind is SecretKind.HMAC]
+    parts = [signing.sign(secrets, message.delivery_id, timestamp, body)] if secrets else []
+    if Signature.V1A in message.signatures:
+        signed = signing.signed_bytes(message.delivery_id, timestamp, body)
+        parts += [
+            "v1a," + base64.b64encode(_ed25519(secret.value).sign(signed)).decode()
+            for secret in message.secrets
+            if secret.kind is SecretKind.ED25519
+        ]
+    headers = [("webhook-signature", " ".join(parts))] if parts else []
+    if secrets and Signature.GITHUB in message.signatures:
+        # The header holds one signature only: that of the newest secret.
+        headers.append(("X-Hub-Signature-256", signing.github(secrets[0], body)))
+    return headers
 
 
 def _check_template(template: object) -> None:

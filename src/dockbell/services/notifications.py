@@ -95,9 +95,10 @@ class Notifications:
             event_config=new.event_config,
         )
         if self.methods[new.method].signs:
-            secret = signing.new_secret(self.chance(signing.SECRET_BYTES))
-            await signing_secrets.insert(tx, made.id, secret)
+            value = signing.new_secret(self.chance(signing.SECRET_BYTES))
+            secret = await signing_secrets.insert(tx, made.id, value)
             made = replace(made, secrets=(secret,))
+
         await _audit(tx, admin, "add_repo_notification", made)
         return made
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,8 +15,10 @@ from sqlalchemy import insert as insert_into
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import SetupError
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import Notification
+from dockbell.domain.signing import Signature
 from dockbell.store import signing_secrets
 from dockbell.store.tables import notifications, of_micros
 from dockbell.store.transactions import Tx
@@ -30,11 +33,19 @@ _COLUMNS = (
     notifications.c.title,
     notifications.c.config_sealed,
     notifications.c.event_config,
+    notifications.c.payload_form,
+    notifications.c.signatures,
     notifications.c.failure_streak,
     notifications.c.paused_at,
     notifications.c.pause_reason,
     notifications.c.created_at,
 )
+
+
+@lru_cache(maxsize=16)
+def _signatures_of(text: str) -> tuple[Signature, ...]:
+    return tuple(Signature(name) for name in text.split())
+
 
 # What reading a row raises when a value in it is not what we wrote. A wrong key is a SetupError.
 _UNSOUND = (SetupError, ValueError, TypeError, msgspec.MsgspecError)
@@ -56,6 +67,8 @@ def _of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         title,
         config,
         event_config,
+        form,
+        signatures,
         streak,
         paused_at,
         reason,
@@ -71,6 +84,8 @@ def _of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         title=title,
         config=msgspec.json.decode(tx.seal.open(config)),
         event_config=event_config,
+        payload_form=PayloadForm(form),
+        signatures=_signatures_of(signatures),
         failure_streak=streak,
         paused_at=paused_at,
         pause_reason=None if reason is None else PauseReason(reason),
@@ -88,6 +103,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     title: str | None,
     config: Mapping[str, object],
     event_config: Mapping[str, object],
+    payload_form: PayloadForm = PayloadForm.QUAY,
+    signatures: tuple[Signature, ...] = (Signature.V1,),
 ) -> Notification:
     """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
     notification_id = tx.new_id("ntf")
@@ -101,6 +118,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         title=title,
         config=config,
         event_config=event_config,
+        payload_form=payload_form,
+        signatures=signatures,
         failure_streak=0,
         paused_at=None,
         pause_reason=None,
@@ -117,6 +136,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             title=title,
             config_sealed=tx.seal.close(json.dumps(config).encode()),
             event_config=event_config,
+            payload_form=payload_form.value,
+            signatures=" ".join(signatures),
             failure_streak=0,
             created_at=tx.now,
             updated_at=tx.now,
@@ -214,6 +235,33 @@ async def delete(tx: Tx, notification_id: str) -> bool:
         delete_from(notifications).where(notifications.c.id == notification_id)
     )
     return count == 1
+
+
+async def choose(
+    tx: Tx,
+    notification_id: str,
+    payload_form: PayloadForm,
+    signatures: tuple[Signature, ...],
+) -> None:
+    """Set the form of the payload and the ways to sign. The next try follows them."""
+    await tx.run(
+        update(notifications)
+        .where(notifications.c.id == notification_id)
+        .values(
+            payload_form=payload_form.value,
+            signatures=" ".join(signatures),
+            updated_at=tx.now,
+        )
+    )
+
+
+async def touch(tx: Tx, notification_id: str) -> None:
+    """Note that something of the notification changed, so that the engine reads it again."""
+    await tx.run(
+        update(notifications)
+        .where(notifications.c.id == notification_id)
+        .values(updated_at=tx.now)
+    )
 
 
 async def set_streak(tx: Tx, notification_id: str, streak: int) -> None:

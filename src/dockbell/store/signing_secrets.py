@@ -1,46 +1,118 @@
 """Signing secrets of notifications, sealed. Several may be live while one replaces another."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy import insert as insert_into
-from sqlalchemy import or_, select
 
+from dockbell.domain.signing import SecretKind, SigningSecret
 from dockbell.store.tables import signing_secrets
 from dockbell.store.transactions import Tx
 
 
-async def insert(
-    tx: Tx, notification_id: str, secret: bytes, *, expires_at: datetime | None = None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class ListedSecret:
+    """What may be shown of a secret at any time. `public` is Ed25519's public key."""
+
+    id: str
+    notification_id: str
+    kind: SecretKind
+    public: bytes
+    created_at: datetime
+    expires_at: datetime | None
+
+
+def _is_live(tx: Tx) -> ColumnElement[bool]:
+    return or_(signing_secrets.c.expires_at.is_(None), signing_secrets.c.expires_at > tx.now)
+
+
+async def insert(  # noqa: PLR0913 -- one argument for each column a caller fills
+    tx: Tx,
+    notification_id: str,
+    secret: bytes,
+    *,
+    kind: SecretKind = SecretKind.HMAC,
+    public: bytes = b"",
+    expires_at: datetime | None = None,
+) -> SigningSecret:
     """Add a secret that is live from now on."""
+    made = SigningSecret(tx.new_id("sec"), kind, secret, tx.now, expires_at, public)
     await tx.run(
         insert_into(signing_secrets).values(
-            id=tx.new_id("sec"),
+            id=made.id,
             notification_id=notification_id,
+            kind=kind.value,
+            public=public,
             secret_sealed=tx.seal.close(secret),
             created_at=tx.now,
             expires_at=expires_at,
         )
     )
+    return made
 
 
-async def find_live(tx: Tx, notification_ids: Sequence[str]) -> Mapping[str, tuple[bytes, ...]]:
+async def find_live(
+    tx: Tx, notification_ids: Sequence[str]
+) -> Mapping[str, tuple[SigningSecret, ...]]:
     """The secrets that have not expired, by notification, the newest first. One query."""
     if not notification_ids:
         return {}
     rows = await tx.rows(
-        select(signing_secrets.c.notification_id, signing_secrets.c.secret_sealed)
-        .where(
-            signing_secrets.c.notification_id.in_(notification_ids),
-            or_(signing_secrets.c.expires_at.is_(None), signing_secrets.c.expires_at > tx.now),
-        )
+        select(signing_secrets)
+        .where(signing_secrets.c.notification_id.in_(notification_ids), _is_live(tx))
         .order_by(signing_secrets.c.created_at.desc(), signing_secrets.c.id.desc())
     )
-    live: dict[str, tuple[bytes, ...]] = {}
+    live: dict[str, tuple[SigningSecret, ...]] = {}
     for row in rows:
-        live[row.notification_id] = (
-            *live.get(row.notification_id, ()),
-            tx.seal.open(row.secret_sealed),
+        secret = SigningSecret(
+            id=row.id,
+            kind=SecretKind(row.kind),
+            value=tx.seal.open(row.secret_sealed),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            public=row.public,
         )
+        live[row.notification_id] = (*live.get(row.notification_id, ()), secret)
     return live
+
+
+async def list_live(tx: Tx, notification_id: str) -> Sequence[ListedSecret]:
+    """What may be shown of the secrets that have not expired, the newest first. Nothing is opened."""
+    rows: Sequence[Any] = await tx.rows(
+        select(
+            signing_secrets.c.id,
+            signing_secrets.c.notification_id,
+            signing_secrets.c.kind,
+            signing_secrets.c.public,
+            signing_secrets.c.created_at,
+            signing_secrets.c.expires_at,
+        )
+        .where(signing_secrets.c.notification_id == notification_id, _is_live(tx))
+        .order_by(signing_secrets.c.created_at.desc(), signing_secrets.c.id.desc())
+    )
+    return [
+        ListedSecret(
+            id=row.id,
+            notification_id=row.notification_id,
+            kind=SecretKind(row.kind),
+            public=row.public,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+        for row in rows
+    ]
+
+
+async def end(tx: Tx, secret_ids: Sequence[str], at: datetime) -> None:
+    """Let the secrets sign until then; one that ends earlier already keeps its end."""
+    await tx.run(
+        update(signing_secrets)
+        .where(
+            signing_secrets.c.id.in_(secret_ids),
+            or_(signing_secrets.c.expires_at.is_(None), signing_secrets.c.expires_at > at),
+        )
+        .values(expires_at=at)
+    )

@@ -328,6 +328,8 @@ notifications = Table(
     Column("title", String),
     Column("config_sealed", LargeBinary, nullable=False),
     Column("event_config", Document, nullable=False),
+    Column("payload_form", String, nullable=False, server_default="quay"),
+    Column("signatures", String, nullable=False, server_default="v1"),  # spaces between
     Column("failure_streak", Integer, nullable=False, default=0),
     Column("paused_at", Moment),
     Column("pause_reason", String),
@@ -343,6 +345,8 @@ signing_secrets = Table(
     metadata,
     Column("id", String, primary_key=True),
     _owned("notification_id", "notifications.id"),
+    Column("kind", String, nullable=False, server_default="hmac"),
+    Column("public", LargeBinary, nullable=False, server_default=""),  # Ed25519's other half
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),

@@ -1,12 +1,14 @@
-"""Signatures of webhooks, against an independent library and a vector worked out by hand."""
+"""Signatures of webhooks, against independent libraries and vectors worked out by hand."""
 
-from datetime import UTC, datetime
+import hmac
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from dockbell.domain import signing
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.signing import SecretKind, Signature, SigningSecret
 
 _SECRET = bytes(range(32))
 
@@ -57,6 +59,65 @@ def test_a_secret_survives_its_text() -> None:
 def test_too_little_chance_makes_no_secret() -> None:
     with pytest.raises(ValueError, match="a signing secret needs 32 bytes of chance"):
         signing.new_secret(b"x" * 31)
+
+
+@pytest.mark.parametrize("size", [1, 32, 64, 65, 200])
+@pytest.mark.parametrize(
+    "body", [b"", b"\n", b"\xef\xbb\xbf{}", '{"é": 1}\r\n'.encode(), b"\0" * 300]
+)
+def test_a_signature_is_that_of_the_standard_library(size: int, body: bytes) -> None:
+    secret = bytes(range(size % 256)) or b"x"
+    signed = b"dlv_1.7." + body
+
+    assert signing._hmac(secret, signed) == hmac.digest(secret, signed, "sha256")
+
+
+def test_githubs_header_is_the_one_of_its_documentation() -> None:
+    # GitHub's example: the secret "It's a Secret to Everybody" and the payload "Hello, World!". Our secrets are
+    # text too, so the same function is tried on the key that a receiver would type in.
+    example = signing._hmac(b"It's a Secret to Everybody", b"Hello, World!").hex()
+
+    shown = signing.to_text(_SECRET)
+
+    assert example == "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    assert (
+        signing.github(_SECRET, b"{}")
+        == "sha256=" + hmac.new(shown.encode(), b"{}", "sha256").hexdigest()
+    )
+
+
+def test_a_choice_of_signatures_always_has_v1_and_one_order() -> None:
+    chosen = [signing.chosen(names) for names in ([], ["github", "v1a"], ["v1a", "v1", "v1a"])]
+
+    assert chosen == [
+        (Signature.V1,),
+        (Signature.V1, Signature.V1A, Signature.GITHUB),
+        (Signature.V1, Signature.V1A),
+    ]
+
+
+def test_an_unknown_signature_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as refused:
+        signing.chosen(["v1", "sha1"])
+
+    assert (refused.value.detail, refused.value.field) == (
+        "Unknown signature 'sha1'. Must be one of: v1, v1a, github",
+        "signatures",
+    )
+
+
+def test_a_secret_is_live_until_its_end_and_never_prints_itself() -> None:
+    now = datetime(2026, 3, 14, tzinfo=UTC)
+    end = now + timedelta(hours=1)
+    ends = SigningSecret("sec_1", SecretKind.HMAC, b"the-secret", now, end)
+    stays = SigningSecret("sec_2", SecretKind.ED25519, b"the-secret", now)
+
+    moments = [now, end - timedelta(microseconds=1), end]
+
+    assert [ends.is_live(moment) for moment in moments] == [True, True, False]
+    assert [stays.is_live(moment) for moment in moments] == [True] * 3
+    assert "the-secret" not in repr([ends, stays])
+    assert [ends.text[:6], stays.text[:5]] == ["whsec_", "whsk_"]
 
 
 @pytest.mark.parametrize(

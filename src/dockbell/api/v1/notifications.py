@@ -3,7 +3,6 @@
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
-from dockbell.domain import signing
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.standings import FAILURE_LIMIT
@@ -80,7 +79,7 @@ async def create_notification(call: Call, repository: FromPath[str]) -> Response
         # Asked again, because the repository or the right may be gone since.
         admin = await repositories.admin_of(tx, await call.actor(tx), path)
         made = await call.notifications.create(tx, admin, new)
-    headers = {_SECRET_HEADER: signing.to_text(made.secrets[0])} if made.secrets else {}
+    headers = {_SECRET_HEADER: made.secrets[0].text} if made.secrets else {}
     return call.reply(201, _shown(made), headers)
 
 
