@@ -188,6 +188,7 @@ NO_RIGHT = {
     "intake.Intake.test": "is called by services.notifications, which asked",
     "registry_tokens.honour": "finds out who acts",
     "registry_tokens.open_tokens": "is called at the start",
+    "signing_secrets.list_public": "public keys are for everybody",
     "users.check_email": "is called by the services that save one, which asked",
 }
 

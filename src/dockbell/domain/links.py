@@ -40,6 +40,9 @@ class Links:
     def error(self, kind: str) -> str:
         return f"{self.public_url}/api/v1/error/{kind}"
 
+    def public_keys(self, notification_id: str) -> str:
+        return f"{self.public_url}/.well-known/dockbell-keys/{notification_id}"
+
     @property
     def token_realm(self) -> str:
         return f"{self.public_url}/v2/auth"

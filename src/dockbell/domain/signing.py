@@ -60,6 +60,18 @@ class SigningSecret:
         return to_text(self.value, self.kind)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedSecret:
+    """What may be shown of a secret at any time. `public` is Ed25519's public key."""
+
+    id: str
+    notification_id: str
+    kind: SecretKind
+    public: bytes
+    created_at: datetime
+    expires_at: datetime | None
+
+
 def chosen(names: Iterable[str]) -> tuple[Signature, ...]:
     """These ways to sign in their fixed order, with v1 always among them; or ConfigError."""
     wanted = {Signature.V1.value, *names}

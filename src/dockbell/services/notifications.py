@@ -5,18 +5,19 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dockbell.domain import signing
 from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.domain.permissions import AdminOf
-from dockbell.services import audit_entries
+from dockbell.domain.signing import Signature
+from dockbell.services import audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import deliveries, locks, notifications, signing_secrets
+from dockbell.store import deliveries, locks, notifications
 from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
@@ -37,6 +38,8 @@ class NewNotification:
     config: Mapping[str, object]
     event_config: Mapping[str, object]
     title: str | None = None
+    payload_form: PayloadForm = PayloadForm.QUAY
+    signatures: tuple[Signature, ...] = (Signature.V1,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,12 @@ class Notifications:
             title=new.title,
             config=new.config,
             event_config=new.event_config,
+            payload_form=new.payload_form,
+            signatures=new.signatures,
         )
         if self.methods[new.method].signs:
-            value = signing.new_secret(self.chance(signing.SECRET_BYTES))
-            secret = await signing_secrets.insert(tx, made.id, value)
-            made = replace(made, secrets=(secret,))
-
+            secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
+            made = replace(made, secrets=tuple(secrets))
         await _audit(tx, admin, "add_repo_notification", made)
         return made
 
@@ -120,6 +123,32 @@ class Notifications:
         await locks.hold_lanes(tx, gone.id)
         await deliveries.cancel_for(tx, gone.id)
         await _audit(tx, admin, "delete_repo_notification", gone)
+
+    async def choose(
+        self,
+        tx: Tx,
+        admin: AdminOf,
+        uuid: str,
+        *,
+        payload_form: PayloadForm | None = None,
+        signatures: tuple[Signature, ...] | None = None,
+    ) -> Notification:
+        """Set the form of the payload, or the ways to sign, from the next try on; return what it is then.
+
+        A key pair that a new way to sign needs is made. Its public half is for everybody to see.
+        """
+        known = await self._known(tx, admin, uuid)
+        changed = replace(
+            known,
+            payload_form=payload_form or known.payload_form,
+            signatures=signatures or known.signatures,
+        )
+        await notifications.choose(tx, known.id, changed.payload_form, changed.signatures)
+        method = self.methods.get(known.method)
+        if method is not None and method.signs:
+            await signing_secrets.make_missing(tx, admin, changed, self.chance)
+        await _audit(tx, admin, "change_repo_notification", changed)
+        return changed
 
     async def reset(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
         """Forget the failures; a paused notification resumes, and what was parked is sent, the oldest first."""

@@ -20,7 +20,7 @@ from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import Notification
 from dockbell.domain.signing import Signature
 from dockbell.store import signing_secrets
-from dockbell.store.tables import notifications, of_micros
+from dockbell.store.tables import namespaces, notifications, of_micros, repositories
 from dockbell.store.transactions import Tx
 
 _COLUMNS = (
@@ -218,6 +218,20 @@ async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | 
         )
     )
     return None if row is None else _of_row(tx, row)
+
+
+async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
+    """The notification with this id or UUID, without secrets, and its repository as `namespace/name`.
+
+    None for one of a whole namespace.
+    """
+    row: Sequence[Any] | None = await tx.first(
+        select(namespaces.c.name.label("namespace"), repositories.c.name, *_COLUMNS)
+        .join(repositories, repositories.c.id == notifications.c.repository_id)
+        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+        .where((notifications.c.id == found_id) | (notifications.c.uuid == found_id))
+    )
+    return None if row is None else (f"{row[0]}/{row[1]}", _of_row(tx, row[2:]))
 
 
 async def list_for(tx: Tx, repository_id: str) -> Sequence[Notification]:

@@ -1,28 +1,15 @@
 """Signing secrets of notifications, sealed. Several may be live while one replaces another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy import insert as insert_into
 
-from dockbell.domain.signing import SecretKind, SigningSecret
+from dockbell.domain.signing import ListedSecret, SecretKind, SigningSecret
 from dockbell.store.tables import signing_secrets
 from dockbell.store.transactions import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class ListedSecret:
-    """What may be shown of a secret at any time. `public` is Ed25519's public key."""
-
-    id: str
-    notification_id: str
-    kind: SecretKind
-    public: bytes
-    created_at: datetime
-    expires_at: datetime | None
 
 
 def _is_live(tx: Tx) -> ColumnElement[bool]:

@@ -23,16 +23,18 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     store: Store,
     faces: Faces,
     v1: Sequence[Any],
+    others: Sequence[Any] = (),
     registry: ASGIApp,
     checks: Mapping[str, Check],
     max_body: int = 1 << 20,
 ) -> ASGIApp:
-    """The whole HTTP application. `v1` are the handlers of `/api/v1`; `registry` answers below `/v2`.
+    """The whole HTTP application.
 
+    `v1` are the handlers of `/api/v1`, `others` routers of other faces; `registry` answers below `/v2`.
     A body above `max_body` bytes is refused with 413, except in the registry, which has its own limits.
     """
     app = Litestar(
-        route_handlers=[Router("/api/v1", route_handlers=list(v1)), *health.HANDLERS],
+        route_handlers=[Router("/api/v1", route_handlers=list(v1)), *others, *health.HANDLERS],
         dependencies={"call": Provide(provide_call)},
         exception_handlers={
             DockbellError: errors.answer_error,
