@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -50,39 +51,47 @@ _ID_BITS = 80
 _CLOCK_CHECK_SECONDS = 60
 _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
+_KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-_Key = bytes | Path  # the key, or where it is still to be made
+_Keys = tuple[bytes, ...] | Path  # the newest first, or where the first is still to be made
 
 
-def _key_of(settings: Settings, data: Path) -> _Key:
-    """The secret key: the setting, or the file in the data folder."""
-    if settings.secret_key:
-        return seals.of_text(settings.secret_key)
-    path = data / KEY_FILE
-    return key_files.read(path) or path
+def key_file_of(settings: Settings) -> Path | None:
+    """The file of the secret key; None if a setting holds it."""
+    return None if settings.secret_key else _folder_of(settings) / KEY_FILE
 
 
-def _seal_of(key: _Key) -> seals.Seal:
+def _keys_of(settings: Settings) -> _Keys:
+    """The secret keys: the setting, or the file in the data folder."""
+    path = key_file_of(settings)
+    return seals.of_texts(settings.secret_key) if path is None else key_files.read(path) or path
+
+
+def _seal_of(settings: Settings, keys: _Keys) -> seals.Seal:
+    path = key_file_of(settings)
+    reread = None if path is None else partial(key_files.read, path)
     # A key that is still to be made is made by `prepare`, which sees whether that is right.
-    return seals.Seal(seals.new_key() if isinstance(key, Path) else key)
+    return seals.Seal(*((seals.new_key(),) if isinstance(keys, Path) else keys), reread=reread)
 
 
-async def _check_key(store: Store, key: _Key, *, may_make: bool) -> bytes:
-    """The key that fits the database; the very first start makes both. Raise SetupError."""
-    if isinstance(key, Path):
+async def _check_keys(
+    settings: Settings, store: Store, keys: _Keys, *, may_make: bool
+) -> tuple[bytes, ...]:
+    """The keys that fit the database; the very first start makes both. Raise SetupError."""
+    if isinstance(keys, Path):
         async with store.read() as tx:
             if await canary.is_there(tx) or not may_make:
-                raise key_files.MissingKeyError(key)
-        key = key_files.make(key)
-        store.seal = seals.Seal(key)
+                raise key_files.MissingKeyError(keys)
+        keys = key_files.make(keys)
+        store.seal = _seal_of(settings, keys)
     async with store.begin() as tx:
         await canary.check(tx)
-    return key
+    return keys
 
 
 @contextlib.contextmanager
@@ -116,7 +125,7 @@ class Application:
 
     settings: Settings
     data: Path
-    key: _Key
+    keys: _Keys
     store: Store
     clock: DatabaseClock
     resolver: Resolver
@@ -136,8 +145,10 @@ class Application:
         with _usable_database():
             await migrate(self.store)
             await self._set_clock()
-            self.key = await _check_key(self.store, self.key, may_make=True)
-        self.engine_store.seal = self.store.seal  # it may be new
+            self.keys = await _check_keys(self.settings, self.store, self.keys, may_make=True)
+        self.engine_store.seal = (
+            self.store.seal
+        )  # one for both: it may be new, and may learn of a new key
 
     async def start(self) -> None:
         """Make the database ready and begin to deliver. Raise SetupError in plain words."""
@@ -170,6 +181,7 @@ class Application:
             self._is_delivering = True
         self._tasks = [
             asyncio.create_task(self._every(_CLOCK_CHECK_SECONDS, self._set_clock)),
+            asyncio.create_task(self._every(_KEY_CHECK_SECONDS, self._look_at_key)),
             asyncio.create_task(self._every(_PURGE_SECONDS, self._purge)),
         ]
 
@@ -200,6 +212,11 @@ class Application:
     async def _set_clock(self) -> None:
         await self.clock.set_by(self.store)
 
+    async def _look_at_key(self) -> None:
+        """Learn of a new secret key, so that from now on we close with it too."""
+        async with self.store.read() as tx:
+            await canary.look(tx)
+
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())
 
@@ -222,8 +239,8 @@ def build(settings: Settings) -> Application:
     """Put everything together; nothing runs yet. Raise SetupError for what cannot work."""
     data = _data_of(settings)
     clock = DatabaseClock(_now)
-    key = _key_of(settings, data)
-    store = _open_store(settings, clock, key)
+    keys = _keys_of(settings)
+    store = _open_store(settings, clock, keys)
     links = Links(settings.public_address)
     policy = EgressPolicy.of(
         ",".join(settings.egress_allow),
@@ -280,7 +297,7 @@ def build(settings: Settings) -> Application:
     return Application(
         settings=settings,
         data=data,
-        key=key,
+        keys=keys,
         store=store,
         clock=clock,
         resolver=resolver,
@@ -293,14 +310,14 @@ def build(settings: Settings) -> Application:
     )
 
 
-def _open_store(settings: Settings, clock: DatabaseClock, key: _Key) -> Store:
+def _open_store(settings: Settings, clock: DatabaseClock, keys: _Keys) -> Store:
     if settings.sqlite_file is not None:
         check_sqlite_file(str(settings.sqlite_file))
     return Store.open(
         settings.database_address,
         clock=clock,
         new_id=lambda prefix: ids.compose(prefix, clock(), secrets.randbits(_ID_BITS)),
-        seal=_seal_of(key),
+        seal=_seal_of(settings, keys),
     )
 
 
@@ -313,9 +330,9 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
     file = settings.sqlite_file
     if file is not None:
         _must_exist(file)
-    key = _key_of(settings, _folder_of(settings))
+    keys = _keys_of(settings)
     clock = DatabaseClock(_now)
-    store = _open_store(settings, clock, key)
+    store = _open_store(settings, clock, keys)
     try:
         with _usable_database():
             if not await is_newest(store):
@@ -324,7 +341,7 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
                     "`dockbell db migrate` brings it to the newest."
                 )
             await clock.set_by(store)
-            await _check_key(store, key, may_make=False)
+            await _check_keys(settings, store, keys, may_make=False)
             yield store
     finally:
         await store.close()

@@ -277,7 +277,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "secret_key": Rule(
         "The key that encrypts secrets at rest, from `dockbell keys new`. "
-        "Empty means the file `secret.key` in the data folder, made on the first start.",
+        "Empty means the file `secret.key` in the data folder, made on the first start. "
+        "While one key replaces another it holds both, the new one first, with a comma between.",
         _text,
         "a key from `dockbell keys new`",
         is_secret=True,

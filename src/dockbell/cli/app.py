@@ -22,7 +22,7 @@ COMMANDS = {
     "tokens": "Make access tokens for the API.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
-    "keys": "Make a secret key.",
+    "keys": "Make, rotate and retire a secret key.",
     "healthcheck": "Ask a running server whether it is ready.",
     "bench": "Measure this machine.",
     "version": "Show the version.",

@@ -1,7 +1,9 @@
-"""The file with the secret key, beside the data."""
+"""The file with the secret key, beside the data. While one key replaces another it holds both, the new one first."""
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dockbell.domain.errors import SetupError
@@ -19,23 +21,23 @@ class MissingKeyError(SetupError):
         )
 
 
-def read(path: Path) -> bytes | None:
-    """The key; None if there is no such file. Raise SetupError if it holds none."""
+def read(path: Path) -> tuple[bytes, ...]:
+    """The keys, the newest first; none if there is no such file. Raise SetupError if it holds none."""
     try:
         text = path.read_text(encoding="ascii").strip()
         if not text:
             raise _broken(path, "is empty")
-        key = seals.of_text(text)
-        seals.Seal(key)
+        keys = seals.of_texts(text)
+        seals.Seal(*keys)
     except FileNotFoundError:
-        return None
+        return ()
     except OSError as error:
         raise _broken(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _broken(path, "holds no key: it is not text") from error
     except seals.InvalidKeyError as error:
         raise _broken(path, f"holds no key: {error.why}") from error
-    return key
+    return keys
 
 
 def _broken(path: Path, what: str) -> SetupError:
@@ -46,21 +48,17 @@ def _broken(path: Path, what: str) -> SetupError:
     )
 
 
-def make(path: Path) -> bytes:
+def make(path: Path) -> tuple[bytes, ...]:
     """A new key in a file that only its user may read; or the one of another process that was first."""
     key = seals.new_key()
     # Written beside and linked in, so that nobody ever reads half a key.
     draft = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(seals.to_text(key) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(draft, [key])
         os.link(draft, path)
         _sync(path.parent)
     except FileExistsError:
-        return read(path) or key
+        return read(path) or (key,)
     except OSError as error:
         raise SetupError(
             f"The secret key cannot be written to {path}: {error.strerror}. "
@@ -70,7 +68,42 @@ def make(path: Path) -> bytes:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink()
-    return key
+    return (key,)
+
+
+def replace(path: Path, keys: Sequence[bytes]) -> None:
+    """Put these keys into the file, all at once: a reader, or a crash, finds the old ones or the new ones."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        _write(draft, keys)
+        draft.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise SetupError(
+            f"The secret key file {path} cannot be replaced: {error.strerror}. It is as it was."
+        ) from error
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until nobody else changes the file, and keep others from it for the length of the block."""
+    try:
+        lock = path.with_name(f"{path.name}.lock").open("a")
+    except OSError as error:
+        raise SetupError(
+            f"The secret key file {path} cannot be replaced: {error.strerror}. It is as it was."
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, keys: Sequence[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(seals.to_text(key) + "\n" for key in keys)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:
