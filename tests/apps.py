@@ -3,7 +3,8 @@
 from typing import Any
 
 from dockbell.api.v1.handlers import HANDLERS
-from dockbell.api.v2.handlers import routers
+from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
+from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.store.transactions import Store
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
@@ -20,7 +21,8 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
                 store=store,
                 faces=faces,
                 v1=HANDLERS,
-                others=routers(),
+                v2=V2_HANDLERS,
+                others=PUBLIC_HANDLERS,
                 registry=_no_registry,
                 checks={},
             )

@@ -17,7 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
-from dockbell.api.v2.handlers import routers
+from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
+from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.domain import ids
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
@@ -146,9 +147,8 @@ class Application:
             await migrate(self.store)
             await self._set_clock()
             self.keys = await _check_keys(self.settings, self.store, self.keys, may_make=True)
-        self.engine_store.seal = (
-            self.store.seal
-        )  # one for both: it may be new, and may learn of a new key
+        # One for both: it may be new, and it learns of a new key while we run.
+        self.engine_store.seal = self.store.seal
 
     async def start(self) -> None:
         """Make the database ready and begin to deliver. Raise SetupError in plain words."""
@@ -169,7 +169,8 @@ class Application:
             store=self.store,
             faces=self.faces,
             v1=HANDLERS,
-            others=routers(),
+            v2=V2_HANDLERS,
+            others=PUBLIC_HANDLERS,
             registry=registry,
             checks={"engine": self._engine_problem},
             max_body=self.settings.max_api_body,

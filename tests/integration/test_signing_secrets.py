@@ -77,9 +77,9 @@ async def texts(store: Store, clock: SetClock, uuid: str) -> list[str]:
 
 def problem_of(answer: Answer) -> tuple[int, str, str | None, str, str]:
     body = answer.json()
-    return (
-        answer.status, body["title"], body.get("field"), body["detail"], answer.headers["content-type"],
-    )  # fmt: skip
+    kind = body["type"].removeprefix("https://dockbell.test/api/v1/error/")
+    field = body["errors"][0]["field"] if "errors" in body else None
+    return answer.status, kind, field, body["detail"], answer.headers["content-type"]
 
 
 PROBLEM = "application/problem+json"
