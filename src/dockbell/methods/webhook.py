@@ -1,6 +1,7 @@
 """The method `webhook`: POST the event as JSON to a URL (quay-compat 4.1, 4.4)."""
 
 import base64
+from dataclasses import replace
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,12 +18,14 @@ from dockbell.domain.methods import (
     Outbound,
     UnreachableError,
 )
-from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
+from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome, Rejected
 from dockbell.domain.product import USER_AGENT
 from dockbell.domain.signing import SecretKind, Signature
 from dockbell.domain.templates import compile_template
+from dockbell.net.headers import mask
 
 _compiled = lru_cache(maxsize=512)(compile_template)
+_SHORTEST_SECRET = 32  # characters of a secret of 24 bytes
 # To make a key of its bytes takes as long as to sign with it.
 _ed25519 = lru_cache(maxsize=1024)(Ed25519PrivateKey.from_private_bytes)
 
@@ -101,7 +104,11 @@ class Webhook:
         try:
             reply = await out.post(str(config.get("url")), body, headers)
         except UnreachableError as error:
+            error.exchange = _forgetful(error.exchange, message)
             return outcome_of_silence(error)
+        exchange = _forgetful(reply.exchange, message)
+        if exchange is not reply.exchange:
+            reply = replace(reply, exchange=exchange)
         return outcome_of(reply, message.now)
 
 
@@ -121,6 +128,26 @@ def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str
         # The header holds one signature only: that of the newest secret.
         headers.append(("X-Hub-Signature-256", signing.github(secrets[0], body)))
     return headers
+
+
+def _forgetful(exchange: Exchange, message: Message) -> Exchange:
+    """The same without our signing secrets, which a target knows and may send back for everybody to read."""
+    said = exchange.response_body
+    longest = max(len(said), *(len(value) for _, value in exchange.response_headers), 0)
+    if longest < _SHORTEST_SECRET:  # as nearly always
+        return exchange
+    texts = [base64.b64encode(secret.value) for secret in message.secrets]
+    values = [value for _, value in exchange.response_headers]
+    if not any(text in said or any(text.decode() in one for one in values) for text in texts):
+        return exchange
+    return replace(
+        exchange,
+        response_body=mask(said, texts),
+        response_headers=tuple(
+            (name, mask(value.encode("latin-1", "replace"), texts).decode("latin-1"))
+            for name, value in exchange.response_headers
+        ),
+    )
 
 
 def _check_template(template: object) -> None:

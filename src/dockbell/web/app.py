@@ -61,4 +61,5 @@ def _answer_error(request: Request[Any, Any, State], error: DockbellError) -> Re
     """In the words of the API whose address was called."""
     path: str = request.scope["path"]
     is_v2 = path.startswith(f"{problems.PREFIX}/")
-    return (problems if is_v2 else errors).answer_error(request, error)
+    answer = problems.answer_error if is_v2 else errors.answer_error
+    return answer(request, error)
