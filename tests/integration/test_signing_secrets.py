@@ -369,3 +369,89 @@ async def test_rotating_and_revoking_are_audited_without_the_secret(
     assert [row.kind for row in rows][1:] == ["rotate_signing_secret", "revoke_signing_secret"]
     assert [row.metadata["signing_secret_id"] for row in rows[1:]] == [rotated["id"]] * 2
     assert rotated["secret"].removeprefix("whsec_") not in str([row.metadata for row in rows])
+
+
+def message_of(uuid: str) -> str:
+    return f"/api/v2/notifications/{uuid}/message"
+
+
+async def test_a_message_is_shown_and_chosen_in_parts(admin: Client, store: Store) -> None:
+    uuid, _ = await make(admin)
+    before = await admin.get(message_of(uuid))
+
+    first = await admin.put(message_of(uuid), {"payload_form": "cloudevents"})
+    second = await admin.put(message_of(uuid), {"signatures": ["v1a"]})
+
+    notification_id = (await loaded(store, uuid)).id
+    url = f"https://dockbell.test/.well-known/dockbell-keys/{notification_id}"
+    assert [before.json(), first.json(), second.json()] == [
+        {
+            "payload_form": form,
+            "content_type": content_type,
+            "signatures": signatures,
+            "public_keys_url": url,
+        }
+        for form, content_type, signatures in (
+            ("quay", "application/json", ["v1"]),
+            ("cloudevents", "application/cloudevents+json", ["v1"]),
+            ("cloudevents", "application/cloudevents+json", ["v1", "v1a"]),
+        )
+    ]
+    assert (await admin.get(message_of(uuid))).json() == second.json()
+    assert (await admin.get(url.removeprefix("https://dockbell.test"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "detail"),
+    [
+        (
+            {"payload_form": "xml"},
+            "payload_form",
+            "Unknown payload form 'xml'. Must be one of: quay, quay+, cloudevents",
+        ),
+        (
+            {"signatures": ["sha1"], "payload_form": "quay+"},
+            "signatures",
+            "Unknown signature 'sha1'. Must be one of: v1, v1a, github",
+        ),
+        ({"signatures": [1]}, "signatures", "A signature's name is a string"),
+        ({"signatures": "v1"}, None, "'v1' is not of type 'array'"),
+    ],
+)
+async def test_a_choice_that_is_not_valid_changes_nothing(
+    admin: Client, body: dict[str, object], field: str | None, detail: str
+) -> None:
+    uuid, _ = await make(admin)
+    before = await admin.get(message_of(uuid))
+
+    refused = await admin.put(message_of(uuid), body)
+
+    assert problem_of(refused) == (400, "invalid_request", field, detail, PROBLEM)
+    assert (await admin.get(message_of(uuid))).json() == before.json()
+
+
+async def test_a_method_with_a_message_of_its_own_has_no_choice(admin: Client) -> None:
+    uuid, _ = await make(
+        admin, method="slack", config={"url": "https://hooks.slack.com/services/x"}
+    )
+
+    refused = await admin.put(message_of(uuid), {"payload_form": "quay+"})
+
+    assert problem_of(refused)[:2] == (409, "conflict")
+
+
+async def test_only_an_admin_chooses(world: World, admin: Client) -> None:
+    uuid, _ = await make(admin)
+    clients = [
+        world.anonymous, *[await world.client(name) for name in ("fresh", "reader", "boss")]
+    ]  # fmt: skip
+
+    statuses = [
+        (
+            (await client.get(message_of(uuid))).status,
+            (await client.put(message_of(uuid), {"payload_form": "quay"})).status,
+        )
+        for client in clients
+    ]
+
+    assert statuses == [(401, 401), (404, 404), (403, 403), (200, 200)]

@@ -1,6 +1,6 @@
 """All handlers of `/api/v2`, and what receivers ask for beside it, gathered for the application."""
 
-from dockbell.api.v2 import signing_secrets
+from dockbell.api.v2 import messages, signing_secrets
 
-HANDLERS = [*signing_secrets.HANDLERS]
+HANDLERS = [*messages.HANDLERS, *signing_secrets.HANDLERS]
 PUBLIC_HANDLERS = [*signing_secrets.PUBLIC_HANDLERS]
