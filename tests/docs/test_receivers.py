@@ -1,7 +1,9 @@
 """The receivers that the page of webhooks prints, run as they stand there."""
 
+import base64
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -12,8 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dockbell.domain import signing
 from tests.docs.pages import blocks_of, section_of
@@ -150,3 +154,31 @@ def test_the_shell_lines_tell_genuine_from_forged(
     )  # fmt: skip
 
     assert (done.stdout, done.stderr) == (f"{verdict}\n", "")
+
+
+def test_the_lines_for_public_keys_tell_genuine_from_forged() -> None:
+    (program,) = blocks_of(section_of("webhooks.md", "## More signatures"), "python")
+    (shown,) = blocks_of(section_of("webhooks.md", "## More signatures"), "json")
+    found: dict[str, Any] = {}
+    exec(program, found)  # noqa: S102 -- our own page's lines are what is tried
+    private = Ed25519PrivateKey.from_private_bytes(SECRET)  # the pair of the key that is shown
+    signed = signing.signed_bytes("dlv_1", 7, BODY)
+    signature = base64.b64encode(private.sign(signed)).decode()
+    headers = {
+        "webhook-id": "dlv_1",
+        "webhook-timestamp": "7",
+        "webhook-signature": f"v1,AAAA v1a,{signature}",
+    }
+    keys = json.loads(shown)["keys"]
+
+    verdicts = [
+        found["is_genuine"](headers, BODY, keys),
+        found["is_genuine"](headers, BODY + b" ", keys),
+        found["is_genuine"]({**headers, "webhook-id": "dlv_2"}, BODY, keys),
+        found["is_genuine"](headers, BODY, []),
+    ]
+
+    assert verdicts == [True, False, False, False]
+    assert keys[0]["standard_webhooks"] == signing.public_text(
+        private.public_key().public_bytes_raw()
+    )

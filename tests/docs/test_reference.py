@@ -11,6 +11,7 @@ import typer
 
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
+from dockbell.api.v2 import messages, signing_secrets
 from dockbell.cli.app import COMMANDS
 from dockbell.settings import FILE_VARIABLES, RULES, Settings
 from dockbell.web import health
@@ -18,9 +19,11 @@ from dockbell.web import health
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def rows_of(page: str, heading: str) -> list[list[str]]:
-    """The cells of the first table below that heading."""
+def rows_of(page: str, heading: str, inner: str | None = None) -> list[list[str]]:
+    """The cells of the first table below that heading, or below one inside its section."""
     _, _, below = (DOCS / page).read_text().partition(f"\n## {heading}\n")
+    if inner is not None:
+        _, _, below = below.partition(f"\n### {inner}\n")
     lines = below.partition("\n## ")[0].splitlines()
     table = [line for line in lines if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
@@ -105,6 +108,21 @@ def test_the_page_of_the_api_has_each_route_in_order() -> None:
     ]
 
     assert rows_of("api.md", "Routes") == expected
+
+
+def test_the_page_of_webhooks_has_each_call_about_messages_and_secrets() -> None:
+    own = [*messages.HANDLERS, *signing_secrets.HANDLERS]
+    expected = [
+        [f"`{verb} {prefix}{plain(path)}`", inspect.getdoc(handler.fn).partition("\n")[0]]
+        for prefix, handlers in (("/api/v2", own), ("", signing_secrets.PUBLIC_HANDLERS))
+        for handler in handlers
+        for verb in sorted(handler.http_methods)
+        for path in sorted(handler.paths)
+    ]
+
+    below = rows_of("webhooks.md", "Choose what is sent", "The calls")
+
+    assert below == expected
 
 
 def plain(path: str) -> str:
