@@ -1,5 +1,6 @@
 """Signing secrets from the API down to the signature: rotating, revoking, choosing, and who may."""
 
+import asyncio
 import base64
 from datetime import timedelta
 from typing import Any
@@ -12,13 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 from sqlalchemy import select
 
 from dockbell.domain import signing
+from dockbell.domain.errors import NotFoundError
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.notifications import Notification
 from dockbell.domain.signing import SecretKind, Signature
-from dockbell.services import repositories
+from dockbell.services import repositories, signing_secrets
 from dockbell.services.authentication import actor_of_bearer
 from dockbell.store import notifications
 from dockbell.store.tables import audit_entries
+from dockbell.store.tables import signing_secrets as secrets_table
 from dockbell.store.transactions import Store
 from tests.asgi import Answer, Client
 from tests.conftest import SetClock
@@ -246,6 +249,66 @@ async def test_a_revoked_secret_signs_no_more(
     assert (revoked.status, again.status) == (204, 404)
     assert problem_of(last)[:2] == (409, "conflict")
     assert await texts(store, clock, uuid) == [rotated["secret"]]
+
+
+async def kept(store: Store) -> list[str]:
+    """The ids of all secrets that are still in the database."""
+    async with store.read() as tx:
+        rows = await tx.rows(select(secrets_table.c.id))
+    return sorted(row.id for row in rows)
+
+
+async def test_nothing_is_left_of_a_secret_that_ended(
+    admin: Client, store: Store, clock: SetClock
+) -> None:
+    uuid, _ = await make(admin)
+    second = (await admin.post(address(uuid), {"keep_seconds": 60})).json()["id"]
+    two = await kept(store)
+    clock.move(seconds=60)
+    third = (await admin.post(address(uuid))).json()["id"]
+    after_its_end = await kept(store)
+
+    await admin.delete(address(uuid, second))
+    after_revoking = await kept(store)
+    fourth = (await admin.post(address(uuid), {"keep_seconds": 0})).json()["id"]
+
+    assert len(two) == 2
+    assert after_its_end == sorted([second, third])
+    assert (after_revoking, await kept(store)) == ([third], [fourth])
+
+
+async def test_rotations_at_once_never_leave_more_than_ten(admin: Client, store: Store) -> None:
+    uuid, _ = await make(admin)
+
+    answers = await asyncio.gather(*(admin.post(address(uuid)) for _ in range(14)))
+
+    statuses = sorted(answer.status for answer in answers)
+    found = await loaded(store, uuid)
+    assert statuses == [201] * 9 + [409] * 5
+    assert len(found.secrets) == 10
+    assert [secret.expires_at for secret in found.secrets].count(None) == 1
+
+
+async def test_a_rotation_of_a_notification_that_is_just_deleted_is_404(
+    world: World, admin: Client, store: Store
+) -> None:
+    uuid, _ = await make(admin)
+    async with store.read() as tx:
+        place = await notifications.find_place(tx, uuid)
+    assert place is not None
+    async with store.begin() as tx:
+        actor = await actor_of_bearer(tx, admin.token or "", None)
+        assert actor is not None
+        right = await repositories.admin_of(tx, actor, "acme/web")
+    await admin.delete(BASE + uuid)
+
+    with pytest.raises(NotFoundError):
+        async with store.begin() as tx:
+            await signing_secrets.rotate(
+                tx, right, place[1], chance=world.faces.notifications.chance
+            )
+
+    assert await kept(store) == []
 
 
 async def test_a_method_that_signs_nothing_has_nothing_to_rotate(admin: Client) -> None:

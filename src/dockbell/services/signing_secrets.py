@@ -118,6 +118,7 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
             f"{signing.MOST_LIVE} secrets are live already. Revoke one, or let none go on signing."
         )
     await signing_secrets.end(tx, before, tx.now + keep)
+    await signing_secrets.delete_ended(tx, notification.id)
     if own is None:
         made = await make(tx, admin, notification.id, kind, chance)
     else:
@@ -127,7 +128,7 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
 
 
 async def revoke(tx: Tx, admin: AdminOf, notification: Notification, secret_id: str) -> None:
-    """End a secret now. Raise ConflictError for the last one that the notification signs with."""
+    """End a secret now, and keep nothing of it. Raise ConflictError for the last one that the notification signs with."""
     await notifications.touch(tx, notification.id)
     live = await signing_secrets.list_live(tx, notification.id)
     gone = next((secret for secret in live if secret.id == secret_id), None)
@@ -140,6 +141,7 @@ async def revoke(tx: Tx, admin: AdminOf, notification: Notification, secret_id: 
             "Rotate it, and let it go on signing for 0 seconds."
         )
     await signing_secrets.end(tx, [gone.id], tx.now)
+    await signing_secrets.delete_ended(tx, notification.id)
     await _audit(tx, admin, "revoke_signing_secret", notification, gone.id)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from dockbell.domain.signing import ListedSecret, SecretKind, SigningSecret
@@ -32,7 +33,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             id=made.id,
             notification_id=notification_id,
             kind=kind.value,
-            public=public,
+            public=public or None,
             secret_sealed=tx.seal.close(secret),
             created_at=tx.now,
             expires_at=expires_at,
@@ -60,7 +61,7 @@ async def find_live(
             value=tx.seal.open(row.secret_sealed),
             created_at=row.created_at,
             expires_at=row.expires_at,
-            public=row.public,
+            public=row.public or b"",
         )
         live[row.notification_id] = (*live.get(row.notification_id, ()), secret)
     return live
@@ -85,7 +86,7 @@ async def list_live(tx: Tx, notification_id: str) -> Sequence[ListedSecret]:
             id=row.id,
             notification_id=row.notification_id,
             kind=SecretKind(row.kind),
-            public=row.public,
+            public=row.public or b"",
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
@@ -102,4 +103,14 @@ async def end(tx: Tx, secret_ids: Sequence[str], at: datetime) -> None:
             or_(signing_secrets.c.expires_at.is_(None), signing_secrets.c.expires_at > at),
         )
         .values(expires_at=at)
+    )
+
+
+async def delete_ended(tx: Tx, notification_id: str) -> None:
+    """Remove the notification's secrets that have expired: nothing is left of them, sealed or not."""
+    await tx.run(
+        delete_from(signing_secrets).where(
+            signing_secrets.c.notification_id == notification_id,
+            signing_secrets.c.expires_at <= tx.now,
+        )
     )

@@ -346,7 +346,7 @@ signing_secrets = Table(
     Column("id", String, primary_key=True),
     _owned("notification_id", "notifications.id"),
     Column("kind", String, nullable=False, server_default="hmac"),
-    Column("public", LargeBinary, nullable=False, server_default=""),  # Ed25519's other half
+    Column("public", LargeBinary),  # Ed25519's other half
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),

@@ -19,10 +19,7 @@ def upgrade() -> None:
     op.add_column(
         "signing_secrets", sa.Column("kind", sa.String(), nullable=False, server_default="hmac")
     )
-    op.add_column(
-        "signing_secrets",
-        sa.Column("public", sa.LargeBinary(), nullable=False, server_default=""),
-    )
+    op.add_column("signing_secrets", sa.Column("public", sa.LargeBinary(), nullable=True))
 
 
 def downgrade() -> None:
