@@ -311,6 +311,21 @@ async def test_a_webhook_is_signed_in_every_way_that_is_chosen() -> None:
     )
 
 
+async def test_githubs_header_takes_a_text_of_its_own_before_the_signing_secret() -> None:
+    own = SigningSecret("sec_g", SecretKind.GITHUB, b"sesame", NOON)
+    out = FakeOutbound()
+    message = message_of(_PUSH, secrets=(b"n" * 32, own), signatures=tuple(Signature))
+
+    await _METHODS["webhook"].send(message, {"url": _URL}, out)
+
+    headers = dict(out.posts[0].headers)
+    expected = hmac.new(b"sesame", _PUSH.body, "sha256").hexdigest()
+    assert headers["X-Hub-Signature-256"] == f"sha256={expected}"
+    assert headers["webhook-signature"] == Webhook(signing.to_text(b"n" * 32)).sign(
+        "dlv_1", NOON, _PUSH.body.decode()
+    )
+
+
 async def test_a_key_pair_alone_signs_only_what_was_chosen() -> None:
     pair = SigningSecret("sec_k", SecretKind.ED25519, b"k" * 32, NOON)
     found = []

@@ -98,6 +98,7 @@ async def test_a_secret_is_nowhere_but_in_the_answer_that_makes_it(
     rotated = await admin.post(secrets, {"secret": own})
     await _choose_all(world, uuid)
     pair = await admin.post(secrets, {"kind": "ed25519"})
+    await admin.post(secrets, {"kind": "github", "secret": "sesame-of-github"})
     answers: list[Answer] = [
         pair,
         await admin.get(BASE),
@@ -131,7 +132,7 @@ async def test_a_secret_is_nowhere_but_in_the_answer_that_makes_it(
     tables = await dump(store)
     shown = [answer.body + repr(answer.headers).encode() for answer in answers]
     places = {"tables": tables, "log": log.getvalue().encode(), "answers": b"".join(shown)}
-    assert len(live) == 4
+    assert len(live) == 5
     assert rotated.json()["secret"] == own
     assert [answer.status for answer in answers] == [201, 200, 200, 200, 200, 400, 400, 400]
     assert (await loaded_attempts(store)) == ["http_5xx", "internal_error", "ok"]

@@ -132,7 +132,9 @@ async def test_a_rotated_secret_goes_on_signing_for_a_day(
     ]  # read before, ends in time
     assert await texts(store, clock, uuid) == [new]
     listed = (await admin.get(address(uuid))).json()["signing_secrets"]
-    assert listed == [{k: v for k, v in rotated.json().items() if k != "secret"}]
+    assert listed == [
+        {k: v for k, v in rotated.json().items() if k not in {"secret", "warning"}}
+    ]
 
 
 @pytest.mark.parametrize(("keep", "hours"), [(0, 0), (3600, 1), (604_800, 168)])
@@ -210,7 +212,22 @@ async def test_an_own_secret_is_taken(admin: Client, store: Store, clock: SetClo
             "A replaced secret signs for 0 to 604800 seconds longer (7 days)",
         ),
         ({"keep_seconds": True}, None, "True is not of type 'integer'"),
-        ({"kind": "rsa"}, None, "'rsa' is not one of ['hmac', 'ed25519']"),
+        ({"kind": "rsa"}, None, "'rsa' is not one of ['hmac', 'ed25519', 'github']"),
+        (
+            {"kind": "github"},
+            "secret",
+            "Say which text the receiver of X-Hub-Signature-256 has",
+        ),
+        (
+            {"kind": "github", "secret": "1234567"},
+            "secret",
+            "A secret for X-Hub-Signature-256 has 8 to 200 characters that can be printed",
+        ),
+        (
+            {"kind": "github", "secret": "12345678\n"},
+            "secret",
+            "A secret for X-Hub-Signature-256 has 8 to 200 characters that can be printed",
+        ),
         (
             {"secret": signing.to_text(b"o" * 23)},
             "secret",
@@ -233,6 +250,30 @@ async def test_a_rotation_that_is_not_valid_is_refused_and_changes_nothing(
 
     assert problem_of(refused) == (400, "invalid_request", field, detail, PROBLEM)
     assert (await admin.get(address(uuid))).json() == before.json()
+
+
+async def test_a_short_secret_is_taken_for_githubs_header_only_and_with_a_warning(
+    admin: Client, store: Store
+) -> None:
+    uuid, _ = await make(admin)
+
+    weak = await admin.post(address(uuid), {"kind": "github", "secret": "sesame-é"})
+    strong = await admin.post(address(uuid), {"kind": "github", "secret": "s" * 24})
+
+    kinds = [(one.kind, one.text) for one in (await loaded(store, uuid)).secrets]
+    assert [(one.status, one.json()["secret"]) for one in (weak, strong)] == [
+        (201, "sesame-é"),
+        (201, "s" * 24),
+    ]
+    warning, none = (one.json()["warning"] for one in (weak, strong))
+    assert none is None
+    assert warning == (
+        "The secret is short: whoever sees a request may find it by trying. "
+        "Take 24 characters or more."
+    )
+    assert kinds[:2] == [(SecretKind.GITHUB, "s" * 24), (SecretKind.GITHUB, "sesame-é")]
+    assert (await admin.delete(address(uuid, strong.json()["id"]))).status == 204
+    assert (await admin.delete(address(uuid, weak.json()["id"]))).status == 204
 
 
 async def test_a_revoked_secret_signs_no_more(

@@ -18,6 +18,8 @@ LONGEST_KEPT = timedelta(days=7)  # how long a replaced secret may go on signing
 KEPT = timedelta(days=1)  # how long it does unless somebody asks for another span
 _FEWEST_BYTES = 24
 _MOST_BYTES = 64
+_FEWEST_CHARACTERS = 8
+_MOST_CHARACTERS = 200
 _BLOCK_BYTES = 64  # of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -34,6 +36,7 @@ class Signature(StrEnum):
 class SecretKind(StrEnum):
     HMAC = "hmac"
     ED25519 = "ed25519"
+    GITHUB = "github"  # a text that a receiver of X-Hub-Signature-256 has already
 
 
 _PREFIXES = {SecretKind.HMAC: PREFIX, SecretKind.ED25519: "whsk_"}
@@ -42,7 +45,7 @@ PUBLIC_PREFIX = "whpk_"
 
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
-    """One key that signs for a notification. `value` is the HMAC key, or Ed25519's private key."""
+    """One key that signs for a notification. `value` is the HMAC key, Ed25519's private key, or a text's bytes."""
 
     id: str
     kind: SecretKind
@@ -57,6 +60,8 @@ class SigningSecret:
     @property
     def text(self) -> str:
         """The secret as receivers' libraries take it."""
+        if self.kind is SecretKind.GITHUB:
+            return self.value.decode()
         return to_text(self.value, self.kind)
 
 
@@ -118,6 +123,22 @@ def of_text(text: str) -> bytes:
     return secret
 
 
+def of_github_text(text: str) -> bytes:
+    """A secret that somebody chose for GitHub's header, of any strength; or ConfigError."""
+    if not _FEWEST_CHARACTERS <= len(text) <= _MOST_CHARACTERS or not text.isprintable():
+        raise ConfigError(
+            f"A secret for X-Hub-Signature-256 has {_FEWEST_CHARACTERS} to {_MOST_CHARACTERS} "
+            "characters that can be printed",
+            field="secret",
+        )
+    return text.encode()
+
+
+def is_weak(secret: SigningSecret) -> bool:
+    """Whether it is shorter than Standard Webhooks would allow. Only one for GitHub's header can be."""
+    return len(secret.value) < _FEWEST_BYTES
+
+
 def signed_bytes(message_id: str, timestamp: int, body: bytes) -> bytes:
     """What Standard Webhooks signs. The id must not contain a dot, since dots part what is signed."""
     return b"%b.%d.%b" % (message_id.encode(), timestamp, body)
@@ -131,12 +152,12 @@ def sign(secrets: Sequence[bytes], message_id: str, timestamp: int, body: bytes)
     )
 
 
-def github(secret: bytes, body: bytes) -> str:
+def github(secret: SigningSecret, body: bytes) -> str:
     """The value of `X-Hub-Signature-256`.
 
-    Receivers of this header take the text they are given as the key, so the key is `whsec_…` as it was shown.
+    Receivers of this header take the text they are given as the key, so `whsec_…` is the key as it was shown.
     """
-    return "sha256=" + _hmac(to_text(secret).encode(), body).hex()
+    return "sha256=" + _hmac(secret.text.encode(), body).hex()
 
 
 def _hmac(secret: bytes, signed: bytes) -> bytes:

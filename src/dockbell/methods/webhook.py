@@ -124,9 +124,13 @@ def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str
             if secret.kind is SecretKind.ED25519
         ]
     headers = [("webhook-signature", " ".join(parts))] if parts else []
-    if secrets and Signature.GITHUB in message.signatures:
-        # The header holds one signature only: that of the newest secret.
-        headers.append(("X-Hub-Signature-256", signing.github(secrets[0], body)))
+    if Signature.GITHUB in message.signatures:
+        # The header holds one signature only: that of the newest secret, if there are any that is its own.
+        for kind in (SecretKind.GITHUB, SecretKind.HMAC):
+            newest = next((one for one in message.secrets if one.kind is kind), None)
+            if newest is not None:
+                headers.append(("X-Hub-Signature-256", signing.github(newest, body)))
+                break
     return headers
 
 
@@ -134,9 +138,12 @@ def _forgetful(exchange: Exchange, message: Message) -> Exchange:
     """The same without our signing secrets, which a target knows and may send back for everybody to read."""
     said = exchange.response_body
     longest = max(len(said), *(len(value) for _, value in exchange.response_headers), 0)
-    if longest < _SHORTEST_SECRET:  # as nearly always
-        return exchange
-    texts = [base64.b64encode(secret.value) for secret in message.secrets]
+    if longest < _SHORTEST_SECRET and Signature.GITHUB not in message.signatures:
+        return exchange  # as nearly always
+    texts = [
+        secret.value if secret.kind is SecretKind.GITHUB else base64.b64encode(secret.value)
+        for secret in message.secrets
+    ]
     values = [value for _, value in exchange.response_headers]
     if not any(text in said or any(text.decode() in one for one in values) for text in texts):
         return exchange

@@ -95,7 +95,7 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
     chance: Chance,
     kind: SecretKind = SecretKind.HMAC,
     keep: timedelta = signing.KEPT,
-    own: bytes | None = None,
+    own: str | None = None,
 ) -> SigningSecret:
     """Add a secret, which the result carries this once; those before it go on signing for `keep` and then end.
 
@@ -107,8 +107,7 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
             f"A replaced secret signs for 0 to {days * 24 * 3600} seconds longer ({days} days)",
             field="keep_seconds",
         )
-    if own is not None and kind is not SecretKind.HMAC:
-        raise ConfigError("A key pair is always made here", field="secret")
+    value = _value_of(kind, own, chance)
     # First of all the notification's row, so that of two rotations at once the second sees the first.
     await notifications.touch(tx, notification.id)
     live = await signing_secrets.list_live(tx, notification.id)
@@ -119,10 +118,9 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
         )
     await signing_secrets.end(tx, before, tx.now + keep)
     await signing_secrets.delete_ended(tx, notification.id)
-    if own is None:
-        made = await make(tx, admin, notification.id, kind, chance)
-    else:
-        made = await signing_secrets.insert(tx, notification.id, own)
+    made = await signing_secrets.insert(
+        tx, notification.id, value, kind=kind, public=_public_of(kind, value)
+    )
     await _audit(tx, admin, "rotate_signing_secret", notification, made.id)
     return made
 
@@ -149,8 +147,24 @@ def _needs(signatures: Sequence[Signature]) -> list[SecretKind]:
     return [SecretKind.HMAC] + [SecretKind.ED25519] * (Signature.V1A in signatures)
 
 
+def _value_of(kind: SecretKind, own: str | None, chance: Chance) -> bytes:
+    match kind, own:
+        case SecretKind.ED25519, str():
+            raise ConfigError("A key pair is always made here", field="secret")
+        case SecretKind.GITHUB, str():
+            return signing.of_github_text(own)
+        case SecretKind.GITHUB, _:
+            raise ConfigError(
+                "Say which text the receiver of X-Hub-Signature-256 has", field="secret"
+            )
+        case _, str():
+            return signing.of_text(own)
+        case _:
+            return signing.new_secret(chance(signing.SECRET_BYTES))
+
+
 def _public_of(kind: SecretKind, value: bytes) -> bytes:
-    if kind is SecretKind.HMAC:
+    if kind is not SecretKind.ED25519:
         return b""
     return Ed25519PrivateKey.from_private_bytes(value).public_key().public_bytes_raw()
 

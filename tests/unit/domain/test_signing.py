@@ -73,17 +73,18 @@ def test_a_signature_is_that_of_the_standard_library(size: int, body: bytes) -> 
 
 
 def test_githubs_header_is_the_one_of_its_documentation() -> None:
-    # GitHub's example: the secret "It's a Secret to Everybody" and the payload "Hello, World!". Our secrets are
-    # text too, so the same function is tried on the key that a receiver would type in.
-    example = signing._hmac(b"It's a Secret to Everybody", b"Hello, World!").hex()
+    # GitHub's example: this secret, and the payload "Hello, World!".
+    now = datetime(2026, 3, 14, tzinfo=UTC)
+    example = SigningSecret("sec_1", SecretKind.GITHUB, b"It's a Secret to Everybody", now)
+    standard = SigningSecret("sec_2", SecretKind.HMAC, _SECRET, now)
 
-    shown = signing.to_text(_SECRET)
+    found = [signing.github(example, b"Hello, World!"), signing.github(standard, b"{}")]
 
-    assert example == "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    assert (
-        signing.github(_SECRET, b"{}")
-        == "sha256=" + hmac.new(shown.encode(), b"{}", "sha256").hexdigest()
-    )
+    as_text = hmac.new(signing.to_text(_SECRET).encode(), b"{}", "sha256").hexdigest()
+    assert found == [
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
+        f"sha256={as_text}",
+    ]
 
 
 def test_a_choice_of_signatures_always_has_v1_and_one_order() -> None:

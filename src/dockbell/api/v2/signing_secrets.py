@@ -23,9 +23,9 @@ _ROTATION = Schema(
 )
 _ALL = "/notifications/{notification_id:str}/signing-secrets"
 _ONE = "/notifications/{notification_id:str}/signing-secrets/{secret_id:str}"
-_PUBLIC_SECONDS = (
-    300  # a rotation starts to sign at once, so nobody should keep an old answer for long
-)
+_WEAK = "The secret is short: whoever sees a request may find it by trying. Take 24 characters or more."
+# A rotation begins to sign at once, so nobody should keep an old answer for long.
+_PUBLIC_SECONDS = 300
 
 
 def _shown(secret: ListedSecret | SigningSecret) -> dict[str, object]:
@@ -67,7 +67,6 @@ async def rotate_signing_secret(call: Call, notification_id: FromPath[str]) -> R
         method = call.faces.methods.get(notification.method)
         if method is None or not method.signs:
             raise ConflictError(f"The method {notification.method} signs nothing")
-        own = body.get("secret")
         made = await signing_secrets.rotate(
             tx,
             admin,
@@ -75,11 +74,12 @@ async def rotate_signing_secret(call: Call, notification_id: FromPath[str]) -> R
             chance=call.notifications.chance,
             kind=SecretKind(body.get("kind", SecretKind.HMAC)),
             keep=_span_of(body.get("keep_seconds")),
-            own=None if own is None else signing.of_text(own),
+            own=body.get("secret"),
         )
     # Of a key pair nobody needs the private half but we.
-    secret = made.text if made.kind is SecretKind.HMAC else None
-    return call.reply(201, {**_shown(made), "secret": secret})
+    secret = None if made.kind is SecretKind.ED25519 else made.text
+    warning = _WEAK if signing.is_weak(made) else None
+    return call.reply(201, {**_shown(made), "secret": secret, "warning": warning})
 
 
 def _span_of(seconds: int | None) -> timedelta:
