@@ -88,12 +88,12 @@ def replace(path: Path, keys: Sequence[bytes]) -> None:
 def alone(path: Path) -> Iterator[None]:
     """Wait until nobody else changes the file, and keep others from it for the length of the block."""
     try:
-        lock = path.with_name(f"{path.name}.lock").open("a")
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise SetupError(
             f"The secret key file {path} cannot be replaced: {error.strerror}. It is as it was."
         ) from error
-    with lock:
+    with os.fdopen(descriptor, "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
