@@ -3,6 +3,7 @@
 from typing import Any
 
 from dockbell.api.v1.handlers import HANDLERS
+from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.store.transactions import Store
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
@@ -15,7 +16,14 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
     """The application on this store. The one made before must no longer be in use."""
     if not _built:
         _built.append(
-            build_app(store=store, faces=faces, v1=HANDLERS, registry=_no_registry, checks={})
+            build_app(
+                store=store,
+                faces=faces,
+                v1=HANDLERS,
+                v2=V2_HANDLERS,
+                registry=_no_registry,
+                checks={},
+            )
         )
     edge: Any = _built[0]
     edge._pages._app.state.update({"store": store, "faces": faces})

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
+from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.domain import ids
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
@@ -157,6 +158,7 @@ class Application:
             store=self.store,
             faces=self.faces,
             v1=HANDLERS,
+            v2=V2_HANDLERS,
             registry=registry,
             checks={"engine": self._engine_problem},
             max_body=self.settings.max_api_body,

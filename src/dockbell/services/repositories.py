@@ -75,6 +75,32 @@ async def admin_of(tx: Tx, actor: Actor, path: str) -> AdminOf:
     return AdminOf(actor, await _check(tx, actor, path, Role.ADMIN))
 
 
+async def admin_by_id(tx: Tx, actor: Actor, repository_id: str | None) -> AdminOf:
+    """The right to administer the repository with this id, or raise.
+
+    It is for things that are found by an id of their own: what belongs to a repository that the caller may
+    not administer, or to none any more, looks unknown to them. A token without the scope is told so first.
+    """
+    check_may_administer(actor)
+    found = (
+        None if repository_id is None else await repository_rows.find_by_id(tx, repository_id)
+    )
+    if found is None:
+        raise NotFoundError
+    try:
+        return await admin_of(tx, actor, found.path)
+    except ForbiddenError:
+        raise NotFoundError from None
+
+
+def check_may_administer(actor: Actor) -> None:
+    """Raise for those who can administer no repository at all. Call it before anything is looked up by id."""
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if not actor.may(Scope.REPO_ADMIN) or actor.kind is ActorKind.ROBOT:
+        raise ForbiddenError
+
+
 async def writer_of(tx: Tx, actor: Actor, path: str) -> WriterOf:
     """The right to push to the repository `namespace/name`, or raise."""
     return WriterOf(actor, await _check(tx, actor, path, Role.WRITE))

@@ -359,7 +359,7 @@ events = Table(
     Column(
         "namespace_id", String, index=True
     ),  # no foreign key: the event outlives what it is about
-    Column("repository_id", String, index=True),
+    Column("repository_id", String),
     Column("body", LargeBinary, nullable=False),
     Column("facts", Document, nullable=False),
     Column("performer_name", String),
@@ -367,6 +367,7 @@ events = Table(
     Column("producer_key", String, unique=True),
     Column("occurred_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    Index("ix_events_repository_id_id", "repository_id", "id"),
 )
 
 lanes = Table(
@@ -421,6 +422,7 @@ deliveries = Table(
     Column("id", String, primary_key=True),
     Column("event_id", String, nullable=False),
     Column("notification_id", String, nullable=False),
+    Column("repository_id", String),  # the event's, so that a repository's list is one index
     Column("lane_id", String, nullable=False),
     Column("trigger", String, nullable=False),
     Column("state", String, nullable=False),
@@ -434,17 +436,16 @@ deliveries = Table(
     Column("code", String),  # of the last attempt
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("request_key", String),  # of the last redelivery, so that a double click sends once
     CheckConstraint(
         "state IN ('waiting', 'sending', 'delivered', 'dead', 'cancelled', 'expired')",
         name="state",
     ),
 )
 Index("ix_deliveries_event_id", deliveries.c.event_id)
-Index(
-    "ix_deliveries_notification_id_created_at",
-    deliveries.c.notification_id,
-    deliveries.c.created_at,
-)
+# Ids are in order of time, so the lists need no other column to be in order.
+Index("ix_deliveries_notification_id_id", deliveries.c.notification_id, deliveries.c.id)
+Index("ix_deliveries_repository_id_id", deliveries.c.repository_id, deliveries.c.id)
 # One delivery for each event and notification: this makes a repeated fan-out harmless.
 Index(
     "uq_deliveries_fan_out",

@@ -1,17 +1,21 @@
 """Putting the HTTP application together from its handlers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 
 from dockbell.domain.errors import DockbellError
+from dockbell.observability.versions import version
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health
-from dockbell.web.calls import provide_call
+from dockbell.web import errors, health, problems
+from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
@@ -23,26 +27,59 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     store: Store,
     faces: Faces,
     v1: Sequence[Any],
+    v2: Sequence[Any],
     registry: ASGIApp,
     checks: Mapping[str, Check],
     max_body: int = 1 << 20,
 ) -> ASGIApp:
-    """The whole HTTP application. `v1` are the handlers of `/api/v1`; `registry` answers below `/v2`.
+    """The whole HTTP application. `v1` and `v2` are the handlers of both APIs; `registry` answers below `/v2`.
 
     A body above `max_body` bytes is refused with 413, except in the registry, which has its own limits.
     """
     app = Litestar(
-        route_handlers=[Router("/api/v1", route_handlers=list(v1)), *health.HANDLERS],
+        route_handlers=[
+            Router("/api/v1", route_handlers=list(v1), include_in_schema=False),
+            # The body first, within its time: the framework's own reading of it has no limit.
+            Router(problems.PREFIX, route_handlers=list(v2), before_request=read_body),
+            *health.HANDLERS,
+        ],
         dependencies={"call": Provide(provide_call)},
         exception_handlers={
-            DockbellError: errors.answer_error,
-            HTTPException: errors.answer_http_error,
-            Exception: errors.answer_bug,
+            DockbellError: _by_face(errors.answer_error, problems.answer_error),
+            HTTPException: _by_face(errors.answer_http_error, problems.answer_http_error),
+            Exception: _by_face(errors.answer_bug, problems.answer_bug),
         },
         request_max_body_size=max_body,
-        openapi_config=None,
+        openapi_config=_DESCRIPTION,
         state=State({"store": store, "faces": faces, "checks": checks, "max_body": max_body}),
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
     return Edge(pages, registry)
+
+
+_DESCRIPTION = OpenAPIConfig(
+    title="dockbell",
+    version=version(),
+    description="Every event, every delivery, every try. Quay's own API is described at /api/v1/discovery.",
+    path="/",
+    use_handler_docstrings=True,
+    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+    components=Components(
+        security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}
+    ),
+    security=[{"bearer": []}],
+)
+
+_Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]
+
+
+def _by_face(v1: _Answer, v2: _Answer) -> _Answer:
+    """What answers an error, by the API whose address was called."""
+
+    def answer(request: Request[Any, Any, State], error: Any) -> Response[bytes]:
+        path: str = request.scope["path"]
+        is_v2 = path == problems.PREFIX or path.startswith(f"{problems.PREFIX}/")
+        return (v2 if is_v2 else v1)(request, error)
+
+    return answer

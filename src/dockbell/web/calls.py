@@ -161,6 +161,11 @@ async def _read_body(request: Request[Any, Any, State]) -> bytes:
         raise DisconnectedError from error
 
 
+async def read_body(request: Request[Any, Any, State]) -> None:
+    """Read the whole body now, so that whoever asks for it later has it at once."""
+    await _read_body(request)
+
+
 async def provide_call(request: Request[Any, Any, State]) -> ApiCall:
     """Litestar's dependency `call`."""
     return ApiCall(

@@ -1,0 +1,5 @@
+"""All handlers of `/api/v2`, gathered for the application."""
+
+from dockbell.api.v2 import deliveries
+
+HANDLERS = [*deliveries.HANDLERS]
