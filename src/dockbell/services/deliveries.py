@@ -140,6 +140,8 @@ async def replay(
     if earlier:
         return await redeliver(tx, admin.actor, earlier[0].id, key)
     (made,) = await queue.record(tx, event_id, [(notification_id, False)], Trigger.REDELIVER)
+    if key is not None:
+        await redeliveries.set_key(tx, made, key)
     tx.ring()
     delivery = await delivery_lists.find(tx, made)
     if delivery is None:

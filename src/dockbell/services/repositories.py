@@ -21,7 +21,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.names import is_namespace, is_repository
-from dockbell.domain.permissions import AdminOf, CreatorIn, ReaderOf, WriterOf
+from dockbell.domain.permissions import AdminOf, AdminOfAll, CreatorIn, ReaderOf, WriterOf
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries
 from dockbell.store import deliveries, locks
@@ -91,6 +91,22 @@ async def admin_by_id(tx: Tx, actor: Actor, repository_id: str | None) -> AdminO
         return await admin_of(tx, actor, found.path)
     except ForbiddenError:
         raise NotFoundError from None
+
+
+async def admin_of_all(tx: Tx, actor: Actor, namespace: str) -> AdminOfAll:
+    """The right to administer every repository of the namespace, or raise.
+
+    A namespace that does not exist looks like a forbidden one.
+    """
+    check_may_administer(actor)
+    access = (
+        await repository_rows.find_access(tx, actor.id, namespace, None)
+        if is_namespace(namespace)
+        else None
+    )
+    if access is None or not _may(actor, access, Role.ADMIN):
+        raise ForbiddenError
+    return AdminOfAll(actor, access.namespace)
 
 
 def check_may_administer(actor: Actor) -> None:

@@ -61,6 +61,13 @@ async def redeliver(
     return True
 
 
+async def set_key(tx: Tx, delivery_id: str, key: str) -> None:
+    """Note the key of the request that made the delivery."""
+    await tx.run(
+        update(deliveries).where(deliveries.c.id == delivery_id).values(request_key=key)
+    )
+
+
 async def cancel(tx: Tx, delivery_id: str) -> bool:
     """Call the delivery off; return False, with nothing changed, if it does not wait."""
     changed = await tx.run(

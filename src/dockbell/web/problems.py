@@ -109,4 +109,6 @@ def _extras(error: HTTPException) -> Sequence[Mapping[str, Any]]:
 def _field_of(extra: Mapping[str, Any]) -> FieldProblem:
     """What the framework says of one field. Of a body it names the place within the body."""
     field = str(extra.get("key") or _WHOLE)
-    return FieldProblem(field.removeprefix("data.") or _WHOLE, str(extra["message"]))
+    if field == "data":  # what the framework calls the body
+        field = _WHOLE
+    return FieldProblem(field, str(extra["message"]))

@@ -14,6 +14,7 @@ from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.services import areas, deliveries
+from dockbell.services.deliveries import DeliveryWithAttempts
 from dockbell.web.calls import Call
 from dockbell.web.pages import (
     USUAL,
@@ -155,6 +156,12 @@ def shown_attempt(record: AttemptRecord) -> Attempt:
     )
 
 
+def in_full(found: DeliveryWithAttempts) -> DeliveryInFull:
+    return DeliveryInFull(
+        shown(found.delivery), [shown_attempt(record) for record in found.attempts]
+    )
+
+
 def moment(value: datetime | None, name: str) -> datetime | None:
     """The time, which must say its zone."""
     if value is not None and value.tzinfo is None:
@@ -218,9 +225,7 @@ async def get_delivery(call: Call, delivery_id: FromPath[str]) -> DeliveryInFull
     async with call.read() as tx:
         actor = await call.actor(tx)
         found = await deliveries.load(tx, actor, delivery_id, attempts=_ATTEMPTS_SHOWN)
-    return DeliveryInFull(
-        shown(found.delivery), [shown_attempt(record) for record in found.attempts]
-    )
+    return in_full(found)
 
 
 @get(f"{_ONE}/attempts")

@@ -1,5 +1,5 @@
 """All handlers of `/api/v2`, gathered for the application."""
 
-from dockbell.api.v2 import deliveries
+from dockbell.api.v2 import deliveries, notifications
 
-HANDLERS = [*deliveries.HANDLERS]
+HANDLERS = [*deliveries.HANDLERS, *notifications.HANDLERS]
