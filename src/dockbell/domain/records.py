@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.events import Event
+from dockbell.domain.notifications import Notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,58 @@ class Health:
     last_success_at: datetime | None
     last_failure_at: datetime | None
     last_failure_code: str | None
+
+
+class Verdict(StrEnum):
+    """Whether a notification got an event, and if not, why."""
+
+    MATCHED = "matched"
+    OTHER_EVENT = "other_event"
+    FILTERED = "filtered"
+    MADE_LATER = "made_later"
+    OTHER_TEST = "other_test"
+    NOT_SENT = "not_sent"
+
+    @property
+    def sentence(self) -> str:
+        return _SENTENCES[self]
+
+
+_SENTENCES: Mapping[Verdict, str] = {
+    Verdict.MATCHED: "It matched, and a delivery was made.",
+    Verdict.OTHER_EVENT: "It is for another kind of event.",
+    Verdict.FILTERED: "Its filter does not want this event.",
+    Verdict.MADE_LATER: "It was made after the event.",
+    Verdict.OTHER_TEST: "The event is the test of another notification.",
+    Verdict.NOT_SENT: "It would match now; when the event came, it had another filter.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Consideration:
+    """One notification that an event was held against. `notification` is None for one that is gone."""
+
+    notification_id: str
+    notification: Notification | None
+    verdict: Verdict
+    delivery: DeliveryRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The tries that began in one span of time, tests among them."""
+
+    number: int  # from 0
+    attempts: int
+    failed: int
+    median: timedelta
+    slow: timedelta  # 19 of 20 were faster
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The deliveries made in a span of time, counted by where they stand now."""
+
+    by_state: Mapping[State, int]
+    parked: int  # of those that wait
+    buckets: Sequence[Bucket]

@@ -1,10 +1,10 @@
 """Lists of deliveries and their attempts, as people look at them. The queue itself is in `store.deliveries`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State, Trigger
@@ -167,3 +167,20 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
         response_body=row.response_body or b"",
         worker=row.worker,
     )
+
+
+async def count_of_events(
+    tx: Tx, event_ids: Sequence[str]
+) -> Mapping[str, Mapping[State, int]]:
+    """How many deliveries of each event are in each state. One query."""
+    if not event_ids:
+        return {}
+    rows = await tx.rows(
+        select(deliveries.c.event_id, deliveries.c.state, func.count().label("number"))
+        .where(deliveries.c.event_id.in_(event_ids))
+        .group_by(deliveries.c.event_id, deliveries.c.state)
+    )
+    counts: dict[str, dict[State, int]] = {}
+    for row in rows:
+        counts.setdefault(row.event_id, {})[State(row.state)] = row.number
+    return counts

@@ -27,9 +27,7 @@ _CORS = [
     (b"vary", b"Cookie"),
 ]
 # API v2 has one verb more than Quay's.
-_CORS_V2 = [
-    (name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS
-]
+_CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS]
 _GONE = 499  # as it is logged: the client went away before there was an answer
 _QUIET = frozenset({"/livez", "/readyz", "/healthz"})
 

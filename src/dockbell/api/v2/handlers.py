@@ -1,5 +1,11 @@
 """All handlers of `/api/v2`, gathered for the application."""
 
-from dockbell.api.v2 import deliveries, notifications
+from dockbell.api.v2 import deliveries, events, notifications, previews, stats
 
-HANDLERS = [*deliveries.HANDLERS, *notifications.HANDLERS]
+HANDLERS = [
+    *deliveries.HANDLERS,
+    *events.HANDLERS,
+    *notifications.HANDLERS,
+    *previews.HANDLERS,
+    *stats.HANDLERS,
+]
