@@ -7,14 +7,10 @@ from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
 from dockbell.domain.errors import DockbellError
-from dockbell.observability.versions import version
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health, problems
+from dockbell.web import errors, health, problems, reference
 from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
@@ -50,26 +46,13 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
             Exception: _by_face(errors.answer_bug, problems.answer_bug),
         },
         request_max_body_size=max_body,
-        openapi_config=_DESCRIPTION,
+        openapi_config=reference.CONFIG,
         state=State({"store": store, "faces": faces, "checks": checks, "max_body": max_body}),
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
     return Edge(pages, registry)
 
-
-_DESCRIPTION = OpenAPIConfig(
-    title="dockbell",
-    version=version(),
-    description="Every event, every delivery, every try. Quay's own API is described at /api/v1/discovery.",
-    path="/",
-    use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-    components=Components(
-        security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}
-    ),
-    security=[{"bearer": []}],
-)
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]
 
