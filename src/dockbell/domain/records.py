@@ -166,3 +166,29 @@ class Statistics:
     by_state: Mapping[State, int]
     parked: int  # of those that wait
     buckets: Sequence[Bucket]
+
+
+class JobState(StrEnum):
+    """Where a job that sends many deliveries again stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class RedeliveryJob:
+    """Sending many deliveries of a repository again, a few at a time."""
+
+    id: str
+    repository_id: str
+    wanted: DeliveryFilter
+    state: JobState
+    total: int  # counted when it was made
+    sent: int
+    skipped: int  # their notification is gone or paused, or they were being sent
+    before: str  # the deliveries with a lower id are still to do
+    made_by: str
+    created_at: datetime
+    finished_at: datetime | None

@@ -470,6 +470,31 @@ Index(
     postgresql_where=text("state = 'sending'"),
 )
 
+redelivery_jobs = Table(
+    "redelivery_jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("repository_id", String, nullable=False),  # no foreign key: the record stays
+    Column("filter", Document, nullable=False),
+    Column("state", String, nullable=False),
+    Column("total", Integer, nullable=False),  # counted when it was made
+    Column("sent", Integer, nullable=False, default=0),
+    Column("skipped", Integer, nullable=False, default=0),
+    Column("before", String, nullable=False),  # the deliveries with a lower id are still to do
+    Column("made_by", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    CheckConstraint("state IN ('running', 'paused', 'done', 'cancelled')", name="state"),
+    Index("ix_redelivery_jobs_repository_id_id", "repository_id", "id"),
+)
+Index(
+    "ix_redelivery_jobs_running",
+    redelivery_jobs.c.updated_at,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+
 attempts = Table(
     "attempts",
     metadata,

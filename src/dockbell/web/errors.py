@@ -54,6 +54,7 @@ DESCRIPTIONS = {
     "notification_paused": "The notification is paused. Resume it, or test it, before you send to it.",
     "event_gone": "The event is no longer kept, so there is nothing to send.",
     "being_sent": "The delivery is being sent just now. Wait for what comes of it.",
+    "job_over": "The job is done or was cancelled, so nothing of it can be changed.",
     "not_waiting": "Only a delivery that waits can be cancelled.",
 }
 

@@ -162,6 +162,14 @@ def in_full(found: DeliveryWithAttempts) -> DeliveryInFull:
     )
 
 
+def codes_of(status_class: StatusClass | None, codes: Sequence[str]) -> Sequence[str]:
+    """The codes that both filters let through; none at all is an empty code, which no delivery has."""
+    if status_class is None:
+        return codes
+    of_class = _CODES[status_class]
+    return [code for code in of_class if not codes or code in codes] or [""]
+
+
 def moment(value: datetime | None, name: str) -> datetime | None:
     """The time, which must say its zone."""
     if value is not None and value.tzinfo is None:
@@ -194,17 +202,12 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
     cursor: Cursor = "",
 ) -> Page[Delivery]:
     """One page of a repository's deliveries, the newest first. Name a repository, a notification or an event."""
-    codes = list(code or ())
-    if status_class is not None:
-        of_class = _CODES[status_class]
-        codes = [one for one in of_class if one in codes] if codes else list(of_class)
-        codes = codes or ["none"]
     wanted = DeliveryFilter(
         states=in_state or (),
         kind=event,
         event_id=event_id,
         notification_id=notification,
-        codes=codes,
+        codes=codes_of(status_class, code or ()),
         trigger=trigger,
         since=moment(since, "since"),
         until=moment(until, "until"),
