@@ -8,8 +8,21 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
-from dockbell.domain.errors import ConfigError, DockbellError
-from dockbell.web.errors import kind_of, log_bug, status_of
+from dockbell.domain.errors import (
+    ConfigError,
+    DockbellError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from dockbell.web.calls import reply
+from dockbell.web.errors import (
+    asks_to_repeat,
+    kind_of,
+    log_bug,
+    status_of,
+    warn_unavailable,
+)
+from dockbell.web.outages import RETRY_AFTER
 
 PREFIX = "/api/v2"
 MEDIA_TYPE = "application/problem+json"
@@ -59,12 +72,16 @@ def answer(  # noqa: PLR0913, PLR0917 -- one argument for each part of the objec
 
 def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:
     """The answer to an error that the caller can mend."""
-    errors = []
+    errors: Sequence[FieldProblem] = ()
+    headers: Mapping[str, str] = {}
+    if isinstance(error, UnavailableError):
+        warn_unavailable(request, error)
+        headers = {"retry-after": RETRY_AFTER}
+    if isinstance(error, UnauthenticatedError):
+        headers = {"www-authenticate": "Bearer"}
     if isinstance(error, ConfigError) and error.field is not None:
         errors = [FieldProblem(error.field, error.detail)]
-    status = status_of(error)
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 -- HTTP's number
-    return answer(request, status, kind_of(error), error.detail, errors, headers)
+    return answer(request, status_of(error), kind_of(error), error.detail, errors, headers)
 
 
 def answer_http_error(
@@ -90,6 +107,8 @@ def answer_http_error(
 
 def answer_bug(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """The answer to our own mistake: no trace for the caller, all of it in the log."""
+    if asks_to_repeat(request, error):
+        return reply(503)
     log_bug(request, error)
     return answer(
         request,
