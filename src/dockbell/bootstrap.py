@@ -20,6 +20,7 @@ from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.domain import ids
+from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
 from dockbell.engine.engine import Engine, most_tries
@@ -31,7 +32,7 @@ from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
 from dockbell.registry.uploads import purge_stale
-from dockbell.services import first_users
+from dockbell.services import first_users, redelivery_jobs
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
@@ -53,6 +54,7 @@ _CLOCK_CHECK_SECONDS = 60
 _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
 _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
+_JOB_SECONDS = 1
 
 
 def _now() -> datetime:
@@ -185,6 +187,8 @@ class Application:
             asyncio.create_task(self._every(_KEY_CHECK_SECONDS, self._look_at_key)),
             asyncio.create_task(self._every(_PURGE_SECONDS, self._purge)),
         ]
+        if self.engine is not None:
+            self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
 
     async def drain(self) -> None:
         """Take no new deliveries; let running tries end, or hand them back."""
@@ -217,6 +221,14 @@ class Application:
         """Learn of a new secret key, so that from now on we close with it too."""
         async with self.store.read() as tx:
             await canary.look(tx)
+
+    async def _redeliver(self) -> None:
+        """Work off the jobs that send many deliveries again, in short transactions."""
+        async with self.store.read() as tx:
+            is_needed = await redelivery_jobs.has_running(tx, SYSTEM)
+        while is_needed:
+            async with self.store.begin() as tx:
+                is_needed = await redelivery_jobs.step(tx, SYSTEM)
 
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())

@@ -15,6 +15,7 @@ from dockbell.domain.accounts import Scope
 from dockbell.domain.events import EventScope, Subject, body_of
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code
+from dockbell.domain.records import Verdict
 from dockbell.domain.severities import SEVERITIES
 from dockbell.domain.templates import compile_template
 from dockbell.engine.retry import WAITS
@@ -141,9 +142,19 @@ def _duration(text: str) -> timedelta:
 
 
 def test_every_error_type_is_explained() -> None:
-    rows = rows_of(section_of("api.md", "## Errors"))
+    explained = {
+        name
+        for page in ("api.md", "api-v2.md")
+        for name in names_of([row[0] for row in rows_of(section_of(page, "## Errors"))])
+    }
 
-    assert sorted(set(names_of([row[0] for row in rows]))) == sorted(DESCRIPTIONS)
+    assert sorted(explained) == sorted(DESCRIPTIONS)
+
+
+def test_every_verdict_is_explained() -> None:
+    rows = rows_of(section_of("api-v2.md", "## Events"))
+
+    assert names_of([row[0] for row in rows]) == [one.value for one in Verdict]
 
 
 def test_every_scope_is_explained() -> None:

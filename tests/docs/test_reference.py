@@ -12,6 +12,7 @@ import typer
 from dockbell import events, methods
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2 import messages, signing_secrets
+from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.cli.app import COMMANDS
 from dockbell.settings import FILE_VARIABLES, RULES, Settings
 from dockbell.web import health
@@ -108,6 +109,32 @@ def test_the_page_of_the_api_has_each_route_in_order() -> None:
     ]
 
     assert rows_of("api.md", "Routes") == expected
+
+
+def test_the_page_of_api_v2_has_each_route_in_order() -> None:
+    expected = [
+        [
+            f"`{verb} /api/v2{plain(path)}`",
+            inspect.getdoc(handler.fn).partition("\n")[0],
+        ]
+        for handler in V2_HANDLERS
+        for verb in sorted(handler.http_methods)
+        for path in sorted(handler.paths)
+    ]
+
+    assert rows_of("api-v2.md", "Routes") == expected
+
+
+def test_the_page_of_api_v2_names_each_filter_of_deliveries() -> None:
+    (handler,) = [one for one in V2_HANDLERS if one.handler_name == "list_deliveries"]
+    parameters = set(inspect.signature(handler.fn).parameters) - {"call", "limit", "cursor"}
+    named = {
+        name
+        for row in rows_of("api-v2.md", "Deliveries")
+        for name in re.findall(r"`(\w+)`", row[0])
+    }
+
+    assert named == {"state" if name == "in_state" else name for name in parameters}
 
 
 def test_the_page_of_webhooks_has_each_call_about_messages_and_secrets() -> None:

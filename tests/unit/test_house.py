@@ -31,7 +31,7 @@ PACKAGE_HOSTS = tuple(
 )
 # Values that only `services` makes: who holds one has passed the check.
 RIGHTS = {
-    "Actor", "AdminOf", "AdminOfNamespace", "CreatorIn", "MemberOfNamespace", "ReaderOf", "Self", "SetUp",
+    "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "CreatorIn", "MemberOfNamespace", "ReaderOf", "Self", "SetUp",
     "SuperUser", "WriterOf",
 }  # fmt: skip
 

@@ -29,6 +29,14 @@ class AdminOf:
 
 
 @dataclass(frozen=True, slots=True)
+class AdminOfAll:
+    """May administer every repository of the namespace: it is theirs, or a team of admins is."""
+
+    actor: Actor
+    namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
 class AdminOfNamespace:
     """May manage an organization, or their own user namespace."""
 

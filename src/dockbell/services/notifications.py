@@ -6,18 +6,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dockbell.domain.accounts import Actor, ActorKind
+from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOf, AdminOfAll
+from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
-from dockbell.services import audit_entries, signing_secrets
+from dockbell.services import audit_entries, repositories, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import deliveries, locks, notifications
+from dockbell.store import deliveries, locks, notification_lists, notifications
 from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
@@ -104,6 +106,86 @@ class Notifications:
             made = replace(made, secrets=tuple(secrets))
         await _audit(tx, admin, "add_repo_notification", made)
         return made
+
+    async def load(
+        self, tx: Tx, actor: Actor, notification_id: str
+    ) -> tuple[AdminOf, Notification]:
+        """The notification with this `ntf_` id and the right to it; one that the caller may not see is unknown."""
+        repositories.check_may_administer(actor)
+        found = await notification_lists.find(tx, notification_id)
+        if found is None:
+            raise NotFoundError
+        return await repositories.admin_by_id(tx, actor, found.repository_id), found
+
+    async def list_page(
+        self, tx: Tx, admin: AdminOf, *, after: str, limit: int
+    ) -> Sequence[Notification]:
+        """Up to `limit` of the repository's notifications behind the id `after`, in the order they were made."""
+        return await notification_lists.list_of_repository(
+            tx, admin.repository.id, after=after, limit=limit
+        )
+
+    async def list_page_of_namespace(
+        self, tx: Tx, admin: AdminOfAll, *, after: str, limit: int
+    ) -> Sequence[tuple[str, Notification]]:
+        """The same for all repositories of a namespace, each with its repository's path."""
+        found = await notification_lists.list_of_namespace(
+            tx, admin.namespace.id, after=after, limit=limit
+        )
+        return [(f"{admin.namespace.name}/{one.repository}", one.notification) for one in found]
+
+    async def health(self, tx: Tx, admin: AdminOf, notification: Notification) -> Health:
+        """How one of the repository's notifications is doing."""
+        del admin
+        return await notification_lists.health(tx, notification.id)
+
+    async def change(
+        self, tx: Tx, admin: AdminOf, notification_id: str, new: NewNotification
+    ) -> Notification:
+        """Give the notification the settings of `new`, which passed `check`; its kind of event stays.
+
+        What waits goes to the new target at its next try. A method that signs gets a signing secret if there
+        is none yet, which the result carries.
+        """
+        known = await notification_lists.find(tx, notification_id)
+        if (
+            known is None
+            or known.repository_id != admin.repository.id
+            or not await notification_lists.update_settings(
+                tx,
+                known.id,
+                method=new.method,
+                title=new.title,
+                config=new.config,
+                event_config=new.event_config,
+            )
+        ):
+            raise NotFoundError
+        made = replace(
+            known,
+            method=new.method,
+            title=new.title,
+            config=new.config,
+            event_config=new.event_config,
+        )
+        if self.methods[new.method].signs:
+            secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
+            made = replace(made, secrets=tuple(secrets))
+        await _audit(tx, admin, "change_repo_notification", made)
+        return made
+
+    async def pause(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
+        """Send nothing more until somebody resumes it; what comes meanwhile is parked. Pausing twice is harmless."""
+        known = await self._known(tx, admin, uuid)
+        if await notifications.pause(tx, known.id, PauseReason.PERSON):
+            await deliveries.pause(tx, known.id)
+            await _audit(tx, admin, "pause_repo_notification", known)
+
+    async def resume(self, tx: Tx, admin: AdminOf, uuid: str) -> int:
+        """As `reset`; return how many deliveries that waited are due now."""
+        known = await self._known(tx, admin, uuid)
+        await self.reset(tx, admin, uuid)
+        return await notification_lists.count_waiting(tx, known.id)
 
     async def list_all(self, tx: Tx, admin: AdminOf) -> Sequence[Notification]:
         """The repository's notifications in the order they were created."""

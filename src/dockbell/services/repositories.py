@@ -21,7 +21,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.names import is_namespace, is_repository
-from dockbell.domain.permissions import AdminOf, CreatorIn, ReaderOf, WriterOf
+from dockbell.domain.permissions import AdminOf, AdminOfAll, CreatorIn, ReaderOf, WriterOf
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries
 from dockbell.store import deliveries, locks
@@ -73,6 +73,48 @@ async def admin_of(tx: Tx, actor: Actor, path: str) -> AdminOf:
     forbidden one, except to the admins of its namespace.
     """
     return AdminOf(actor, await _check(tx, actor, path, Role.ADMIN))
+
+
+async def admin_by_id(tx: Tx, actor: Actor, repository_id: str | None) -> AdminOf:
+    """The right to administer the repository with this id, or raise.
+
+    It is for things that are found by an id of their own: what belongs to a repository that the caller may
+    not administer, or to none any more, looks unknown to them. A token without the scope is told so first.
+    """
+    check_may_administer(actor)
+    found = (
+        None if repository_id is None else await repository_rows.find_by_id(tx, repository_id)
+    )
+    if found is None:
+        raise NotFoundError
+    try:
+        return await admin_of(tx, actor, found.path)
+    except ForbiddenError:
+        raise NotFoundError from None
+
+
+async def admin_of_all(tx: Tx, actor: Actor, namespace: str) -> AdminOfAll:
+    """The right to administer every repository of the namespace, or raise.
+
+    A namespace that does not exist looks like a forbidden one.
+    """
+    check_may_administer(actor)
+    access = (
+        await repository_rows.find_access(tx, actor.id, namespace, None)
+        if is_namespace(namespace)
+        else None
+    )
+    if access is None or not _may(actor, access, Role.ADMIN):
+        raise ForbiddenError
+    return AdminOfAll(actor, access.namespace)
+
+
+def check_may_administer(actor: Actor) -> None:
+    """Raise for those who can administer no repository at all. Call it before anything is looked up by id."""
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    if not actor.may(Scope.REPO_ADMIN) or actor.kind is ActorKind.ROBOT:
+        raise ForbiddenError
 
 
 async def writer_of(tx: Tx, actor: Actor, path: str) -> WriterOf:

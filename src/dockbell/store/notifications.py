@@ -51,11 +51,12 @@ def _signatures_of(text: str) -> tuple[Signature, ...]:
 _UNSOUND = (SetupError, ValueError, TypeError, msgspec.MsgspecError)
 
 
-def _select() -> Select[Any]:
+def selection() -> Select[Any]:
+    """The notifications whose rows `of_row` reads, in the order they were created."""
     return select(*_COLUMNS).order_by(notifications.c.created_at, notifications.c.id)
 
 
-def _of_row(tx: Tx, row: Sequence[Any]) -> Notification:
+def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
     # By place, in the order of _COLUMNS: by name it takes twice as long, and lists are long.
     (
         found_id,
@@ -150,9 +151,9 @@ async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:
     """Those of the notifications that still exist, by id, with their live signing secrets. Two queries."""
     if not ids:
         return {}
-    rows = await tx.rows(_select().where(notifications.c.id.in_(ids)))
+    rows = await tx.rows(selection().where(notifications.c.id.in_(ids)))
     secrets = await signing_secrets.find_live(tx, [row.id for row in rows])
-    return {row.id: replace(_of_row(tx, row), secrets=secrets.get(row.id, ())) for row in rows}
+    return {row.id: replace(of_row(tx, row), secrets=secrets.get(row.id, ())) for row in rows}
 
 
 async def load_sound(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:
@@ -213,11 +214,11 @@ async def find_versions(tx: Tx, ids: Sequence[str]) -> Mapping[str, datetime]:
 async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | None:
     """The repository's notification with this UUID, without secrets; None for another repository's."""
     row = await tx.first(
-        _select().where(
+        selection().where(
             notifications.c.uuid == uuid, notifications.c.repository_id == repository_id
         )
     )
-    return None if row is None else _of_row(tx, row)
+    return None if row is None else of_row(tx, row)
 
 
 async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
@@ -231,13 +232,13 @@ async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
         .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
         .where((notifications.c.id == found_id) | (notifications.c.uuid == found_id))
     )
-    return None if row is None else (f"{row[0]}/{row[1]}", _of_row(tx, row[2:]))
+    return None if row is None else (f"{row[0]}/{row[1]}", of_row(tx, row[2:]))
 
 
 async def list_for(tx: Tx, repository_id: str) -> Sequence[Notification]:
     """All notifications of the repository in the order they were created, without secrets. One query."""
-    rows = await tx.rows(_select().where(notifications.c.repository_id == repository_id))
-    return [_of_row(tx, row) for row in rows]
+    rows = await tx.rows(selection().where(notifications.c.repository_id == repository_id))
+    return [of_row(tx, row) for row in rows]
 
 
 async def delete(tx: Tx, notification_id: str) -> bool:

@@ -363,7 +363,7 @@ events = Table(
     Column(
         "namespace_id", String, index=True
     ),  # no foreign key: the event outlives what it is about
-    Column("repository_id", String, index=True),
+    Column("repository_id", String),
     Column("body", LargeBinary, nullable=False),
     Column("facts", Document, nullable=False),
     Column("performer_name", String),
@@ -371,6 +371,7 @@ events = Table(
     Column("producer_key", String, unique=True),
     Column("occurred_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    Index("ix_events_repository_id_id", "repository_id", "id"),
 )
 
 lanes = Table(
@@ -425,6 +426,7 @@ deliveries = Table(
     Column("id", String, primary_key=True),
     Column("event_id", String, nullable=False),
     Column("notification_id", String, nullable=False),
+    Column("repository_id", String),  # the event's, so that a repository's list is one index
     Column("lane_id", String, nullable=False),
     Column("trigger", String, nullable=False),
     Column("state", String, nullable=False),
@@ -438,17 +440,16 @@ deliveries = Table(
     Column("code", String),  # of the last attempt
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("request_key", String),  # of the last redelivery, so that a double click sends once
     CheckConstraint(
         "state IN ('waiting', 'sending', 'delivered', 'dead', 'cancelled', 'expired')",
         name="state",
     ),
 )
 Index("ix_deliveries_event_id", deliveries.c.event_id)
-Index(
-    "ix_deliveries_notification_id_created_at",
-    deliveries.c.notification_id,
-    deliveries.c.created_at,
-)
+# Ids are in order of time, so the lists need no other column to be in order.
+Index("ix_deliveries_notification_id_id", deliveries.c.notification_id, deliveries.c.id)
+Index("ix_deliveries_repository_id_id", deliveries.c.repository_id, deliveries.c.id)
 # One delivery for each event and notification: this makes a repeated fan-out harmless.
 Index(
     "uq_deliveries_fan_out",
@@ -471,6 +472,31 @@ Index(
     deliveries.c.leased_until,
     sqlite_where=text("state = 'sending'"),
     postgresql_where=text("state = 'sending'"),
+)
+
+redelivery_jobs = Table(
+    "redelivery_jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("repository_id", String, nullable=False),  # no foreign key: the record stays
+    Column("filter", Document, nullable=False),
+    Column("state", String, nullable=False),
+    Column("total", Integer, nullable=False),  # counted when it was made
+    Column("sent", Integer, nullable=False, default=0),
+    Column("skipped", Integer, nullable=False, default=0),
+    Column("before", String, nullable=False),  # the deliveries with a lower id are still to do
+    Column("made_by", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    CheckConstraint("state IN ('running', 'paused', 'done', 'cancelled')", name="state"),
+    Index("ix_redelivery_jobs_repository_id_id", "repository_id", "id"),
+)
+Index(
+    "ix_redelivery_jobs_running",
+    redelivery_jobs.c.updated_at,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
 )
 
 attempts = Table(

@@ -1,6 +1,6 @@
 """Putting the HTTP application together from its handlers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response, Router
@@ -10,8 +10,8 @@ from litestar.exceptions import HTTPException
 
 from dockbell.domain.errors import DockbellError
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health, problems
-from dockbell.web.calls import provide_call
+from dockbell.web import errors, health, problems, reference
+from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
@@ -37,19 +37,20 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     """
     app = Litestar(
         route_handlers=[
-            Router("/api/v1", route_handlers=list(v1)),
-            Router(problems.PREFIX, route_handlers=list(v2)),
+            Router("/api/v1", route_handlers=list(v1), include_in_schema=False),
+            # The body first, within its time: the framework's own reading of it has no limit.
+            Router(problems.PREFIX, route_handlers=list(v2), before_request=read_body),
             *others,
             *health.HANDLERS,
         ],
         dependencies={"call": Provide(provide_call)},
         exception_handlers={
-            DockbellError: _answer_error,
-            HTTPException: errors.answer_http_error,
-            Exception: errors.answer_bug,
+            DockbellError: _by_face(errors.answer_error, problems.answer_error),
+            HTTPException: _by_face(errors.answer_http_error, problems.answer_http_error),
+            Exception: _by_face(errors.answer_bug, problems.answer_bug),
         },
         request_max_body_size=max_body,
-        openapi_config=None,
+        openapi_config=reference.CONFIG,
         state=State({"store": store, "faces": faces, "checks": checks, "max_body": max_body}),
         logging_config=None,
     )
@@ -57,9 +58,15 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     return Edge(pages, registry)
 
 
-def _answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:
-    """In the words of the API whose address was called."""
-    path: str = request.scope["path"]
-    is_v2 = path.startswith(f"{problems.PREFIX}/")
-    answer = problems.answer_error if is_v2 else errors.answer_error
-    return answer(request, error)
+_Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]
+
+
+def _by_face(v1: _Answer, v2: _Answer) -> _Answer:
+    """What answers an error, by the API whose address was called."""
+
+    def answer(request: Request[Any, Any, State], error: Any) -> Response[bytes]:
+        path: str = request.scope["path"]
+        is_v2 = path == problems.PREFIX or path.startswith(f"{problems.PREFIX}/")
+        return (v2 if is_v2 else v1)(request, error)
+
+    return answer

@@ -11,10 +11,10 @@ from typing import Any
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.exceptions import InternalServerException
+from litestar.exceptions import InternalServerException, SerializationException
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
-from dockbell.domain.errors import DataError, DockbellError, NotFoundError
+from dockbell.domain.errors import DataError, DockbellError, InvalidRequestError, NotFoundError
 from dockbell.services import authentication
 from dockbell.services.notifications import Notifications
 from dockbell.store.transactions import Store, Tx
@@ -159,6 +159,21 @@ async def _read_body(request: Request[Any, Any, State]) -> bytes:
         raise UnfinishedBodyError from error
     except InternalServerException as error:  # what the framework says when the client is gone
         raise DisconnectedError from error
+
+
+async def read_body(request: Request[Any, Any, State]) -> None:
+    """Read the whole body now, so that whoever asks for it later has it at once.
+
+    Raise InvalidRequestError for one that is no JSON.
+    """
+    if not await _read_body(request):
+        return
+    try:
+        await request.json()  # kept by the request
+    except SerializationException as error:
+        raise InvalidRequestError("The body is not valid JSON.") from error
+    except RecursionError as error:
+        raise InvalidRequestError("The body is nested too deeply.") from error
 
 
 async def provide_call(request: Request[Any, Any, State]) -> ApiCall:

@@ -26,6 +26,8 @@ _CORS = [
     (b"access-control-allow-headers", b"AUTHORIZATION, CONTENT-TYPE, X-REQUESTED-WITH"),
     (b"vary", b"Cookie"),
 ]
+# API v2 has one verb more than Quay's.
+_CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS]
 _GONE = 499  # as it is logged: the client went away before there was an answer
 _QUIET = frozenset({"/livez", "/readyz", "/healthz"})
 
@@ -53,7 +55,7 @@ class Edge:
         extra = [(b"x-request-id", request_id.encode())]
         is_api = path.startswith("/api/")
         if is_api:
-            extra += _CORS
+            extra += _CORS_V2 if path.startswith("/api/v2/") else _CORS
 
         async def send_out(message: Message) -> None:
             nonlocal status

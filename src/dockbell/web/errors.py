@@ -48,6 +48,14 @@ DESCRIPTIONS = {
     "request_timeout": "The body of the request did not come in time.",
     "fresh_login_required": "This needs a sign-in of the last minutes.",
     "expired_token": "The access token is no longer valid.",
+    "method_not_allowed": "The address exists, but takes other methods. The header `allow` names them.",
+    "too_large": "The body of the request is larger than the server takes.",
+    "notification_gone": "The notification was deleted, so there is nowhere to send to.",
+    "notification_paused": "The notification is paused. Resume it, or test it, before you send to it.",
+    "event_gone": "The event is no longer kept, so there is nothing to send.",
+    "being_sent": "The delivery is being sent just now. Wait for what comes of it.",
+    "job_over": "The job is done or was cancelled, so nothing of it can be changed.",
+    "not_waiting": "Only a delivery that waits can be cancelled.",
 }
 
 
@@ -79,10 +87,20 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
         case DataError():
             return reply(400, {"message": error.detail})
         case _:
-            status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
+            status = status_of(error)
     if isinstance(error, UnavailableError):
         return _answer_unavailable(request, error)
     return problem(_links(request), error.kind, error.detail, status)
+
+
+def status_of(error: DockbellError) -> int:
+    """The status that an error has on every API."""
+    return next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
+
+
+def kind_of(error: DockbellError) -> str:
+    """The error's type, one of those that `DESCRIPTIONS` explains."""
+    return error.kind if error.kind in DESCRIPTIONS else "invalid_request"
 
 
 def answer_http_error(
@@ -109,7 +127,7 @@ def answer_http_error(
 def _answer_unavailable(
     request: Request[Any, Any, State], error: UnavailableError
 ) -> Response[bytes]:
-    warn_of(error, _scope(request))
+    warn_unavailable(request, error)
     answer = problem(_links(request), error.kind, error.detail, 503)
     answer.headers["retry-after"] = RETRY_AFTER
     return answer
@@ -117,20 +135,33 @@ def _answer_unavailable(
 
 def answer_bug(request: Request[Any, Any, State], error: Exception) -> Response[bytes]:
     """The answer to our own mistake: no trace for the caller, all of it in the log."""
-    if repeats.ask(_scope(request), error):
+    if asks_to_repeat(request, error):
         return reply(503)
+    log_bug(request, error)
+    return problem(
+        _links(request),
+        "internal_error",
+        "The server failed on this request. Its log has the cause.",
+        500,
+    )
+
+
+def asks_to_repeat(request: Request[Any, Any, State], error: Exception) -> bool:
+    """Whether the request will be made once more, so that this answer is never seen."""
+    return repeats.ask(_scope(request), error)
+
+
+def warn_unavailable(request: Request[Any, Any, State], error: UnavailableError) -> None:
+    warn_of(error, _scope(request))
+
+
+def log_bug(request: Request[Any, Any, State], error: Exception) -> None:
     _log.error(
         "request failed",
         verb=request.method,
         path=request.scope["path"],
         request_id=request.scope.get("dockbell_request_id"),
         exc_info=error,
-    )
-    return problem(
-        _links(request),
-        "internal_error",
-        "The server failed on this request. Its log has the cause.",
-        500,
     )
 
 

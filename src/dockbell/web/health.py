@@ -16,13 +16,13 @@ _PATIENCE_SECONDS = 3
 Check = Callable[[], Awaitable[str | None]]  # why not ready, or None
 
 
-@get(["/livez", "/healthz"])
+@get(["/livez", "/healthz"], include_in_schema=False)
 async def livez() -> Response[bytes]:
     """200 as long as the process answers at all."""
     return reply(200, {"status": "ok"})
 
 
-@get("/readyz")
+@get("/readyz", include_in_schema=False)
 async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
     """200 when the database answers and the engine runs; otherwise 503 with each reason."""
     reasons = {}

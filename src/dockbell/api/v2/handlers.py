@@ -1,6 +1,25 @@
-"""All handlers of `/api/v2`, and what receivers ask for beside it, gathered for the application."""
+"""All handlers of `/api/v2`, gathered for the application."""
 
-from dockbell.api.v2 import messages, signing_secrets
+from dockbell.api.v2 import (
+    deliveries,
+    events,
+    messages,
+    notifications,
+    previews,
+    redelivery_jobs,
+    signing_secrets,
+    stats,
+)
 
-HANDLERS = [*messages.HANDLERS, *signing_secrets.HANDLERS]
-PUBLIC_HANDLERS = [*signing_secrets.PUBLIC_HANDLERS]
+HANDLERS = [
+    *deliveries.HANDLERS,
+    *events.HANDLERS,
+    *messages.HANDLERS,
+    *notifications.HANDLERS,
+    *previews.HANDLERS,
+    *redelivery_jobs.HANDLERS,
+    *signing_secrets.HANDLERS,
+    *stats.HANDLERS,
+]
+# What receivers ask for, beside the API.
+PUBLIC_HANDLERS = signing_secrets.PUBLIC_HANDLERS

@@ -102,7 +102,7 @@ async def revoke_signing_secret(
     return call.reply(204)
 
 
-@get("/.well-known/dockbell-keys/{notification_id:str}")
+@get("/.well-known/dockbell-keys/{notification_id:str}", include_in_schema=False)
 async def show_public_keys(call: Call, notification_id: FromPath[str]) -> Response[bytes]:
     """200 with the public keys that sign for a notification now, as a JWK set; for anybody. 404 without one."""
     async with call.read() as tx:

@@ -22,8 +22,9 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 ADD_DELIVERIES = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at)
-SELECT id, notification_id, lane_id, $4, $5, 'waiting', 0, 0, 0, $6, $6
+                        interruptions, due_at, created_at, repository_id)
+SELECT id, notification_id, lane_id, $4::text, $5, 'waiting', 0, 0, 0, $6, $6,
+       (SELECT repository_id FROM events WHERE id = $4::text)
 FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, lane_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """

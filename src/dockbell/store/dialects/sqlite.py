@@ -26,8 +26,9 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 ADD_DELIVERIES = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, ?2, ?3, 'waiting', 0, 0, 0, ?4, ?4
+                        interruptions, due_at, created_at, repository_id)
+SELECT value ->> 0, value ->> 1, value ->> 2, ?2, ?3, 'waiting', 0, 0, 0, ?4, ?4,
+       (SELECT repository_id FROM events WHERE id = ?2)
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """

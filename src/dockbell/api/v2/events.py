@@ -1,0 +1,143 @@
+"""Events: lists, one in full with why it went where it did, and sending one again."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from dockbell.api.v2.areas import RepositoryPath
+from dockbell.api.v2.deliveries import Delivery, RequestKey
+from dockbell.api.v2.deliveries import shown as shown_delivery
+from dockbell.domain.deliveries import State
+from dockbell.domain.records import Consideration, EventRecord, Verdict
+from dockbell.services import areas, events
+from dockbell.web.calls import ApiCall, Call
+from dockbell.web.pages import USUAL, Cursor, Limit, Page, of_cursor, to_cursor
+
+_ALL = "/events"
+_ONE = "/events/{event_id:str}"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something happened. `is_sample`: a test made it."""
+
+    id: str
+    event: str
+    repository: str
+    summary: str
+    performer: str | None
+    is_sample: bool
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class ListedEvent(msgspec.Struct, frozen=True):
+    """An event, and how many of its deliveries are in each state."""
+
+    event: Event
+    deliveries: Mapping[State, int]
+
+
+class ConsideredNotification(msgspec.Struct, frozen=True):
+    """One notification of the repository: whether it got the event, and if not, why."""
+
+    notification: str
+    title: str | None
+    method: str | None
+    verdict: Verdict
+    sentence: str
+    delivery: Delivery | None
+
+
+class EventInFull(msgspec.Struct, frozen=True):
+    """An event with what is sent of it and every notification that it was held against."""
+
+    event: Event
+    payload: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    considered: Sequence[ConsideredNotification]
+
+
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom the event is to be sent to: a notification's `ntf_` id."""
+
+    notification: str
+
+
+def shown(call: ApiCall, record: EventRecord) -> Event:
+    event = record.event
+    kind = call.faces.kinds.get(event.kind)
+    return Event(
+        id=event.id,
+        event=event.kind,
+        repository=event.subject.path,
+        summary=event.kind if kind is None else kind.summary(event),
+        performer=None if event.performer is None else event.performer.name,
+        is_sample=record.is_sample,
+        occurred_at=event.occurred_at,
+        recorded_at=record.recorded_at,
+    )
+
+
+def _considered(one: Consideration) -> ConsideredNotification:
+    notification, delivery = one.notification, one.delivery
+    sentence = one.verdict.sentence
+    if delivery is not None and delivery.is_parked:
+        sentence = "It matched; the notification is paused, so the delivery is parked."
+    return ConsideredNotification(
+        notification=one.notification_id,
+        title=None if notification is None else notification.title,
+        method=None if notification is None else notification.method,
+        verdict=one.verdict,
+        sentence=sentence,
+        delivery=None if delivery is None else shown_delivery(delivery),
+    )
+
+
+@get(_ALL)
+async def list_events(
+    call: Call,
+    repository: RepositoryPath = None,
+    event: Annotated[str | None, QueryParameter(description="The event's kind.")] = None,
+    limit: Limit = USUAL,
+    cursor: Cursor = "",
+) -> Page[ListedEvent]:
+    """One page of a repository's events, the newest first, with how many of its deliveries are in each state."""
+    before = of_cursor(cursor)
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        admin = await areas.admin_of(tx, actor, repository=repository)
+        found, last = await events.list_page(tx, admin, kind=event, before=before, limit=limit)
+    items = [ListedEvent(shown(call, one.record), one.counts) for one in found]
+    return Page(items, to_cursor(last))
+
+
+@get(_ONE)
+async def get_event(call: Call, event_id: FromPath[str]) -> EventInFull:
+    """The event with each notification of its repository: whether it got the event, and if not, why."""
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        found = await events.load(tx, actor, event_id, call.faces.kinds)
+    return EventInFull(
+        event=shown(call, found.record),
+        payload=found.record.event.data,
+        facts=found.record.event.facts,
+        considered=[_considered(one) for one in found.considered],
+    )
+
+
+@post(f"{_ONE}/replay", status_code=202)
+async def replay(
+    call: Call, event_id: FromPath[str], data: JSONBody[Replay], request_key: RequestKey = None
+) -> Delivery:
+    """Send the event to one notification of its repository, whether or not it was sent there before."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        made = await events.replay(tx, actor, event_id, data.notification, request_key or None)
+    return shown_delivery(made)
+
+
+HANDLERS = [list_events, get_event, replay]

@@ -1,0 +1,381 @@
+"""Notifications: lists, making, changing, pausing, testing, copying, and how one is doing."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
+
+from dockbell.api.v2.areas import RepositoryPath
+from dockbell.api.v2.deliveries import DeliveryInFull, in_full
+from dockbell.domain.deliveries import PauseReason, State
+from dockbell.domain.errors import ConfigError
+from dockbell.domain.masks import masked, unmasked
+from dockbell.domain.notifications import Notification as NotificationOf
+from dockbell.domain.permissions import AdminOf
+from dockbell.services import deliveries, repositories
+from dockbell.services.notifications import NewNotification
+from dockbell.web.calls import ApiCall, Call
+from dockbell.web.pages import USUAL, Cursor, Limit, Page, of_cursor, to_cursor
+
+_ALL = "/notifications"
+_ONE = "/notifications/{notification_id:str}"
+_LONGEST_WAIT = 15
+_FIRST_LOOK = 0.02  # seconds
+_LAST_LOOK = 0.5
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Title = Annotated[str, msgspec.Meta(max_length=1024)]
+Show = Annotated[
+    Literal["config"] | None,
+    QueryParameter(
+        description="`config` shows the secrets in configs, which are masked otherwise."
+    ),
+]
+
+_REASONS: Mapping[PauseReason, str] = {
+    PauseReason.FAILURES: "Three messages in a row could not be delivered.",
+    PauseReason.NO_SUCCESS: "Nothing has arrived for five days.",
+    PauseReason.GONE: "The target says that it is gone for good (410).",
+    PauseReason.PERSON: "Somebody paused it.",
+}
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """A standing order: which event of which repository goes where, and how."""
+
+    id: str
+    uuid: str
+    repository: str
+    event: str
+    event_config: Mapping[str, Any]
+    method: str
+    title: str | None
+    target: str
+    config: Mapping[str, Any]
+    state: Literal["active", "failing", "paused"]
+    pause_reason: str | None
+    pause_sentence: str | None
+    paused_at: datetime | None
+    failure_streak: int
+    created_at: datetime
+
+
+class MadeNotification(msgspec.Struct, frozen=True):
+    """A notification as it is now. The signing secret is shown this once, if one was made."""
+
+    notification: Notification
+    signing_secret: str | None
+
+
+class NewNotificationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be made."""
+
+    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
+    event: Name
+    method: Name
+    config: dict[str, Any]
+    event_config: dict[str, Any] = msgspec.field(default_factory=dict)
+    title: Title | None = None
+
+
+class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be changed; what is left out stays. A mask in `config` stands for what is stored."""
+
+    title: Title | UnsetType | None = UNSET
+    method: Name | UnsetType = UNSET
+    config: dict[str, Any] | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    event_config: dict[str, Any] | UnsetType = UNSET
+
+
+class NotificationCopy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the copy is to be made."""
+
+    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
+    title: Title | UnsetType | None = UNSET
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The notification, and how many deliveries that waited are on their way now."""
+
+    notification: Notification
+    released: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a notification is doing. Last success and failure are those of its last 1000 deliveries."""
+
+    state: Literal["active", "failing", "paused"]
+    pause_reason: str | None
+    pause_sentence: str | None
+    paused_at: datetime | None
+    failure_streak: int
+    waiting: int
+    parked: int
+    sending: int
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure_code: str | None
+
+
+def state_of(notification: NotificationOf) -> Literal["active", "failing", "paused"]:
+    if notification.paused_at is not None:
+        return "paused"
+    return "failing" if notification.failure_streak else "active"
+
+
+def shown(
+    call: ApiCall, path: str, notification: NotificationOf, *, show: str | None = None
+) -> Notification:
+    method = call.faces.methods.get(notification.method)
+    config = notification.config
+    reason = notification.pause_reason if notification.paused_at is not None else None
+    return Notification(
+        id=notification.id,
+        uuid=notification.uuid,
+        repository=path,
+        event=notification.kind,
+        event_config=notification.event_config,
+        method=notification.method,
+        title=notification.title,
+        target=notification.method if method is None else method.target(config),
+        config=config if show == "config" else masked(method, config),
+        state=state_of(notification),
+        pause_reason=None if reason is None else reason.value,
+        pause_sentence=None if reason is None else _REASONS[reason],
+        paused_at=notification.paused_at,
+        failure_streak=notification.failure_streak,
+        created_at=notification.created_at,
+    )
+
+
+def _made(call: ApiCall, path: str, notification: NotificationOf) -> MadeNotification:
+    secrets = notification.secrets
+    return MadeNotification(
+        shown(call, path, notification), secrets[0].text if secrets else None
+    )
+
+
+async def _load(call: ApiCall, notification_id: str) -> tuple[AdminOf, NotificationOf]:
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        return await call.notifications.load(tx, actor, notification_id)
+
+
+@get(_ALL)
+async def list_notifications(  # noqa: PLR0913, PLR0917 -- one argument for each of the query's
+    call: Call,
+    repository: RepositoryPath = None,
+    namespace: Annotated[
+        str | None, QueryParameter(description="All repositories of a user or organization.")
+    ] = None,
+    show: Show = None,
+    limit: Limit = USUAL,
+    cursor: Cursor = "",
+) -> Page[Notification]:
+    """One page of the notifications of a repository or of a namespace, in the order they were made."""
+    after = of_cursor(cursor)
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        if repository is not None:
+            admin = await repositories.admin_of(tx, actor, repository)
+            rows = await call.notifications.list_page(tx, admin, after=after, limit=limit + 1)
+            found: Sequence[tuple[str, NotificationOf]] = [(repository, one) for one in rows]
+        elif namespace is not None:
+            right = await repositories.admin_of_all(tx, actor, namespace)
+            found = await call.notifications.list_page_of_namespace(
+                tx, right, after=after, limit=limit + 1
+            )
+        else:
+            repositories.check_may_administer(actor)
+            raise ConfigError("Name a repository or a namespace", field="repository")
+    page = found[:limit]
+    last = page[-1][1].id if len(found) > limit else None
+    return Page([shown(call, path, one, show=show) for path, one in page], to_cursor(last))
+
+
+async def _create(call: ApiCall, path: str, new: NewNotification) -> MadeNotification:
+    async with call.read() as tx:
+        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+    await call.notifications.check(call.read, admin, new)
+    async with call.begin() as tx:
+        # Asked again, because the repository or the right may be gone since.
+        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+        made = await call.notifications.create(tx, admin, new)
+    return _made(call, path, made)
+
+
+@post(_ALL, status_code=201)
+async def create_notification(
+    call: Call, data: JSONBody[NewNotificationBody]
+) -> MadeNotification:
+    """The notification as it was made; its signing secret, if the method signs, is shown this once."""
+    new = NewNotification(
+        kind=data.event,
+        method=data.method,
+        config=data.config,
+        event_config=data.event_config,
+        title=data.title,
+    )
+    return await _create(call, data.repository, new)
+
+
+@get(_ONE)
+async def get_notification(
+    call: Call, notification_id: FromPath[str], show: Show = None
+) -> Notification:
+    """The notification, its secrets masked unless `show=config`."""
+    admin, found = await _load(call, notification_id)
+    return shown(call, admin.repository.path, found, show=show)
+
+
+@patch(_ONE)
+async def change_notification(
+    call: Call, notification_id: FromPath[str], data: JSONBody[NotificationChange]
+) -> MadeNotification:
+    """Change it in place; what waits goes to the new target at its next try."""
+    admin, found = await _load(call, notification_id)
+    config: Mapping[str, Any] = found.config
+    if data.config is not UNSET:
+        config = unmasked(data.config, found.config)
+    if data.url is not UNSET:
+        config = {**config, "url": data.url}
+    new = NewNotification(
+        kind=found.kind,
+        method=found.method if data.method is UNSET else data.method,
+        config=config,
+        event_config=found.event_config if data.event_config is UNSET else data.event_config,
+        title=found.title if data.title is UNSET else data.title,
+    )
+    await call.notifications.check(call.read, admin, new)
+    async with call.begin() as tx:
+        # Asked again, because the right may be gone since.
+        admin, _ = await call.notifications.load(tx, await call.actor(tx), notification_id)
+        changed = await call.notifications.change(tx, admin, notification_id, new)
+    return _made(call, admin.repository.path, changed)
+
+
+# The framework lets a 204 declared here have no answer object.
+@delete(_ONE, status_code=204)
+async def delete_notification(call: Call, notification_id: FromPath[str]) -> None:
+    """Nothing: it is gone. What waited is cancelled and stays on record."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin, found = await call.notifications.load(tx, actor, notification_id)
+        await call.notifications.delete(tx, admin, found.uuid)
+
+
+@post(f"{_ONE}/pause", status_code=200)
+async def pause_notification(call: Call, notification_id: FromPath[str]) -> Notification:
+    """Send nothing more until it is resumed; what comes meanwhile is parked, never lost."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin, found = await call.notifications.load(tx, actor, notification_id)
+        await call.notifications.pause(tx, admin, found.uuid)
+        _, after = await call.notifications.load(tx, actor, notification_id)
+    return shown(call, admin.repository.path, after)
+
+
+@post(f"{_ONE}/resume", status_code=200)
+async def resume_notification(call: Call, notification_id: FromPath[str]) -> Resumed:
+    """Forget the failures and send what was parked, the oldest first."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin, found = await call.notifications.load(tx, actor, notification_id)
+        released = await call.notifications.resume(tx, admin, found.uuid)
+        _, after = await call.notifications.load(tx, actor, notification_id)
+    return Resumed(shown(call, admin.repository.path, after), released)
+
+
+@post(f"{_ONE}/test", status_code=200)
+async def run_notification_test(
+    call: Call,
+    notification_id: FromPath[str],
+    wait: Annotated[
+        int,
+        QueryParameter(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the outcome."),
+    ] = _LONGEST_WAIT,
+) -> Response[DeliveryInFull]:
+    """Send the event's sample now; 200 with what came of it, or 202 if it is still on its way."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin, found = await call.notifications.load(tx, actor, notification_id)
+        delivery_id = await call.notifications.test(tx, admin, found.uuid)
+    outcome = await _outcome_of(call, delivery_id, wait)
+    is_over = outcome.delivery.state not in {State.WAITING, State.SENDING}
+    return Response(outcome, status_code=200 if is_over else 202)
+
+
+async def _outcome_of(call: ApiCall, delivery_id: str, seconds: float) -> DeliveryInFull:
+    """The delivery once it is over, or as it is after so many seconds. No transaction is open while it waits."""
+    loop = asyncio.get_running_loop()
+    deadline, pause = loop.time() + seconds, _FIRST_LOOK
+    while True:
+        async with call.read() as tx:
+            found = await deliveries.load(tx, await call.actor(tx), delivery_id, attempts=1)
+        left = deadline - loop.time()
+        if left <= 0 or found.delivery.finished_at is not None:
+            return in_full(found)
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 2, _LAST_LOOK)
+
+
+@post(f"{_ONE}/copy", status_code=201)
+async def copy_notification(
+    call: Call, notification_id: FromPath[str], data: JSONBody[NotificationCopy]
+) -> MadeNotification:
+    """Make the same one for another repository that the caller administers, with a signing secret of its own."""
+    _, found = await _load(call, notification_id)
+    new = NewNotification(
+        kind=found.kind,
+        method=found.method,
+        config=found.config,
+        event_config=found.event_config,
+        title=found.title if data.title is UNSET else data.title,
+        payload_form=found.payload_form,
+        signatures=found.signatures,
+    )
+    return await _create(call, data.repository, new)
+
+
+@get(f"{_ONE}/standing")
+async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
+    """How it is doing: state, why it is paused, failures, last success, what waits."""
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        admin, found = await call.notifications.load(tx, actor, notification_id)
+        health = await call.notifications.health(tx, admin, found)
+    view = shown(call, admin.repository.path, found)
+    is_paused = view.state == "paused"
+    return Standing(
+        state=view.state,
+        pause_reason=view.pause_reason,
+        pause_sentence=view.pause_sentence,
+        paused_at=view.paused_at,
+        failure_streak=view.failure_streak,
+        waiting=0 if is_paused else health.waiting,
+        parked=health.waiting if is_paused else 0,
+        sending=health.sending,
+        last_success_at=health.last_success_at,
+        last_failure_at=health.last_failure_at,
+        last_failure_code=health.last_failure_code,
+    )
+
+
+HANDLERS = [
+    list_notifications,
+    create_notification,
+    get_notification,
+    change_notification,
+    delete_notification,
+    pause_notification,
+    resume_notification,
+    run_notification_test,
+    copy_notification,
+    get_standing,
+]

@@ -1,0 +1,191 @@
+"""Deliveries and their tries: looking at them, sending again, calling off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockbell.domain.accounts import Actor
+from dockbell.domain.deliveries import State, Trigger
+from dockbell.domain.errors import ConflictError, NotFoundError
+from dockbell.domain.permissions import AdminOf
+from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
+from dockbell.services import audit_entries, repositories
+from dockbell.store import deliveries as queue
+from dockbell.store import delivery_lists, redeliveries
+from dockbell.store.transactions import Tx
+
+
+class NotificationGoneError(ConflictError):
+    """The notification of this delivery was deleted, so there is nowhere to send it."""
+
+    kind = "notification_gone"
+
+
+class NotificationPausedError(ConflictError):
+    """The notification is paused: resume it, and what waits is sent; or test it first."""
+
+    kind = "notification_paused"
+
+
+class EventGoneError(ConflictError):
+    """The event of this delivery is no longer kept, so there is nothing to send."""
+
+    kind = "event_gone"
+
+
+class BeingSentError(ConflictError):
+    """The delivery is being sent just now. Wait for what comes of it."""
+
+    kind = "being_sent"
+
+
+class NotWaitingError(ConflictError):
+    """Only a delivery that waits can be cancelled."""
+
+    kind = "not_waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryWithAttempts:
+    """A delivery with its last tries, the newest first."""
+
+    delivery: DeliveryRecord
+    attempts: Sequence[AttemptRecord]
+
+
+async def list_page(
+    tx: Tx, admin: AdminOf, wanted: DeliveryFilter, *, before: str, limit: int
+) -> tuple[Sequence[DeliveryRecord], str | None]:
+    """The repository's deliveries that fit, the newest first, and the id to go on from if there are more.
+
+    A page never skips or repeats a row, whatever is recorded meanwhile.
+    """
+    found = await delivery_lists.list_page(
+        tx, admin.repository.id, wanted, before=before, limit=limit + 1
+    )
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
+async def load(
+    tx: Tx, actor: Actor, delivery_id: str, *, attempts: int
+) -> DeliveryWithAttempts:
+    """The delivery with so many of its tries; NotFoundError for one that the caller may not see."""
+    _, delivery = await _known(tx, actor, delivery_id)
+    made = await delivery_lists.list_attempts(tx, delivery.id, before=None, limit=attempts)
+    return DeliveryWithAttempts(delivery, made)
+
+
+async def list_attempts(
+    tx: Tx, actor: Actor, delivery_id: str, *, before: int | None, limit: int
+) -> tuple[Sequence[AttemptRecord], int | None]:
+    """The delivery's tries, the newest first, and the number to go on from if there are more."""
+    _, delivery = await _known(tx, actor, delivery_id)
+    found = await delivery_lists.list_attempts(tx, delivery.id, before=before, limit=limit + 1)
+    page = found[:limit]
+    return page, page[-1].number if len(found) > limit else None
+
+
+async def redeliver(
+    tx: Tx, actor: Actor, delivery_id: str, key: str | None = None
+) -> DeliveryRecord:
+    """Send the delivery again, whatever came of it: a new series of tries under the same id.
+
+    A try that was planned for later is dropped, so that it is never sent twice. With a `key`, a second call
+    with the same one changes nothing. Raise ConflictError with the reason if it cannot be.
+    """
+    admin, delivery = await _known(tx, actor, delivery_id)
+    if delivery.kind is None:
+        raise EventGoneError
+    await _hold(tx, delivery.notification_id, trigger=delivery.trigger)
+    is_done = await redeliveries.redeliver(
+        tx, delivery.id, delivery.notification_id, delivery.trigger, key
+    )
+    after = await _reload(tx, delivery)
+    if is_done:
+        await _note(tx, admin, "redeliver_delivery", delivery)
+    elif key is None or after.request_key != key:
+        raise BeingSentError
+    return after
+
+
+async def cancel(tx: Tx, actor: Actor, delivery_id: str) -> DeliveryRecord:
+    """Call off a delivery that waits. One that is cancelled already stays so; ConflictError for any other."""
+    admin, delivery = await _known(tx, actor, delivery_id)
+    if await redeliveries.cancel(tx, delivery.id):
+        await _note(tx, admin, "cancel_delivery", delivery)
+        return await _reload(tx, delivery)
+    after = await _reload(tx, delivery)
+    if after.state is State.SENDING:
+        raise BeingSentError
+    if after.state is not State.CANCELLED:
+        raise NotWaitingError(
+            f"The delivery is {after.state.value}. Only one that waits can be cancelled."
+        )
+    return after
+
+
+async def replay(
+    tx: Tx, admin: AdminOf, event_id: str, notification_id: str, key: str | None
+) -> DeliveryRecord:
+    """Send an event of the repository to this one of its notifications, whether or not it was sent before.
+
+    A delivery that the two have already is sent again; otherwise one is made. Filters are not asked.
+    The caller has checked that both belong to the repository.
+    """
+    await _hold(tx, notification_id, trigger=Trigger.REDELIVER)
+    wanted = DeliveryFilter(event_id=event_id, notification_id=notification_id)
+    earlier = await delivery_lists.list_page(
+        tx, admin.repository.id, wanted, before="", limit=1
+    )
+    if earlier:
+        return await redeliver(tx, admin.actor, earlier[0].id, key)
+    (made,) = await queue.record(tx, event_id, [(notification_id, False)], Trigger.REDELIVER)
+    if key is not None:
+        await redeliveries.set_key(tx, made, key)
+    tx.ring()
+    delivery = await delivery_lists.find(tx, made)
+    if delivery is None:
+        raise NotFoundError
+    await _note(tx, admin, "redeliver_delivery", delivery)
+    return delivery
+
+
+async def _hold(tx: Tx, notification_id: str, *, trigger: Trigger) -> None:
+    """Keep the notification from being deleted meanwhile; raise ConflictError if nothing can be sent to it."""
+    is_paused = await redeliveries.hold_notification(tx, notification_id)
+    if is_paused is None:
+        raise NotificationGoneError
+    if is_paused and trigger is not Trigger.TEST:
+        raise NotificationPausedError
+
+
+async def _known(tx: Tx, actor: Actor, delivery_id: str) -> tuple[AdminOf, DeliveryRecord]:
+    repositories.check_may_administer(actor)
+    delivery = await delivery_lists.find(tx, delivery_id)
+    if delivery is None:
+        raise NotFoundError
+    return await repositories.admin_by_id(tx, actor, delivery.repository_id), delivery
+
+
+async def _reload(tx: Tx, delivery: DeliveryRecord) -> DeliveryRecord:
+    found = await delivery_lists.find(tx, delivery.id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def _note(tx: Tx, admin: AdminOf, kind: str, delivery: DeliveryRecord) -> None:
+    await audit_entries.write(
+        tx,
+        admin.actor,
+        kind,
+        namespace_id=admin.repository.namespace_id,
+        repository_id=admin.repository.id,
+        metadata={
+            "repo": admin.repository.name,
+            "namespace": admin.repository.namespace,
+            "delivery_id": delivery.id,
+            "event_id": delivery.event_id,
+            "notification_id": delivery.notification_id,
+        },
+    )

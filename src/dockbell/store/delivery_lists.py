@@ -1,0 +1,190 @@
+"""Lists of deliveries and their attempts, as people look at them. The queue itself is in `store.deliveries`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+
+from dockbell.domain import ids
+from dockbell.domain.deliveries import State, Trigger
+from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
+from dockbell.store.tables import attempts, deliveries, events, notifications
+from dockbell.store.transactions import Tx
+
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+# An id is made while its transaction runs, and `created_at` is when it began.
+_SLACK = timedelta(hours=1)
+
+_JOINED = deliveries.outerjoin(events, events.c.id == deliveries.c.event_id).outerjoin(
+    notifications, notifications.c.id == deliveries.c.notification_id
+)
+_SELECT = select(
+    deliveries.c.id,
+    deliveries.c.event_id,
+    deliveries.c.notification_id,
+    deliveries.c.repository_id,
+    deliveries.c.trigger,
+    deliveries.c.state,
+    deliveries.c.tries,
+    deliveries.c.attempts,
+    deliveries.c.due_at,
+    deliveries.c.code,
+    deliveries.c.created_at,
+    deliveries.c.finished_at,
+    deliveries.c.request_key,
+    events.c.kind,
+    events.c.namespace,
+    events.c.repository,
+    events.c.occurred_at,
+    notifications.c.method,
+    notifications.c.title,
+    notifications.c.paused_at,
+).select_from(_JOINED)
+
+
+def _of_row(row: Row[Any]) -> DeliveryRecord:
+    return DeliveryRecord(
+        id=row.id,
+        event_id=row.event_id,
+        notification_id=row.notification_id,
+        repository_id=row.repository_id,
+        trigger=Trigger(row.trigger),
+        state=State(row.state),
+        tries=row.tries,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        code=row.code,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        request_key=row.request_key,
+        kind=row.kind,
+        namespace=row.namespace,
+        repository=row.repository,
+        occurred_at=row.occurred_at,
+        method=row.method,
+        title=row.title,
+        is_paused=row.paused_at is not None,
+    )
+
+
+def made_between(
+    column: ColumnElement[str], prefix: str, since: datetime | None, until: datetime | None
+) -> Sequence[ColumnElement[bool]]:
+    """Bounds of ids that hold all rows made in that time and few others: an index of ids can use them."""
+    bounds = []
+    if since is not None:
+        least = min(max(since, _EARLIEST + _SLACK), _LATEST) - _SLACK
+        bounds.append(column >= ids.compose(prefix, least, 0))
+    if until is not None:
+        most = max(min(until, _LATEST), _EARLIEST) + _SLACK
+        bounds.append(column < ids.compose(prefix, most, 0))
+    return bounds
+
+
+def matching(repository_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
+    """The condition for a repository's deliveries that fit. It may name columns of `events`."""
+    table = deliveries.c
+    # Of two conditions that mean nearly the same rows, PostgreSQL would read both indexes whole. As an
+    # expression, the wider one only checks what the narrower one finds.
+    is_narrow = wanted.notification_id is not None or wanted.event_id is not None
+    owner = func.coalesce(table.repository_id, "") if is_narrow else table.repository_id
+    conditions: list[ColumnElement[bool]] = [owner == repository_id]
+    if wanted.states:
+        conditions.append(table.state.in_([state.value for state in wanted.states]))
+    if wanted.kind is not None:
+        conditions.append(events.c.kind == wanted.kind)
+    if wanted.event_id is not None:
+        conditions.append(table.event_id == wanted.event_id)
+    if wanted.notification_id is not None:
+        conditions.append(table.notification_id == wanted.notification_id)
+    if wanted.codes:
+        conditions.append(table.code.in_(wanted.codes))
+    if wanted.trigger is not None:
+        conditions.append(table.trigger == wanted.trigger.value)
+    if wanted.since is not None:
+        conditions.append(table.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(table.created_at < wanted.until)
+    conditions += made_between(table.id, "dlv", wanted.since, wanted.until)
+    return and_(*conditions)
+
+
+async def list_page(
+    tx: Tx, repository_id: str, wanted: DeliveryFilter, *, before: str, limit: int
+) -> Sequence[DeliveryRecord]:
+    """Up to `limit` of the repository's deliveries that fit, the newest first. One query.
+
+    `before` is the id that the page before ended with, or empty.
+    """
+    statement = page(repository_id, wanted, before=before, limit=limit)
+    return [_of_row(row) for row in await tx.rows(statement)]
+
+
+def page(repository_id: str, wanted: DeliveryFilter, *, before: str, limit: int) -> Select[Any]:
+    """The statement of `list_page`."""
+    statement = _SELECT.where(matching(repository_id, wanted))
+    if before:
+        statement = statement.where(deliveries.c.id < before)
+    return statement.order_by(deliveries.c.id.desc()).limit(limit)
+
+
+async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
+    row = await tx.first(_SELECT.where(deliveries.c.id == delivery_id))
+    return None if row is None else _of_row(row)
+
+
+async def list_of_event(tx: Tx, event_id: str, limit: int) -> Sequence[DeliveryRecord]:
+    """The event's deliveries, the first made first. One query."""
+    rows = await tx.rows(
+        _SELECT.where(deliveries.c.event_id == event_id).order_by(deliveries.c.id).limit(limit)
+    )
+    return [_of_row(row) for row in rows]
+
+
+async def list_attempts(
+    tx: Tx, delivery_id: str, *, before: int | None, limit: int
+) -> Sequence[AttemptRecord]:
+    """Up to `limit` of the delivery's tries with a number below `before`, the newest first. One query."""
+    statement = select(attempts).where(attempts.c.delivery_id == delivery_id)
+    if before is not None:
+        statement = statement.where(attempts.c.number < before)
+    rows = await tx.rows(statement.order_by(attempts.c.number.desc()).limit(limit))
+    return [_attempt_of(row) for row in rows]
+
+
+def _attempt_of(row: Row[Any]) -> AttemptRecord:
+    return AttemptRecord(
+        number=row.number,
+        outcome=row.outcome,
+        code=row.code,
+        detail=row.detail,
+        fault=row.fault,
+        status=row.status,
+        address=row.address,
+        started_at=row.started_at,
+        duration=timedelta(microseconds=row.duration_micros),
+        phases=row.phases or {},
+        request_headers=[(name, value) for name, value in row.request_headers or ()],
+        response_headers=[(name, value) for name, value in row.response_headers or ()],
+        response_body=row.response_body or b"",
+        worker=row.worker,
+    )
+
+
+async def count_of_events(
+    tx: Tx, event_ids: Sequence[str]
+) -> Mapping[str, Mapping[State, int]]:
+    """How many deliveries of each event are in each state. One query."""
+    if not event_ids:
+        return {}
+    rows = await tx.rows(
+        select(deliveries.c.event_id, deliveries.c.state, func.count().label("number"))
+        .where(deliveries.c.event_id.in_(event_ids))
+        .group_by(deliveries.c.event_id, deliveries.c.state)
+    )
+    counts: dict[str, dict[State, int]] = {}
+    for row in rows:
+        counts.setdefault(row.event_id, {})[State(row.state)] = row.number
+    return counts

@@ -1,0 +1,136 @@
+"""Notifications as people look for them and change them, and how one is doing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select, update
+
+from dockbell.domain.deliveries import State
+from dockbell.domain.notifications import Notification
+from dockbell.domain.records import Health
+from dockbell.store import lanes, notifications
+from dockbell.store.tables import deliveries, repositories
+from dockbell.store.tables import lanes as lane_rows
+from dockbell.store.tables import notifications as table
+from dockbell.store.transactions import Tx
+
+_LAST = 1000  # deliveries in which the last success and failure are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNotification:
+    """A notification, and the name of its repository without the namespace."""
+
+    notification: Notification
+    repository: str
+
+
+async def find(tx: Tx, notification_id: str) -> Notification | None:
+    """The notification with this id, without its signing secrets."""
+    row = await tx.first(notifications.selection().where(table.c.id == notification_id))
+    return None if row is None else notifications.of_row(tx, row)
+
+
+async def list_of_repository(
+    tx: Tx, repository_id: str, *, after: str, limit: int
+) -> Sequence[Notification]:
+    """Up to `limit` of the repository's notifications with a later id than `after`, in order. One query."""
+    statement = notifications.selection().where(table.c.repository_id == repository_id)
+    return [
+        notifications.of_row(tx, row)
+        for row in await tx.rows(_page(statement, after=after, limit=limit))
+    ]
+
+
+async def list_of_namespace(
+    tx: Tx, namespace_id: str, *, after: str, limit: int
+) -> Sequence[ListedNotification]:
+    """The same for all repositories of a namespace. One query."""
+    statement = (
+        notifications.selection()
+        .add_columns(repositories.c.name)
+        .join(repositories, repositories.c.id == table.c.repository_id)
+        .where(table.c.namespace_id == namespace_id)
+    )
+    rows = await tx.rows(_page(statement, after=after, limit=limit))
+    return [ListedNotification(notifications.of_row(tx, row[:-1]), row[-1]) for row in rows]
+
+
+def _page(statement: Select[Any], *, after: str, limit: int) -> Select[Any]:
+    return statement.where(table.c.id > after).order_by(None).order_by(table.c.id).limit(limit)
+
+
+async def update_settings(  # noqa: PLR0913 -- one argument for each column that may change
+    tx: Tx,
+    notification_id: str,
+    *,
+    method: str,
+    title: str | None,
+    config: Mapping[str, object],
+    event_config: Mapping[str, object],
+) -> bool:
+    """Change what the notification does; tries that begin after the commit do it the new way.
+
+    Return False if it is gone.
+    """
+    changed = await tx.run(
+        update(table)
+        .where(table.c.id == notification_id)
+        .values(
+            method=method,
+            title=title,
+            config_sealed=tx.seal.close(json.dumps(config).encode()),
+            event_config=event_config,
+            updated_at=tx.now,
+        )
+    )
+    return changed == 1
+
+
+async def count_waiting(tx: Tx, notification_id: str) -> int:
+    """How many of its deliveries wait, tests left out. One query, by an index of what waits."""
+    row = await tx.first(
+        select(func.count().label("number")).where(
+            deliveries.c.lane_id == notification_id,
+            deliveries.c.state == State.WAITING.value,
+        )
+    )
+    return 0 if row is None else int(row.number)
+
+
+async def health(tx: Tx, notification_id: str) -> Health:
+    """How the notification is doing. Four queries; the last success and failure are those of its last deliveries."""
+    waiting = await count_waiting(tx, notification_id)
+    sending = await tx.first(
+        select(func.coalesce(func.sum(lane_rows.c.inflight), literal(0)).label("number")).where(
+            lane_rows.c.id.in_([notification_id, lanes.lane_of_tests(notification_id)])
+        )
+    )
+    success = await tx.first(_newest(notification_id, State.DELIVERED))
+    failure = await tx.first(_newest(notification_id, State.DEAD))
+    return Health(
+        waiting=waiting,
+        sending=0 if sending is None else int(sending.number),
+        last_success_at=None if success is None else success.finished_at,
+        last_failure_at=None if failure is None else failure.finished_at,
+        last_failure_code=None if failure is None else failure.code,
+    )
+
+
+def _newest(notification_id: str, state: State) -> Select[Any]:
+    """The delivery that reached this state last, among the last ones made."""
+    last = (
+        select(deliveries.c.state, deliveries.c.finished_at, deliveries.c.code)
+        .where(deliveries.c.notification_id == notification_id)
+        .order_by(deliveries.c.id.desc())
+        .limit(_LAST)
+        .subquery()
+    )
+    return (
+        select(last.c.finished_at, last.c.code)
+        .where(last.c.state == state.value)
+        .order_by(last.c.finished_at.desc())
+        .limit(1)
+    )

@@ -1,0 +1,452 @@
+"""Deliveries of API v2: lists, one in full, sending again, calling off, and who may."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dockbell.domain.deliveries import PauseReason, State
+from dockbell.store import notifications
+from dockbell.store.transactions import Store
+from tests import queues, records
+from tests.accounts import Statements, said
+from tests.asgi import Client
+from tests.conftest import SetClock
+from tests.world import PUBLIC_URL, World, open_world
+
+BASE = "/api/v2/deliveries"
+WEB = f"{BASE}?repository=acme/web"
+
+
+@pytest.fixture
+async def world(store: Store) -> World:
+    return await open_world(store)
+
+
+@pytest.fixture
+async def admin(world: World) -> Client:
+    return await world.client("admin")
+
+
+def problem(status: int, kind: str, detail: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": f"{PUBLIC_URL}/api/v1/error/{kind}",
+        "title": kind.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        **more,
+    }
+
+
+UNKNOWN = problem(404, "not_found", "Not Found")
+
+
+async def one(world: World, path: str = "acme/web") -> tuple[str, str, str]:
+    """A notification with one delivery: ids of notification, event and delivery."""
+    notification = await records.add_notification(world.store, path)
+    event = await records.push(world, path)
+    (delivery,) = await records.deliveries_of(world.store, event)
+    return notification, event, delivery
+
+
+async def ids_of(client: Client, query: str) -> list[str]:
+    answer = await client.get(f"{WEB}&{query}")
+    assert answer.status == 200, answer.body
+    return [item["id"] for item in answer.json()["items"]]
+
+
+async def test_a_delivery_is_listed_with_its_event_and_its_notification(
+    world: World, admin: Client
+) -> None:
+    notification, event, delivery = await one(world)
+
+    answer = await admin.get(WEB)
+
+    expected = {
+        "id": delivery,
+        "state": "waiting",
+        "trigger": "event",
+        "event": {
+            "id": event,
+            "event": "repo_push",
+            "repository": "acme/web",
+            "occurred_at": "2026-03-14T12:00:00Z",
+        },
+        "notification": {
+            "id": notification,
+            "title": None,
+            "method": "webhook",
+            "is_deleted": False,
+        },
+        "attempt_count": 0,
+        "last_code": None,
+        "is_parked": False,
+        "next_attempt_at": "2026-03-14T12:00:00Z",
+        "created_at": "2026-03-14T12:00:00Z",
+        "finished_at": None,
+    }
+    assert said(answer) == (200, {"items": [expected], "next_cursor": None})
+
+
+async def test_pages_hold_each_delivery_once_while_more_arrive(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    await records.add_notification(world.store)
+    made = []
+    for _ in range(5):
+        clock.move(seconds=1)
+        made += await records.deliveries_of(world.store, await records.push(world))
+    seen: list[str] = []
+
+    cursor = ""
+    while cursor is not None:
+        answer = (await admin.get(f"{WEB}&limit=2&cursor={cursor}")).json()
+        seen += [item["id"] for item in answer["items"]]
+        cursor = answer["next_cursor"]
+        clock.move(seconds=1)
+        await records.push(world)
+
+    assert seen == made[::-1]
+
+
+async def test_a_list_takes_the_same_number_of_queries_for_one_row_and_three(
+    world: World, admin: Client
+) -> None:
+    await one(world)
+    statements = Statements.of(world.store)
+
+    await admin.get(WEB)
+    for_one = statements.take()
+    for _ in range(2):
+        await records.push(world)
+    statements.take()
+    answer = await admin.get(WEB)
+
+    assert len(answer.json()["items"]) == 3
+    assert statements.take() == for_one
+
+
+async def test_each_filter_finds_what_fits_and_nothing_else(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    notification, event, delivered = await one(world)
+    await records.try_all(world.store)
+    clock.move(minutes=10)
+    (dead,) = await records.deliveries_of(world.store, await records.push(world))
+    await records.try_all(world.store, records.DOWN, state=State.DEAD)
+    clock.move(minutes=10)
+    other = await records.add_notification(world.store)
+    newest = await records.push(world)
+    waiting = await records.deliveries_of(world.store, newest)
+
+    found = {
+        query: await ids_of(admin, query)
+        for query in (
+            "state=delivered",
+            "state=delivered&state=dead",
+            f"event_id={event}",
+            f"notification={other}",
+            "event=build_failure",
+            "event=repo_push&state=dead",
+            "status_class=2xx",
+            "status_class=5xx",
+            "status_class=4xx",
+            "code=http_5xx",
+            "code=http_5xx&status_class=2xx",
+            "trigger=test",
+            "since=2026-03-14T12:05:00Z",
+            "until=2026-03-14T12:05:00Z",
+            "since=2026-03-14T12:05:00%2B00:00&until=2026-03-14T12:15:00Z",
+            "since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z",
+        )
+    }
+
+    everything = [*sorted(waiting, reverse=True), dead, delivered]
+    assert found == {
+        "state=delivered": [delivered],
+        "state=delivered&state=dead": [dead, delivered],
+        f"event_id={event}": [delivered],
+        f"notification={other}": [max(waiting)],
+        "event=build_failure": [],
+        "event=repo_push&state=dead": [dead],
+        "status_class=2xx": [delivered],
+        "status_class=5xx": [dead],
+        "status_class=4xx": [],
+        "code=http_5xx": [dead],
+        "code=http_5xx&status_class=2xx": [],
+        "trigger=test": [],
+        "since=2026-03-14T12:05:00Z": everything[:3],
+        "until=2026-03-14T12:05:00Z": [delivered],
+        "since=2026-03-14T12:05:00%2B00:00&until=2026-03-14T12:15:00Z": [dead],
+        "since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z": everything,
+    }
+    assert notification != other
+
+
+async def test_a_list_is_named_by_a_notification_or_an_event_too(
+    world: World, admin: Client
+) -> None:
+    notification, event, delivery = await one(world)
+
+    by_notification = await admin.get(f"{BASE}?notification={notification}")
+    by_event = await admin.get(f"{BASE}?event_id={event}")
+
+    assert [item["id"] for item in by_notification.json()["items"]] == [delivery]
+    assert by_event.json() == by_notification.json()
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("", "repository", "Name a repository, a notification or an event"),
+        ("?repository=acme/web&limit=0", "limit", "Expected `int` >= 1"),
+        ("?repository=acme/web&limit=201", "limit", "Expected `int` <= 200"),
+        ("?repository=acme/web&cursor=!", "cursor", "This is not a cursor of ours"),
+        (
+            "?repository=acme/web&since=2026-03-14T12:00:00",
+            "since",
+            "'since' must be a time with its zone, such as 2026-03-14T12:00:00Z",
+        ),
+    ],
+)
+async def test_a_wrong_argument_is_named(
+    admin: Client, query: str, field: str, message: str
+) -> None:
+    answer = await admin.get(BASE + query)
+
+    shown = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status, shown["errors"]) == (400, [{"field": field, "message": message}])
+
+
+async def test_one_delivery_is_shown_with_its_tries_and_advice(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    _, _, delivery = await one(world)
+    await records.try_all(
+        world.store, records.DOWN, state=State.WAITING, again_in=timedelta(seconds=5)
+    )
+    clock.move(seconds=6)
+    await records.try_all(world.store)
+
+    answer = await admin.get(f"{BASE}/{delivery}")
+
+    shown = answer.json()
+    assert (shown["delivery"]["state"], shown["delivery"]["attempt_count"]) == ("delivered", 2)
+    assert shown["attempts"][0] == {
+        "number": 2,
+        "outcome": "delivered",
+        "code": "ok",
+        "fault": None,
+        "detail": "The target answered 200.",
+        "advice": None,
+        "started_at": "2026-03-14T12:00:00Z",
+        "duration_seconds": 0.003,
+        "phases": {"connect": 0.01, "total": 0.03},
+        "address": "192.0.2.9",
+        "status": 200,
+        "request_headers": [
+            {"name": "content-type", "value": "application/json"},
+            {"name": "authorization", "value": "***"},
+        ],
+        "response_headers": [{"name": "x-served-by", "value": "a"}],
+        "response_body": "café �",
+        "worker": "w1",
+    }
+    first = shown["attempts"][1]
+    assert (first["code"], first["fault"], first["status"], first["advice"]) == (
+        "http_5xx",
+        "target",
+        503,
+        "Something is wrong on the target's side: look into its own log.",
+    )
+
+
+async def test_tries_come_in_pages(world: World, admin: Client, clock: SetClock) -> None:
+    _, _, delivery = await one(world)
+    for _ in range(3):
+        await records.try_all(
+            world.store, records.DOWN, state=State.WAITING, again_in=timedelta(seconds=5)
+        )
+        clock.move(seconds=6)
+
+    first = (await admin.get(f"{BASE}/{delivery}/attempts?limit=2")).json()
+    second = (
+        await admin.get(f"{BASE}/{delivery}/attempts?limit=2&cursor={first['next_cursor']}")
+    ).json()
+
+    assert [item["number"] for item in first["items"]] == [3, 2]
+    assert [item["number"] for item in second["items"]] == [1]
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("state", [State.DELIVERED, State.DEAD])
+async def test_a_finished_delivery_is_sent_again_under_its_id(
+    world: World, admin: Client, clock: SetClock, state: State
+) -> None:
+    _, _, delivery = await one(world)
+    await records.try_all(
+        world.store, records.OK if state is State.DELIVERED else records.DOWN, state=state
+    )
+    clock.move(minutes=1)
+
+    answer = await admin.post(f"{BASE}/{delivery}/redeliver")
+
+    shown = answer.json()
+    assert (answer.status, shown["state"], shown["trigger"], shown["finished_at"]) == (
+        202,
+        "waiting",
+        "redeliver",
+        None,
+    )
+    (order,) = await queues.lease(world.store)
+    assert (order.delivery_id, order.tries, order.attempts) == (delivery, 0, 1)
+    await queues.settle(world.store, [queues.result_of(order)])
+    await queues.assert_lanes_are_right(world.store)
+
+
+async def test_a_redelivery_takes_the_place_of_a_planned_try(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    _, _, delivery = await one(world)
+    await records.try_all(
+        world.store, records.DOWN, state=State.WAITING, again_in=timedelta(hours=1)
+    )
+
+    await admin.post(f"{BASE}/{delivery}/redeliver")
+
+    await records.try_all(world.store)
+    clock.move(hours=2)
+    assert list(await queues.lease(world.store)) == []
+    assert await queues.attempts(world.store, delivery) == [
+        (1, "failed", "http_5xx"),
+        (2, "delivered", "ok"),
+    ]
+
+
+async def test_a_delivery_that_is_being_sent_is_not_sent_again(
+    world: World, admin: Client
+) -> None:
+    _, _, delivery = await one(world)
+    await queues.lease(world.store)
+
+    again = await admin.post(f"{BASE}/{delivery}/redeliver")
+    off = await admin.post(f"{BASE}/{delivery}/cancel")
+
+    refusal = problem(
+        409, "being_sent", "The delivery is being sent just now. Wait for what comes of it."
+    )
+    assert (said(again), said(off)) == ((409, refusal), (409, refusal))
+
+
+async def test_a_double_click_with_one_key_sends_once(world: World, admin: Client) -> None:
+    _, _, delivery = await one(world)
+    await records.try_all(world.store)
+    key = {"idempotency-key": "click-1"}
+
+    both = await asyncio.gather(
+        admin.post(f"{BASE}/{delivery}/redeliver", headers=key),
+        admin.post(f"{BASE}/{delivery}/redeliver", headers=key),
+    )
+    await records.try_all(world.store)
+    late = await admin.post(f"{BASE}/{delivery}/redeliver", headers=key)
+
+    assert [answer.status for answer in (*both, late)] == [202, 202, 202]
+    assert late.json()["state"] == "delivered"
+    assert len(await queues.attempts(world.store, delivery)) == 2
+
+
+async def test_what_has_nowhere_to_go_is_refused_with_the_reason(
+    world: World, admin: Client
+) -> None:
+    paused, _, parked = await one(world)
+    await records.pause(world.store, paused, PauseReason.PERSON)
+    gone, _, orphan = await one(world, "acme/api")
+    async with world.store.begin() as tx:
+        await notifications.delete(tx, gone)
+
+    answers = [
+        (await admin.post(f"{BASE}/{delivery}/redeliver")).json()
+        for delivery in (parked, orphan)
+    ]
+
+    assert [(answer["status"], answer["title"]) for answer in answers] == [
+        (409, "Notification paused"),
+        (409, "Notification gone"),
+    ]
+
+
+async def test_a_waiting_delivery_is_cancelled_once_and_a_finished_one_never(
+    world: World, admin: Client
+) -> None:
+    _, _, delivery = await one(world)
+
+    first = await admin.post(f"{BASE}/{delivery}/cancel")
+    second = await admin.post(f"{BASE}/{delivery}/cancel")
+
+    assert (first.status, first.json()["state"]) == (200, "cancelled")
+    assert second.json() == first.json()
+    assert list(await queues.lease(world.store)) == []
+    _, _, done = await one(world, "acme/api")
+    await records.try_all(world.store)
+    refused = await admin.post(f"{BASE}/{done}/cancel")
+    assert said(refused) == (
+        409,
+        problem(
+            409,
+            "not_waiting",
+            "The delivery is delivered. Only one that waits can be cancelled.",
+        ),
+    )
+
+
+CALLERS = ("anonymous", "reader", "writer", "fresh", "narrow")
+
+
+@pytest.mark.parametrize("who", CALLERS)
+async def test_only_an_admin_of_the_repository_reaches_its_deliveries(
+    world: World, who: str
+) -> None:
+    notification, event, delivery = await one(world)
+    if who == "anonymous":
+        client = world.anonymous
+    elif who == "narrow":
+        client = await world.client("admin", "repo:write")
+    else:
+        client = await world.client(who)
+    expected = {"anonymous": 401, "narrow": 403}.get(who, 404)
+
+    by_id = [
+        (await client.send(verb, f"{BASE}{path}")).status
+        for verb, path in (
+            ("GET", f"?notification={notification}"),
+            ("GET", f"?event_id={event}"),
+            ("GET", f"/{delivery}"),
+            ("GET", f"/{delivery}/attempts"),
+            ("POST", f"/{delivery}/redeliver"),
+            ("POST", f"/{delivery}/cancel"),
+        )
+    ]
+    by_path = (await client.get(WEB)).status
+
+    assert by_id == [expected] * 6
+    assert by_path == (401 if who == "anonymous" else 403)
+    assert await queues.states(world.store) == {delivery: "waiting"}
+
+
+async def test_an_unknown_delivery_and_one_of_others_look_the_same(world: World) -> None:
+    _, _, delivery = await one(world)
+    stranger = await world.client("fresh")
+
+    known = await stranger.get(f"{BASE}/{delivery}")
+    unknown = await stranger.get(f"{BASE}/dlv_00000000000000000000000000")
+
+    assert said(known) == said(unknown) == (404, UNKNOWN)
+
+
+async def test_the_owner_of_the_namespace_reaches_them(world: World) -> None:
+    _, _, delivery = await one(world)
+    boss = await world.client("boss")
+
+    assert (await boss.get(f"{BASE}/{delivery}")).status == 200
