@@ -20,7 +20,7 @@ EXCHANGE = Exchange(
     status=200,
     request_headers=(("content-type", "application/json"), ("authorization", "***")),
     response_headers=(("x-served-by", "a"),),
-    response_body=b"caf\xc3\xa9 \xff",
+    response_body=b"ol\xc3\xa9 \xff",
     phases={"connect": 0.01, "total": 0.03},
 )
 OK = Delivered(EXCHANGE, "The target answered 200.")

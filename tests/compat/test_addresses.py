@@ -13,6 +13,20 @@ async def world(store: Store) -> World:
     return await open_world(store)
 
 
+async def test_an_unknown_address_of_v2_is_a_problem_as_v2_words_it(world: World) -> None:
+    admin = await world.client("admin")
+
+    for verb in ("GET", "POST", "PUT", "DELETE"):
+        answer = await admin.send(verb, "/api/v2/nothing")
+
+        assert (verb, answer.status, answer.json()["detail"]) == (
+            verb,
+            404,
+            "There is nothing at this address.",
+        )
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_an_unknown_address_is_a_404_in_json_for_any_verb(world: World) -> None:
     admin = await world.client("admin")
     uuid = "240662ea-597b-499d-98bb-2b57e73408d6"
@@ -22,7 +36,6 @@ async def test_an_unknown_address_is_a_404_in_json_for_any_verb(world: World) ->
         "/api/v1/",
         "/api/v1/nothing",
         "/api/v1/nothing/there/",
-        "/api/v2/nothing",
         f"/api/v1/repository/acme/web/notification/{uuid}/nothing",
         f"/api/v1/repository/acme/web/notification/{uuid}/test/more",
         "/api/v1/repository/acme/web/tag/v1",

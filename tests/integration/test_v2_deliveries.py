@@ -251,7 +251,7 @@ async def test_one_delivery_is_shown_with_its_tries_and_advice(
             {"name": "authorization", "value": "***"},
         ],
         "response_headers": [{"name": "x-served-by", "value": "a"}],
-        "response_body": "café �",
+        "response_body": "olé �",
         "worker": "w1",
     }
     first = shown["attempts"][1]

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from dockbell.web import paths
+from dockbell.web.reference import ADDRESSES
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -86,6 +87,10 @@ class Edge:
             await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
         elif "\x00" in path or b"%00" in scope.get("query_string", b""):
             await _answer_empty(send, 400)
+        elif path in ADDRESSES and scope["method"] in {"GET", "HEAD"}:
+            await self._pages(
+                {**scope, "path": ADDRESSES[path], "method": "GET"}, receive, send
+            )
         elif path.startswith("/api/"):
             if scope["method"] == "OPTIONS":
                 await _answer_empty(send, 200)

@@ -17,6 +17,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from dockbell.observability.versions import version
 
 _PAGE = "/api/v2/docs"
+_INNER = "/openapi"
+# The framework answers every unknown address beside its descriptions with a page of its own. So they have a
+# folder to themselves, and the addresses that people use lead there.
+ADDRESSES = {"/openapi.json": f"{_INNER}/json", _PAGE: f"{_INNER}/page"}
 _REFUSALS = {
     "400": "The request is not right; `errors` names the fields.",
     "401": "There is no good token.",
@@ -102,10 +106,10 @@ CONFIG = OpenAPIConfig(
     title="dockbell",
     version=version(),
     description="Every event, every delivery, every try. Quay's own API is described at /api/v1/discovery.",
-    path="/",
+    path=_INNER,
     use_handler_docstrings=True,
     operation_id_creator=_operation_id,
-    render_plugins=[_Json(path="/openapi.json"), _Html(path=_PAGE)],
+    render_plugins=[_Json(path="/json"), _Html(path="/page")],
     components=Components(
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}
     ),
