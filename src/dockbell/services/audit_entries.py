@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dockbell.domain.accounts import Actor
+from dockbell.domain.repositories import Repository
 from dockbell.store import audit_entries
 from dockbell.store.transactions import Tx
 
@@ -30,4 +31,18 @@ async def write(  # noqa: PLR0913 -- one argument for each thing an entry holds
         namespace_id=namespace_id,
         repository_id=repository_id,
         metadata=entry,
+    )
+
+
+async def write_about(
+    tx: Tx, actor: Actor, repository: Repository, kind: str, **more: object
+) -> None:
+    """The same for a change to a repository or to what belongs to it, which the entry names first."""
+    await write(
+        tx,
+        actor,
+        kind,
+        namespace_id=repository.namespace_id,
+        repository_id=repository.id,
+        metadata={"repo": repository.name, "namespace": repository.namespace, **more},
     )

@@ -175,17 +175,12 @@ async def _reload(tx: Tx, delivery: DeliveryRecord) -> DeliveryRecord:
 
 
 async def _note(tx: Tx, admin: AdminOf, kind: str, delivery: DeliveryRecord) -> None:
-    await audit_entries.write(
+    await audit_entries.write_about(
         tx,
         admin.actor,
+        admin.repository,
         kind,
-        namespace_id=admin.repository.namespace_id,
-        repository_id=admin.repository.id,
-        metadata={
-            "repo": admin.repository.name,
-            "namespace": admin.repository.namespace,
-            "delivery_id": delivery.id,
-            "event_id": delivery.event_id,
-            "notification_id": delivery.notification_id,
-        },
+        delivery_id=delivery.id,
+        event_id=delivery.event_id,
+        notification_id=delivery.notification_id,
     )

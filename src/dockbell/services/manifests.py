@@ -54,11 +54,15 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
         await _check_references(tx, repository.id, manifest)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
     if isinstance(reference, Digest):
-        await _audit(tx, writer, "push_repo", {"digest": str(digest)})
+        await audit_entries.write_about(
+            tx, writer.actor, writer.repository, "push_repo", digest=str(digest)
+        )
         return Pushed(digest, event_id=None)
     previous = await tags.find_digest(tx, repository.id, reference)
     await tags.put(tx, repository.id, reference, str(digest))
-    await _audit(tx, writer, "push_repo", {"tag": reference, "digest": str(digest)})
+    await audit_entries.write_about(
+        tx, writer.actor, writer.repository, "push_repo", tag=reference, digest=str(digest)
+    )
     platforms = [child.platform for child in manifest.children if child.platform is not None]
     event_id = await intake.record(
         tx,
@@ -112,13 +116,17 @@ async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
         await tags.remove_of(tx, repository_id, digest)
         if not await manifest_rows.remove(tx, repository_id, digest):
             raise ManifestUnknownError
-        await _audit(tx, writer, "delete_manifest", {"digest": digest})
+        await audit_entries.write_about(
+            tx, writer.actor, writer.repository, "delete_manifest", digest=digest
+        )
     else:
         gone = [reference]
         if not await tags.remove(tx, repository_id, reference):
             raise ManifestUnknownError
     for tag in gone:
-        await _audit(tx, writer, "delete_tag", {"tag": tag})
+        await audit_entries.write_about(
+            tx, writer.actor, writer.repository, "delete_tag", tag=tag
+        )
 
 
 async def referrers(  # noqa: PLR0913 -- one filter each
@@ -165,18 +173,6 @@ async def _check_references(tx: Tx, repository_id: str, manifest: Manifest) -> N
     for digest, size in needed.items():
         if held[digest] != size:
             raise ManifestError(f"`{digest}` has {held[digest]} bytes, not {size}.")
-
-
-async def _audit(tx: Tx, writer: WriterOf, kind: str, about: dict[str, object]) -> None:
-    repository = writer.repository
-    await audit_entries.write(
-        tx,
-        writer.actor,
-        kind,
-        namespace_id=repository.namespace_id,
-        repository_id=repository.id,
-        metadata={"repo": repository.name, "namespace": repository.namespace, **about},
-    )
 
 
 async def _subject(tx: Tx, repository: Repository) -> Subject:

@@ -301,17 +301,12 @@ def _performer(actor: Actor) -> Performer | None:
 
 
 async def _audit(tx: Tx, admin: AdminOf, kind: str, notification: Notification) -> None:
-    await audit_entries.write(
+    await audit_entries.write_about(
         tx,
         admin.actor,
+        admin.repository,
         kind,
-        namespace_id=admin.repository.namespace_id,
-        repository_id=admin.repository.id,
-        metadata={
-            "repo": admin.repository.name,
-            "namespace": admin.repository.namespace,
-            "notification_id": notification.uuid,
-            "event": notification.kind,
-            "method": notification.method,
-        },
+        notification_id=notification.uuid,
+        event=notification.kind,
+        method=notification.method,
     )

@@ -50,7 +50,14 @@ async def put_held(tx: Tx, admin: AdminOf, name: str, role: Role) -> HeldRole:
             f"Cannot add robot {name} under namespace {repository.namespace}"
         )
     await permissions.put(tx, repository.id, role, holder=holder)
-    await _note(tx, admin, "change_repo_permission", username=name, role=role.value)
+    await audit_entries.write_about(
+        tx,
+        admin.actor,
+        admin.repository,
+        "change_repo_permission",
+        username=name,
+        role=role.value,
+    )
     return await load_held(tx, admin, name)
 
 
@@ -60,7 +67,9 @@ async def remove_held(tx: Tx, admin: AdminOf, name: str) -> None:
     holder = await users.find_holder(tx, name)
     if holder is None or not await permissions.remove(tx, admin.repository.id, holder.id):
         raise InvalidRequestError(_NO_USER_ROLE)
-    await _note(tx, admin, "delete_repo_permission", username=name)
+    await audit_entries.write_about(
+        tx, admin.actor, admin.repository, "delete_repo_permission", username=name
+    )
 
 
 async def list_teams(tx: Tx, admin: AdminOf) -> Sequence[TeamHeldRole]:
@@ -82,7 +91,9 @@ async def put_team(tx: Tx, admin: AdminOf, name: str, role: Role) -> TeamHeldRol
     if team is None:
         raise InvalidRequestError(f"No team {name} in organization {repository.namespace}")
     await permissions.put(tx, repository.id, role, team_id=team.id)
-    await _note(tx, admin, "change_repo_permission", team=name, role=role.value)
+    await audit_entries.write_about(
+        tx, admin.actor, admin.repository, "change_repo_permission", team=name, role=role.value
+    )
     return TeamHeldRole(name, role)
 
 
@@ -90,16 +101,6 @@ async def remove_team(tx: Tx, admin: AdminOf, name: str) -> None:
     team = await teams.find(tx, admin.repository.namespace_id, name)
     if team is None or not await permissions.remove(tx, admin.repository.id, team.id):
         raise InvalidRequestError(_NO_TEAM_ROLE)
-    await _note(tx, admin, "delete_repo_permission", team=name)
-
-
-async def _note(tx: Tx, admin: AdminOf, kind: str, **more: object) -> None:
-    repository = admin.repository
-    await audit_entries.write(
-        tx,
-        admin.actor,
-        kind,
-        namespace_id=repository.namespace_id,
-        repository_id=repository.id,
-        metadata={"repo": repository.name, "namespace": repository.namespace, **more},
+    await audit_entries.write_about(
+        tx, admin.actor, admin.repository, "delete_repo_permission", team=name
     )

@@ -84,16 +84,11 @@ async def _known(tx: Tx, actor: Actor, job_id: str) -> tuple[AdminOf, Redelivery
 
 
 async def _note(tx: Tx, admin: AdminOf, kind: str, job: RedeliveryJob) -> None:
-    await audit_entries.write(
+    await audit_entries.write_about(
         tx,
         admin.actor,
+        admin.repository,
         kind,
-        namespace_id=admin.repository.namespace_id,
-        repository_id=admin.repository.id,
-        metadata={
-            "repo": admin.repository.name,
-            "namespace": admin.repository.namespace,
-            "redelivery_job_id": job.id,
-            "total": job.total,
-        },
+        redelivery_job_id=job.id,
+        total=job.total,
     )

@@ -186,7 +186,7 @@ async def create(
     except DuplicateError:
         raise InvalidRequestError("Repository already exists") from None
     await _give_creator(tx, creator.actor, creator.namespace, repository)
-    await _note(tx, creator.actor, repository, "create_repo")
+    await audit_entries.write_about(tx, creator.actor, repository, "create_repo")
     return repository
 
 
@@ -195,19 +195,19 @@ async def delete(tx: Tx, admin: AdminOf) -> None:
     for notification_id in await locks.take_repository(tx, admin.repository.id):
         await deliveries.cancel_for(tx, notification_id)
     await repository_rows.remove(tx, admin.repository.id)
-    await _note(tx, admin.actor, admin.repository, "delete_repo")
+    await audit_entries.write_about(tx, admin.actor, admin.repository, "delete_repo")
 
 
 async def set_description(tx: Tx, writer: WriterOf, description: str) -> None:
     await repository_rows.set_description(tx, writer.repository.id, description)
-    await _note(
+    await audit_entries.write_about(
         tx, writer.actor, writer.repository, "set_repo_description", description=description
     )
 
 
 async def set_visibility(tx: Tx, admin: AdminOf, visibility: Visibility) -> None:
     await repository_rows.set_visibility(tx, admin.repository.id, visibility)
-    await _note(
+    await audit_entries.write_about(
         tx,
         admin.actor,
         admin.repository,
@@ -345,16 +345,3 @@ async def _give_creator(
     is_robot = actor.kind is ActorKind.ROBOT
     holder = Holder(id=actor.id, name=actor.name, is_robot=is_robot)
     await permission_rows.put(tx, repository.id, Role.ADMIN, holder=holder)
-
-
-async def _note(
-    tx: Tx, actor: Actor, repository: Repository, kind: str, **more: object
-) -> None:
-    await audit_entries.write(
-        tx,
-        actor,
-        kind,
-        namespace_id=repository.namespace_id,
-        repository_id=repository.id,
-        metadata={"repo": repository.name, "namespace": repository.namespace, **more},
-    )

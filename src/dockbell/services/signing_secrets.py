@@ -172,16 +172,11 @@ def _public_of(kind: SecretKind, value: bytes) -> bytes:
 async def _audit(
     tx: Tx, admin: AdminOf, kind: str, notification: Notification, secret_id: str
 ) -> None:
-    await audit_entries.write(
+    await audit_entries.write_about(
         tx,
         admin.actor,
+        admin.repository,
         kind,
-        namespace_id=admin.repository.namespace_id,
-        repository_id=admin.repository.id,
-        metadata={
-            "repo": admin.repository.name,
-            "namespace": admin.repository.namespace,
-            "notification_id": notification.uuid,
-            "signing_secret_id": secret_id,
-        },
+        notification_id=notification.uuid,
+        signing_secret_id=secret_id,
     )
