@@ -103,8 +103,8 @@ class Engine:
         await self._rescuer.rescue(own_everything=self._own_everything)
         self._store.bell = self.ring
         self._dispatcher.start()
-        self._rescuer.start()
-        self._pruner.start()
+        self._rescuer.chore.start()
+        self._pruner.chore.start()
         self._listener = asyncio.create_task(listen(self._store, self.ring), name="listener")
 
     async def drain(self, within: float) -> None:
@@ -112,8 +112,8 @@ class Engine:
 
         What ended is settled before this returns, unless the database is away.
         """
-        await self._rescuer.stop()
-        await self._pruner.stop()
+        await self._rescuer.chore.stop()
+        await self._pruner.chore.stop()
         if self._listener is not None:
             self._listener.cancel()
             # It may have broken before: that must not keep what is in hand from being settled.

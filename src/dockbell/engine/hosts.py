@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dockbell.domain.breakers import Breaker
@@ -141,21 +141,11 @@ class Hosts:
         return good, held
 
     async def _is_trial(self, tx: Tx, known: Breaker, job: Job) -> bool:
-        if self._trials.get(known.host) is not None and (
-            known.trial_until is not None and known.trial_until > tx.now
-        ):
-            return False
-        if not await breakers.take_trial(tx, known.host, tx.now + self._trial_span):
+        if known.trial_until is not None and known.trial_until > tx.now:
+            return False  # as the database would answer, for each job of a backlog
+        until = tx.now + self._trial_span
+        if not await breakers.take_trial(tx, known.host, until):
             return False
         self._trials[known.host] = job.order.delivery_id
-        self._open = {
-            **self._open,
-            known.host: Breaker(
-                known.host,
-                known.open_until,
-                known.failed_trials,
-                tx.now + self._trial_span,
-                known.code,
-            ),
-        }
+        self._open = {**self._open, known.host: replace(known, trial_until=until)}
         return True

@@ -1,14 +1,12 @@
 """The pruner: ends what nobody is to get any more."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
+from dockbell.engine.chores import Chore
 from dockbell.store import deliveries
-from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
 
 _log = structlog.get_logger("dockbell.engine")
@@ -34,18 +32,7 @@ class Pruner:
         self._store = store
         self._clock = clock
         self._max_age = max_age
-        self._every = every
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="pruner")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        self.chore = Chore(self.prune, every, "pruner", "nothing could be pruned")
 
     async def prune(self) -> int:
         """Let expire what is too old now, in bounded steps; return how many deliveries it was."""
@@ -59,14 +46,3 @@ class Pruner:
         if total:
             _log.warning("parked deliveries expired", deliveries=total)
         return total
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                await self.prune()
-            except Exception as error:  # noqa: BLE001 -- the loop must outlive a database that is away
-                if is_passing(error):
-                    _log.warning("nothing could be pruned", error=str(error))
-                else:
-                    _log.exception("nothing could be pruned")

@@ -1,13 +1,11 @@
 """The rescuer: takes back leases whose process died or hung."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Collection
 
 import structlog
 
+from dockbell.engine.chores import Chore
 from dockbell.store import deliveries
-from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
 
 _log = structlog.get_logger("dockbell.engine")
@@ -33,18 +31,7 @@ class Rescuer:
         self._store = store
         self._chance = chance
         self._in_hand = in_hand
-        self._every = every
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="rescuer")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        self.chore = Chore(self._look, every, "rescuer", "leases could not be looked at")
 
     async def rescue(self, *, own_everything: bool = False) -> int:
         """Take back every lease that ran out by now; return how many.
@@ -72,16 +59,8 @@ class Rescuer:
             _log.warning("leases taken back", deliveries=total)
         return total
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                async with self._store.read() as tx:
-                    is_needed = await deliveries.has_expired(tx)
-                if is_needed:
-                    await self.rescue()
-            except Exception as error:  # noqa: BLE001 -- the loop must outlive a database that is away
-                if is_passing(error):
-                    _log.warning("leases could not be looked at", error=str(error))
-                else:
-                    _log.exception("leases could not be looked at")
+    async def _look(self) -> None:
+        async with self._store.read() as tx:
+            is_needed = await deliveries.has_expired(tx)
+        if is_needed:
+            await self.rescue()

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -150,7 +150,7 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     for result in late:
         await _record_late(tx, result, worker)
     paused, resumed = await standings.follow(tx, held)
-    ended = _ended(held)
+    ended = _ended((result.order.lane_id, result.decision.due_at) for result in held)
     await lanes.settle(tx, ended)
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
@@ -186,13 +186,17 @@ async def _move(tx: Tx, results: Sequence[Result]) -> Mapping[str, int]:
     return numbers
 
 
-def _ended(results: Sequence[Result]) -> Mapping[str, tuple[int, datetime | None]]:
-    """For each lane: how many leases ended, and when the earliest delivery that waits again is due."""
+def _ended(
+    leases: Iterable[tuple[str, datetime | None]],
+) -> Mapping[str, tuple[int, datetime | None]]:
+    """For each lane: how many leases ended, and when the earliest delivery that waits again is due.
+
+    Given the lane of each lease and, if its delivery waits again, when that is due.
+    """
     ended: dict[str, tuple[int, datetime | None]] = {}
-    for result in results:
-        count, due = ended.get(result.order.lane_id, (0, None))
-        asked = result.decision.due_at
-        ended[result.order.lane_id] = (count + 1, _earlier(due, asked))
+    for lane_id, due in leases:
+        count, earliest = ended.get(lane_id, (0, None))
+        ended[lane_id] = count + 1, _earlier(earliest, due)
     return ended
 
 
@@ -237,12 +241,9 @@ async def release(
         state=state.value,
         finished_at=None if is_waiting else tx.now,
     )
-    ended: dict[str, tuple[int, datetime | None]] = {}
-    for row in held:
-        count, earliest = ended.get(row.lane_id, (0, None))
-        due = row.due_at if is_waiting else None
-        ended[row.lane_id] = count + 1, _earlier(earliest, due)
-    await lanes.settle(tx, ended)
+    await lanes.settle(
+        tx, _ended((row.lane_id, row.due_at if is_waiting else None) for row in held)
+    )
     if held and is_waiting:
         tx.ring()
     return [row.id for row in held]
@@ -310,14 +311,13 @@ async def rescue(
         .limit(_RESCUE_BATCH)
         .with_for_update(skip_locked=True)
     )
-    ended: dict[str, tuple[int, datetime | None]] = {}
+    ended: list[tuple[str, datetime | None]] = []
     moved = []
     for row in rows:
         times = row.interruptions + 1
         is_dead = times >= QUARANTINE_LIMIT
         due = tx.now if times == 1 else tx.now + _SUSPECT_WAIT * (1 + 5 * chance())
-        count, earliest = ended.get(row.lane_id, (0, None))
-        ended[row.lane_id] = (count + 1, earliest if is_dead else _earlier(earliest, due))
+        ended.append((row.lane_id, None if is_dead else due))
         moved.append(
             {
                 "of_id": row.id,
@@ -339,7 +339,7 @@ async def rescue(
     )
     lost = [(row.id, row.attempts + 1, row.leased_until, row.leased_by) for row in rows]
     await attempts.record_interrupted(tx, lost, _INTERRUPTED)
-    await lanes.settle(tx, ended)
+    await lanes.settle(tx, _ended(ended))
     if rows:
         tx.ring()
     dead = [row["of_id"] for row in moved if row["of_state"] == State.DEAD.value]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import bindparam, case, func, literal, select, update
 
 from dockbell.domain.deliveries import State
 from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
@@ -82,10 +82,12 @@ async def settle(tx: Tx, ended: Mapping[str, tuple[int, datetime | None]]) -> No
 
 async def hold(tx: Tx, until: Mapping[str, datetime], host: str) -> None:
     """Lease nothing of these lanes before then, because of that host."""
-    for lane_id, moment in sorted(until.items()):
-        await tx.run(
-            update(lanes).where(lanes.c.id == lane_id).values(held_until=moment, held_by=host)
-        )
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id == bindparam("of_id"))
+        .values(held_until=bindparam("of_moment"), held_by=host),
+        [{"of_id": lane_id, "of_moment": moment} for lane_id, moment in sorted(until.items())],
+    )
 
 
 async def let_go(tx: Tx, hosts: Collection[str]) -> None:

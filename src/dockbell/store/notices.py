@@ -62,21 +62,7 @@ async def put(  # noqa: PLR0913 -- one argument for each thing a notice holds
     found = [row.id for row in await tx.rows(wanted)]
     if not found:
         return 0
-    rows = []
-    for namespace_id in found:
-        notice_id = tx.new_id("ntc")
-        rows.append(
-            {
-                "id": notice_id,
-                "uuid": uuid_of(notice_id),
-                "namespace_id": namespace_id,
-                "kind": kind,
-                "metadata": metadata,
-                "is_dismissed": False,
-                "delivery_id": delivery_id,
-                "created_at": tx.now,
-            }
-        )
+    rows = [_row(tx, namespace_id, kind, metadata, delivery_id) for namespace_id in found]
     statement = tx.dialect.insert(notices)
     await tx.run(
         statement.on_conflict_do_nothing(index_elements=["delivery_id", "namespace_id"]), rows
@@ -102,19 +88,27 @@ async def tell_owners(
     found = [namespace_id]
     if repository_id is not None:
         found += sorted(row.user_id for row in await tx.rows(administrators))
-    for inbox in found:
-        notice_id = tx.new_id("ntc")
-        await tx.run(
-            insert(notices).values(
-                id=notice_id,
-                uuid=uuid_of(notice_id),
-                namespace_id=inbox,
-                kind=kind,
-                metadata=metadata,
-                is_dismissed=False,
-                created_at=tx.now,
-            )
-        )
+    await tx.run(insert(notices), [_row(tx, inbox, kind, metadata, None) for inbox in found])
+
+
+def _row(
+    tx: Tx,
+    namespace_id: str,
+    kind: str,
+    metadata: Mapping[str, object],
+    delivery_id: str | None,
+) -> Mapping[str, object]:
+    notice_id = tx.new_id("ntc")
+    return {
+        "id": notice_id,
+        "uuid": uuid_of(notice_id),
+        "namespace_id": namespace_id,
+        "kind": kind,
+        "metadata": metadata,
+        "is_dismissed": False,
+        "delivery_id": delivery_id,
+        "created_at": tx.now,
+    }
 
 
 def _visible(user_id: str) -> Select[Any]:

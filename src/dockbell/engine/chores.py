@@ -1,0 +1,48 @@
+"""Chores: small work that the engine does every few seconds."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from dockbell.store.failures import is_passing
+
+_log = structlog.get_logger("dockbell.engine")
+
+
+class Chore:
+    """Does its work every so many seconds until it is stopped, and outlives a database that is away.
+
+    `trouble` is what the log says when it could not be done.
+    """
+
+    def __init__(
+        self, work: Callable[[], Awaitable[object]], every: float, name: str, trouble: str
+    ) -> None:
+        self._work = work
+        self._every = every
+        self._name = name
+        self._trouble = trouble
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            try:
+                await self._work()
+            except Exception as error:  # noqa: BLE001 -- the loop must outlive a database that is away
+                if is_passing(error):
+                    _log.warning(self._trouble, error=str(error))
+                else:
+                    _log.exception(self._trouble)
