@@ -1,27 +1,16 @@
 """The parts that `dockbell bench` measures with."""
 
 import http.client
-import logging
 import time
-from collections.abc import Iterator
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from dockbell.cli import bench, bench_engine
 from dockbell.cli.bench import Figure
 from dockbell.cli.bench_target import receiving, reference
 
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """A benchmark sets up logging for its process, which other tests share."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 def test_the_receiver_tells_when_a_request_came() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import io
 import json
-import logging
 import os
 import socket
 import sqlite3
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-import structlog
 
 from dockbell.cli.app import run as run_here
 from dockbell.store.key_files import MissingKeyError
@@ -27,9 +25,13 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own_logging: None,
+) -> Run:
     """Runs a command in an empty folder, with this text as its input: exit code, stdout, stderr."""
+    del own_logging
     monkeypatch.chdir(tmp_path)
 
     def ran(*words: str, given: str = "") -> tuple[int, str, str]:
@@ -39,11 +41,7 @@ def run(
         out, error = capsys.readouterr()
         return code, out, error
 
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield ran
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    return ran
 
 
 @pytest.fixture
