@@ -243,10 +243,17 @@ class Transfer:
         self.refusal = self.policy.refusal(target.host, target.port, address)
         if self.refusal is not None:
             return pycurl.SOCKET_BAD
+        made = None
         try:
             made = self.open_socket(family, kind, protocol, (str(address), target.port))
+            if made is not None:
+                # pycurl duplicates the descriptor, and if there is none left it does not say so: it would look as if
+                # there were no way to the target.
+                made.dup().close()
         except OSError as error:
             self.trouble = error
+            if made is not None:
+                made.close()
             return pycurl.SOCKET_BAD
         return pycurl.SOCKET_BAD if made is None else made
 
