@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from tests.postgres import Postgres
 from tests.soak.checks import Report
 from tests.soak.soak import Plan, Soak
+
+_STOPPED = 130
 
 
 def main() -> int:
@@ -29,7 +32,11 @@ def main() -> int:
     passed = True
     for kind in kinds:
         say(f"soak on {kind}, seed {plan.seed} …")
-        report = run(kind, plan)
+        try:
+            report = run(kind, plan)
+        except asyncio.CancelledError:
+            say("stopped")
+            return _STOPPED
         say(report.text())
         passed &= report.has_passed
     return 0 if passed else 1
@@ -45,7 +52,16 @@ def run(kind: str, plan: Plan) -> Report:
         tempfile.TemporaryDirectory(prefix="dockbell-soak-") as name,
         _database(kind, Path(name)) as url,
     ):
-        return asyncio.run(Soak(plan, Path(name), url).run())
+        return asyncio.run(_run(Soak(plan, Path(name), url)))
+
+
+async def _run(soak: Soak) -> Report:
+    running = asyncio.current_task()
+    assert running is not None
+    # Whatever ends it ends its processes first. SIGINT too: a shell starts what it puts behind with that ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await soak.run()
 
 
 @contextlib.contextmanager

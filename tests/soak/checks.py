@@ -50,6 +50,7 @@ class Report:
     interrupted: int = 0  # tries of which nothing was heard
     late: int = 0  # results that came after their lease
     set_aside: int = 0  # deliveries that three killed processes in a row were sending
+    never_arrived: int = 0  # those of them that no target had taken before
     unsettled: Mapping[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -64,7 +65,8 @@ class Report:
         )
         verdict = "lost 0" if self.has_passed else "FAILED"
         sends = f"duplicates {self.duplicates} (at most {self.most_duplicates})"
-        ends = f"interrupted {self.interrupted}, late {self.late}, set aside {self.set_aside}"
+        aside = f"set aside {self.set_aside} ({self.never_arrived} never arrived)"
+        ends = f"interrupted {self.interrupted}, late {self.late}, {aside}"
         lines = [
             f"seed {self.seed}, {self.seconds:.0f} s: {hits}",
             f"  {pushes}, {self.deliveries} deliveries, {self.requests} requests",
