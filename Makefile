@@ -3,13 +3,13 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help serve demo test check bench lock
+.PHONY: help serve demo test soak check bench lock
 
 help:
 	@$(PYTHON) run.py --help
-	@echo "make names: serve demo test check bench lock; more words go in ARGS, as in: make serve ARGS='--port 9000'"
+	@echo "make names: serve demo test soak check bench lock; more words go in ARGS, as in: make serve ARGS='--port 9000'"
 
-serve demo bench test check:
+serve demo bench test soak check:
 	@$(PYTHON) run.py $@ $(ARGS)
 
 # Both lock files hold hashes, and neither addresses nor paths. They are made with uv; nothing else needs it.

@@ -74,6 +74,7 @@ usage: python3 run.py COMMAND ...
   serve      start the server (serve --help shows its options)
   demo       see a push ring the bell, in a temporary folder
   test       run the tests; further words go to pytest
+  soak       kill real processes under load and count what arrives (soak --help)
   check      run what every change must pass: format, lint, types, imports, tests, words
   ...        any other command of dockbell: users create, config show, bench, ...
 
@@ -312,7 +313,7 @@ def main(words: list[str]) -> int:
         print(USAGE, end="")
         return 0 if words else 2
     command, rest = words[0], words[1:]
-    kind = "dev" if command in {"test", "check"} else "runtime"
+    kind = "dev" if command in {"test", "check", "soak"} else "runtime"
     try:
         if not is_ready(kind):
             prepare(kind)
@@ -334,6 +335,9 @@ def main(words: list[str]) -> int:
     if command == "test":
         os.chdir(ROOT)
         _exec("pytest", *(rest or ["-n", "2", "--dist", "loadfile"]))
+    if command == "soak":
+        os.environ["PYTHONPATH"] = str(ROOT)
+        _exec("tests.soak", *rest)
     _exec("dockbell", *words)
     return 1
 

@@ -78,6 +78,9 @@ class Receiver:
         self.host = host
         self.port = port
         self.requests: list[Received] = []
+        self.answered: list[
+            tuple[Received, Answer]
+        ] = []  # those whose whole answer was written
         self.connections = 0
         self.at_accept = at_accept
         self._tls = tls
@@ -156,6 +159,12 @@ class Receiver:
             ) from None
         return self.requests
 
+    async def wait_for_answers(self, count: int, within: float = 5.0) -> None:
+        """Return as soon as so many whole answers were written."""
+        async with asyncio.timeout(within):
+            while len(self.answered) < count:
+                await asyncio.sleep(0.01)
+
     async def wait_for_silence(self, within: float = 5.0) -> None:
         """Return as soon as no connection is open; AssertionError if one still is in time."""
         try:
@@ -226,6 +235,7 @@ class Receiver:
         if answer.drop is not None:
             await self._end(writer, answer.drop)
             return False
+        self.answered.append((received, answer))
         wants_close = (received.header("connection") or "").lower() == "close"
         ends_by_close = not isinstance(answer.body, bytes) and answer.raw is None
         says_close = ("connection", "close") in {

@@ -455,6 +455,35 @@ async def test_an_idle_connection_that_was_closed_is_replaced(
     assert (len(receiver.requests), receiver.connections) == (3, 3)
 
 
+@pytest.mark.parametrize("drop", ["close", "reset"])
+async def test_a_request_is_made_once_more_at_most_when_kept_connections_fail(
+    receiver: Receiver, sender: Sender, drop: Drop
+) -> None:
+    receiver.answer(wait=0.05)
+    await asyncio.gather(*(sender.post(receiver.url(), BODY) for _ in range(4)))
+    receiver.answer(drop=drop)
+
+    error = await failure(sender, receiver.url())
+    receiver.answer(status=200)
+    reply = await sender.post(receiver.url(), BODY)  # and the way is free again
+
+    assert error.code is Code.CONNECT_RESET
+    assert error.detail.endswith(" the connection without an answer.")
+    assert reply.status == 200
+    assert len(receiver.requests) == 4 + 2 + 1
+
+
+async def test_a_new_connection_that_ends_without_an_answer_is_one_request(
+    receiver: Receiver, sender: Sender
+) -> None:
+    receiver.answer(drop="close")
+
+    error = await failure(sender, receiver.url())
+
+    assert error.code is Code.CONNECT_RESET
+    assert len(receiver.requests) == 1
+
+
 # What goes wrong
 
 

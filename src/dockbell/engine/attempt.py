@@ -20,6 +20,8 @@ from dockbell.engine.retry import Policy
 
 _log = structlog.get_logger("dockbell.engine")
 
+# Tries end by the guard's time. One that took so much longer is late because this process was frozen or blocked.
+_STOOD_STILL = timedelta(seconds=2)
 _STOPPED = Failed(
     Code.INTERRUPTED,
     "The server was stopped during the try. It may have arrived.",
@@ -72,6 +74,8 @@ class Attempts:
                 Code.TOTAL_TIMEOUT, f"The try was not over after {seconds} seconds."
             )
         duration = timedelta(seconds=perf_counter() - began)
+        if duration > self.guard + _STOOD_STILL:
+            outcome = _blame_us(outcome)
         if isinstance(outcome, Delivered):
             return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
         decision = retry.decide(
@@ -119,6 +123,19 @@ class Attempts:
             return outcome
         _log.error("a method gave no outcome", method=method.name, gave=type(outcome).__name__)
         return _bug(method, f"it returned {type(outcome).__name__}")
+
+
+def _blame_us(outcome: Outcome) -> Outcome:
+    """The outcome of a try during which this process stood still: silence says nothing about the target then."""
+    is_silent = isinstance(outcome, Failed) and outcome.exchange.status is None
+    if not is_silent or outcome.code is Code.INTERNAL_ERROR:
+        return outcome
+    return Failed(
+        Code.INTERRUPTED,
+        "This server stood still during the try. It may have arrived.",
+        outcome.exchange,
+        fault=Fault.OURS,
+    )
 
 
 _UNREADABLE = Failed(

@@ -25,6 +25,7 @@ KEPT_BODY = 16 * 1024
 MOST_HEADERS = 128
 LONGEST_HEAD = 32 * 1024
 _FIRST_FINAL_STATUS = 200
+_MOST_SENDS = 2
 _MICROSECONDS = 1_000_000
 _IDLE_SECONDS = 60  # shorter than the patience of common servers
 _LONGEST_LIFE_SECONDS = 600  # then a kept connection asks the name servers anew
@@ -69,6 +70,7 @@ class Transfer:
     refusal: Refusal | None = None
     trouble: OSError | None = None
     _has_opened: bool = False
+    _sends: int = 0
     _head: list[bytes] = field(default_factory=list)
     _head_lines: int = 0
     _head_bytes: int = 0
@@ -110,6 +112,7 @@ class Transfer:
             (pycurl.WRITEFUNCTION, self._on_body),
             (pycurl.OPENSOCKETFUNCTION, self._on_open),
             (pycurl.RESOLVER_START_FUNCTION, self._on_resolve),
+            (pycurl.PREREQFUNCTION, self._on_send),
         ):
             curl.setopt(option, value)
 
@@ -133,6 +136,7 @@ class Transfer:
         self.refusal = None
         self.trouble = None
         self._has_opened = False
+        self._sends = 0
         self._head.clear()
         self._head_lines = 0
         self._head_bytes = 0
@@ -172,6 +176,9 @@ class Transfer:
         if self.trouble is not None and self.trouble.errno is not None:
             os_error = self.trouble.errno
         is_reused = not self._has_opened
+        is_given_up = self._sends > _MOST_SENDS
+        if is_given_up:
+            error = pycurl.E_GOT_NOTHING  # that is why libcurl wanted to make it once more
         return failures.explain(
             Facts(
                 error=error,
@@ -185,7 +192,7 @@ class Transfer:
                 or is_reused
                 or getinfo(pycurl.APPCONNECT_TIME_T) > 0,
                 is_sent=getinfo(pycurl.POSTTRANSFER_TIME_T) > 0,
-                has_begun=getinfo(pycurl.STARTTRANSFER_TIME_T) > 0,
+                has_begun=not is_given_up and getinfo(pycurl.STARTTRANSFER_TIME_T) > 0,
                 is_over_limit=self._is_head_over_limit,
             )
         )
@@ -236,12 +243,31 @@ class Transfer:
         self.refusal = self.policy.refusal(target.host, target.port, address)
         if self.refusal is not None:
             return pycurl.SOCKET_BAD
+        made = None
         try:
             made = self.open_socket(family, kind, protocol, (str(address), target.port))
+            if made is not None:
+                # pycurl duplicates the descriptor, and if there is none left it does not say so: it would look as if
+                # there were no way to the target.
+                made.dup().close()
         except OSError as error:
             self.trouble = error
+            if made is not None:
+                made.close()
             return pycurl.SOCKET_BAD
         return pycurl.SOCKET_BAD if made is None else made
+
+    def _on_send(self, *connection: object) -> int:
+        """Let a request that a kept connection did not answer be made once more, as that one may have been closed before.
+
+        libcurl would go through all kept connections, and the target may have read the request on each.
+        """
+        del connection
+        self._sends += 1
+        answer: int = pycurl.PREREQFUNC_OK
+        if self._sends > _MOST_SENDS:
+            answer = pycurl.PREREQFUNC_ABORT
+        return answer
 
     def _on_resolve(self) -> int:
         """Libcurl looks up no name of its own: names are pinned, and only an address needs no lookup."""

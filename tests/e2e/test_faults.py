@@ -1,0 +1,191 @@
+"""Processes that are killed, stopped or starved at a chosen moment lose nothing."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import select
+
+from dockbell.cli.own_image import build_image, push
+from dockbell.store import tables as t
+from dockbell.store.transactions import Store
+from tests import queues
+from tests.e2e.programs import Program, serving
+from tests.engines import until_states
+from tests.receiver import Receiver
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver() as listening:
+        yield listening
+
+
+def settings_of(database_url: str, **more: str) -> dict[str, str]:
+    return {
+        "DOCKBELL_DATABASE_URL": database_url,
+        "DOCKBELL_EGRESS_ALLOW": "loopback",
+        "DOCKBELL_USER_INITIALIZE": "true",
+        "DOCKBELL_RETRY_WAITS": "0.2,0.2,0.2,1,1,1",
+        **more,
+    }
+
+
+def furnish(server: Program, *urls: str) -> None:
+    """The user alice with the repository alice/web, whose pushes go to these addresses."""
+    first = {"username": "alice", "password": PASSWORD, "access_token": True}
+    _, made = server.call("POST", "/api/v1/user/initialize", first)
+    bearer = {"Authorization": f"Bearer {made['access_token']}"}
+    repository = {"repository": "web", "visibility": "private", "description": ""}
+    server.call("POST", "/api/v1/repository", repository, **bearer)
+    for url in urls:
+        wanted: dict[str, Any] = {"event": "repo_push", "method": "webhook", "eventConfig": {}}
+        status, _ = server.call(
+            "POST",
+            "/api/v1/repository/alice/web/notification/",
+            {**wanted, "config": {"url": url}},
+            **bearer,
+        )
+        assert status == 201
+
+
+async def push_one(server: Program, tag: str = "v1") -> None:
+    await asyncio.to_thread(
+        push, server.address, "alice/web", tag, build_image(), ("alice", PASSWORD)
+    )
+
+
+@contextlib.asynccontextmanager
+async def nothing_can_be_written(database_url: str) -> AsyncIterator[None]:
+    """Hold what every settling needs, from another connection."""
+    if database_url.startswith("sqlite"):
+        with contextlib.closing(
+            sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+async def let_leases_end(database_url: str) -> None:
+    """As if the time of every lease were over. On SQLite a start takes them back anyway."""
+    if database_url.startswith("postgresql"):
+        connection = await asyncpg.connect(database_url)
+        try:
+            await connection.execute("UPDATE deliveries SET leased_until = 0 WHERE lease <> ''")
+        finally:
+            await connection.close()
+
+
+@pytest.mark.slow
+async def test_a_success_that_a_kill_kept_from_the_tables_is_sent_once_more(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    may_answer = asyncio.Event()
+    receiver.answer(wait=may_answer)
+    settings = settings_of(database_url)
+    with serving(tmp_path, **settings) as server:
+        furnish(server, receiver.url("/hook"))
+        await push_one(server)
+        await receiver.wait_for(1)
+        async with nothing_can_be_written(database_url):
+            may_answer.set()
+            await receiver.wait_for_answers(1)
+            server.end(signal.SIGKILL)
+    await let_leases_end(database_url)
+
+    with serving(tmp_path, **settings) as again:
+        await receiver.wait_for(2, within=10)
+        await until_states(store, "delivered")
+        code = again.end()
+
+    assert code == 0
+    first, second = receiver.requests
+    assert first.header("webhook-id") == second.header("webhook-id")
+    assert first.body == second.body
+    ((delivery_id, tries),) = await queues.rows(
+        store, select(t.deliveries.c.id, t.deliveries.c.tries)
+    )
+    assert (tries, await queues.attempts(store, delivery_id)) == (
+        1,
+        [(1, "failed", "interrupted"), (2, "delivered", "ok")],
+    )
+    await queues.assert_lanes_are_right(store)
+
+
+@pytest.mark.slow
+async def test_an_ordered_end_waits_for_what_is_under_way(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    may_answer = asyncio.Event()
+    receiver.answer(wait=may_answer)
+    with serving(tmp_path, **settings_of(database_url)) as server:
+        furnish(server, *(receiver.url(f"/{number}") for number in range(60)))
+        await push_one(server)
+        await receiver.wait_for(60, within=20)
+        server.send(signal.SIGTERM)
+        may_answer.set()
+        code = await asyncio.to_thread(server.process.wait, 20)
+
+    assert code == 0
+    assert Counter((await queues.states(store)).values()) == {"delivered": 60}
+    assert len(receiver.requests) == 60
+    await queues.assert_lanes_are_right(store)
+
+
+@pytest.mark.slow
+async def test_a_process_without_descriptors_charges_nobody_and_recovers(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    settings = settings_of(
+        database_url,
+        DOCKBELL_RETRY_WAITS="0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5",
+    )
+    with serving(tmp_path, **settings) as server:
+        furnish(server, *(receiver.url(f"/{number}") for number in range(40)))
+        pid = server.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        opened = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 -- no file is waited for
+        may_answer = asyncio.Event()
+        receiver.answer(wait=may_answer)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (opened + 12, before[1]))
+        with contextlib.suppress(Exception):  # the push itself may find no descriptor
+            await push_one(server)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (opened + 8, before[1]))
+        with contextlib.suppress(AssertionError):
+            await receiver.wait_for(40, within=2)
+        came = len(receiver.requests)
+        may_answer.set()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        await push_one(server, "v2")
+        await until_states(store, *["delivered"] * len(await queues.states(store)))
+        code = await asyncio.to_thread(server.end)
+
+    assert code == 0
+    assert came < 40
+    outcomes = (
+        select(t.attempts.c.code, t.attempts.c.fault).distinct().order_by(t.attempts.c.code)
+    )
+    assert await queues.rows(store, outcomes) == [("internal_error", "ours"), ("ok", None)]
+    tries = await queues.rows(store, select(t.deliveries.c.tries))
+    assert set(tries) == {(1,)}
+    await queues.assert_lanes_are_right(store)
