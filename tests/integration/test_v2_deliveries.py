@@ -357,6 +357,35 @@ async def test_a_double_click_with_one_key_sends_once(world: World, admin: Clien
     assert len(await queues.attempts(world.store, delivery)) == 2
 
 
+async def test_clicks_and_leases_at_the_same_time_send_nothing_twice(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    await records.add_notification(world.store)
+    made = []
+    for _ in range(6):
+        clock.move(seconds=1)
+        made += await records.deliveries_of(world.store, await records.push(world))
+    await records.try_all(world.store)
+
+    async def work() -> None:
+        for _ in range(4):
+            orders = await queues.lease(world.store, 3)
+            await queues.settle(world.store, [queues.result_of(order) for order in orders])
+
+    clicks = [
+        admin.post(f"{BASE}/{delivery}/redeliver", headers={"idempotency-key": key})
+        for delivery in made
+        for key in ("a", "a")
+    ]
+    answers = (await asyncio.gather(*clicks, work(), work()))[: len(clicks)]
+    await records.try_all(world.store)
+
+    # The second click of a pair finds the first one's key, or that the delivery is under way already.
+    assert {answer.status for answer in answers if answer is not None} == {202}
+    assert [len(await queues.attempts(world.store, delivery)) for delivery in made] == [2] * 6
+    await queues.assert_lanes_are_right(world.store)
+
+
 async def test_what_has_nowhere_to_go_is_refused_with_the_reason(
     world: World, admin: Client
 ) -> None:

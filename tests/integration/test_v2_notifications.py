@@ -71,6 +71,7 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
         "pause_reason": None,
         "pause_sentence": None,
         "paused_at": None,
+        "failing_since": None,
         "failure_streak": 0,
         "created_at": "2026-03-14T12:00:00Z",
     }
@@ -262,6 +263,7 @@ async def test_the_standing_says_when_it_last_worked_and_failed(
         "pause_reason": None,
         "pause_sentence": None,
         "paused_at": None,
+        "failing_since": "2026-03-14T12:01:00Z",
         "failure_streak": 1,
         "waiting": 1,
         "parked": 0,

@@ -30,6 +30,36 @@ async def test_the_migrated_tables_are_those_of_the_program(store: Store) -> Non
     assert found == []
 
 
+async def test_deliveries_of_an_earlier_version_get_their_events_repository(
+    store: Store,
+) -> None:
+    earlier = (
+        (
+            "INSERT INTO events (id, kind, namespace, is_user, repository_id, body, facts, occurred_at, recorded_at)"
+            " VALUES ('evt_1', 'repo_push', 'acme', false, 'rep_1', '', '{}', 0, 0)"
+        ),
+        (
+            'INSERT INTO deliveries (id, event_id, notification_id, lane_id, "trigger", state, tries, attempts,'
+            " interruptions, due_at, created_at)"
+            " VALUES ('dlv_1', 'evt_1', 'ntf_1', 'ntf_1', 'event', 'delivered', 1, 1, 0, 0, 0)"
+        ),
+    )
+
+    def migrate(connection: Connection) -> list[object]:
+        command.downgrade(steps.config_of(connection), "0002")
+        for statement in earlier:
+            connection.execute(text(statement))
+        steps.upgrade(connection)
+        rows = connection.execute(text("SELECT id, repository_id FROM deliveries"))
+        return [tuple(row) for row in rows]
+
+    async with store.engine.connect() as connection:
+        found = await connection.run_sync(migrate)
+        await connection.rollback()
+
+    assert found == [("dlv_1", "rep_1")]
+
+
 async def test_a_database_of_a_newer_version_is_refused_in_plain_words(store: Store) -> None:
     async with store.begin() as tx:
         await tx.run(text("UPDATE alembic_version SET version_num = '9999'"))

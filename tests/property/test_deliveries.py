@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 
 from dockbell.domain.deliveries import Order, PauseReason, State, Trigger
 from dockbell.domain.outcomes import Code, Rejected
-from dockbell.store import deliveries, notifications
+from dockbell.store import deliveries, notifications, redeliveries
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues
@@ -36,6 +36,9 @@ _step = st.one_of(
     st.tuples(st.just("rescue"), st.booleans()),
     st.tuples(st.just("pause"), _number),
     st.tuples(st.just("resume"), _number),
+    st.tuples(st.just("redeliver"), st.integers(0, 20)),
+    st.tuples(st.just("redeliver"), st.integers(0, 20)),
+    st.tuples(st.just("cancel"), st.integers(0, 20)),
 )
 
 
@@ -111,6 +114,34 @@ class History:
             await notifications.resume(tx, self.ids[number])
             await deliveries.resume(tx, self.ids[number])
 
+    async def _redeliver(self, place: int) -> None:
+        """Send one of the deliveries again, as people may who see it on a page."""
+        one = await self._at(place)
+        if one is None:
+            return
+        delivery_id, notification_id, trigger, state = one
+        async with self.store.begin() as tx:
+            is_done = await redeliveries.redeliver(
+                tx, delivery_id, notification_id, Trigger(trigger), None
+            )
+        assert is_done == (state != "sending")
+
+    async def _cancel(self, place: int) -> None:
+        one = await self._at(place)
+        if one is None:
+            return
+        async with self.store.begin() as tx:
+            is_done = await redeliveries.cancel(tx, one[0])
+        assert is_done == (one[3] == "waiting")
+
+    async def _at(self, place: int) -> tuple[str, str, str, str] | None:
+        columns = t.deliveries.c
+        statement = select(
+            columns.id, columns.notification_id, columns.trigger, columns.state
+        ).order_by(columns.id)
+        found = await queues.rows(self.store, statement)
+        return found[place] if place < len(found) else None  # type: ignore[return-value] -- four columns
+
     async def end(self) -> None:
         """All targets are well again, nobody is paused, and time goes by."""
         self.held.clear()
@@ -175,4 +206,4 @@ async def test_no_history_loses_a_delivery_or_miscounts_a_lane(
 
     await history.check()
     left = set((await queues.states(store)).values())
-    assert left <= {State.DELIVERED.value, State.DEAD.value}  # I1
+    assert left <= {State.DELIVERED.value, State.DEAD.value, State.CANCELLED.value}  # I1

@@ -39,6 +39,7 @@ _COLUMNS = (
     notifications.c.paused_at,
     notifications.c.pause_reason,
     notifications.c.created_at,
+    notifications.c.failing_since,
 )
 
 
@@ -74,6 +75,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         paused_at,
         reason,
         created_at,
+        failing_since,
     ) = row
     return Notification(
         id=found_id,
@@ -91,6 +93,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         paused_at=paused_at,
         pause_reason=None if reason is None else PauseReason(reason),
         created_at=created_at,
+        failing_since=failing_since,
     )
 
 

@@ -61,6 +61,7 @@ class Notification(msgspec.Struct, frozen=True):
     pause_reason: str | None
     pause_sentence: str | None
     paused_at: datetime | None
+    failing_since: datetime | None
     failure_streak: int
     created_at: datetime
 
@@ -114,6 +115,7 @@ class Standing(msgspec.Struct, frozen=True):
     pause_reason: str | None
     pause_sentence: str | None
     paused_at: datetime | None
+    failing_since: datetime | None
     failure_streak: int
     waiting: int
     parked: int
@@ -126,7 +128,8 @@ class Standing(msgspec.Struct, frozen=True):
 def state_of(notification: NotificationOf) -> Literal["active", "failing", "paused"]:
     if notification.paused_at is not None:
         return "paused"
-    return "failing" if notification.failure_streak else "active"
+    is_failing = notification.failing_since is not None or notification.failure_streak > 0
+    return "failing" if is_failing else "active"
 
 
 def shown(
@@ -149,6 +152,7 @@ def shown(
         pause_reason=None if reason is None else reason.value,
         pause_sentence=None if reason is None else _REASONS[reason],
         paused_at=notification.paused_at,
+        failing_since=notification.failing_since,
         failure_streak=notification.failure_streak,
         created_at=notification.created_at,
     )
@@ -357,6 +361,7 @@ async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
         pause_reason=view.pause_reason,
         pause_sentence=view.pause_sentence,
         paused_at=view.paused_at,
+        failing_since=view.failing_since,
         failure_streak=view.failure_streak,
         waiting=0 if is_paused else health.waiting,
         parked=health.waiting if is_paused else 0,
