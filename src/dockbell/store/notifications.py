@@ -2,14 +2,14 @@
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -201,6 +201,43 @@ async def find_candidates(
         .order_by(table.created_at, table.id)
     )
     return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
+
+
+async def find_candidates_many(
+    tx: Tx, places: Collection[tuple[str, str | None, str]]
+) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
+    """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
+    table = notifications.c
+    owners = {repository: namespace for namespace, repository, _ in places if repository}
+    bare = {namespace for namespace, repository, _ in places if repository is None}
+    rows = await tx.rows(
+        select(
+            table.id,
+            table.event_config,
+            table.paused_at,
+            table.namespace_id,
+            table.repository_id,
+            table.kind,
+        )
+        .where(
+            or_(
+                *([table.repository_id.in_(owners)] if owners else []),
+                *(
+                    [table.namespace_id.in_(bare) & table.repository_id.is_(None)]
+                    if bare
+                    else []
+                ),
+            ),
+            table.kind.in_({kind for _, _, kind in places}),
+        )
+        .order_by(table.created_at, table.id)
+    )
+    found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in places}
+    for row in rows:
+        place = (owners.get(row.repository_id, row.namespace_id), row.repository_id, row.kind)
+        if place in found:
+            found[place].append(Candidate(row.id, row.event_config, row.paused_at is not None))
+    return found
 
 
 async def find_versions(tx: Tx, ids: Sequence[str]) -> Mapping[str, datetime]:

@@ -43,6 +43,7 @@ DESCRIPTIONS = {
     "not_found": "There is nothing at this address, or nothing that the caller may see.",
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
     "conflict": "The request is at odds with the present state.",
+    "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
     "request_timeout": "The body of the request did not come in time.",
@@ -61,18 +62,23 @@ DESCRIPTIONS = {
 
 def problem(links: Links, kind: str, detail: str, status: int, **first: Any) -> Response[bytes]:
     """Quay's problem object (shape A): exactly these keys, because clients refuse others."""
-    return reply(
-        status,
-        {
-            **first,
-            "detail": detail,
-            "error_message": detail,
-            "error_type": kind,
-            "title": kind,
-            "type": links.error(kind),
-            "status": status,
-        },
-    )
+    return reply(status, {**first, **problem_of(links, kind, detail, status)})
+
+
+def problem_of(links: Links, kind: str, detail: str, status: int) -> dict[str, Any]:
+    """The same object for faces that answer past the framework."""
+    return {
+        "detail": detail,
+        "error_message": detail,
+        "error_type": kind,
+        "title": kind,
+        "type": links.error(kind),
+        "status": status,
+    }
+
+
+def status_of(error: DockbellError) -> int:
+    return next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
 
 
 def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:
