@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.errors import DockbellError, UnauthenticatedError
@@ -76,9 +77,6 @@ class Reports:
             None if repository is None else repository.name,
             is_user=namespace.kind is NamespaceKind.USER,
         )
-        base = dict(base_of(subject, self.links, build_id=report.build_id))
-        if report.homepage is not None:
-            base["homepage"] = report.homepage
         return Draft(
             kind=report.kind,
             subject=subject,
@@ -92,7 +90,9 @@ class Reports:
             producer_key=None
             if report.producer_id is None
             else f"{namespace.id}/{report.producer_id}",
-            body=_joined(json.dumps(base).encode(), report.details),
+            body=_joined(
+                _base(subject, self.links, report.build_id, report.homepage), report.details
+            ),
         )
 
 
@@ -106,6 +106,15 @@ def _place_field(report: Report) -> str:
 
 def _performer(actor: Actor) -> Performer:
     return Performer(actor.name, "robot" if actor.kind is ActorKind.ROBOT else "user")
+
+
+@lru_cache(maxsize=256)
+def _base(subject: Subject, links: Links, build_id: str | None, homepage: str | None) -> bytes:
+    """What the payload begins with. Most events are about a repository that just had another."""
+    base = dict(base_of(subject, links, build_id=build_id))
+    if homepage is not None:
+        base["homepage"] = homepage
+    return json.dumps(base).encode()
 
 
 def _joined(one: bytes, other: bytes) -> bytes:

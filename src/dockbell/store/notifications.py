@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -203,34 +203,45 @@ async def find_candidates(
     return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
 
 
+_OF_REPOSITORIES = notifications.c.repository_id.in_(bindparam("repositories", expanding=True))
+_OF_NAMESPACES = notifications.c.repository_id.is_(None) & notifications.c.namespace_id.in_(
+    bindparam("namespaces", expanding=True)
+)
+_CANDIDATES = (
+    select(
+        notifications.c.id,
+        notifications.c.event_config,
+        notifications.c.paused_at,
+        notifications.c.namespace_id,
+        notifications.c.repository_id,
+        notifications.c.kind,
+    )
+    .where(notifications.c.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(notifications.c.created_at, notifications.c.id)
+)
+# Three, because a condition on nothing would make the database read more than it must.
+_OF_EITHER_SORT = {
+    (True, False): _CANDIDATES.where(_OF_REPOSITORIES),
+    (False, True): _CANDIDATES.where(_OF_NAMESPACES),
+    (True, True): _CANDIDATES.where(_OF_REPOSITORIES | _OF_NAMESPACES),
+}
+
+
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
     """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
-    table = notifications.c
+    if not places:
+        return {}
     owners = {repository: namespace for namespace, repository, _ in places if repository}
     bare = {namespace for namespace, repository, _ in places if repository is None}
+    asked = {"repositories": list(owners), "namespaces": list(bare)}
     rows = await tx.rows(
-        select(
-            table.id,
-            table.event_config,
-            table.paused_at,
-            table.namespace_id,
-            table.repository_id,
-            table.kind,
-        )
-        .where(
-            or_(
-                *([table.repository_id.in_(owners)] if owners else []),
-                *(
-                    [table.namespace_id.in_(bare) & table.repository_id.is_(None)]
-                    if bare
-                    else []
-                ),
-            ),
-            table.kind.in_({kind for _, _, kind in places}),
-        )
-        .order_by(table.created_at, table.id)
+        _OF_EITHER_SORT[bool(owners), bool(bare)],
+        {
+            **{name: ids for name, ids in asked.items() if ids},
+            "kinds": list({kind for _, _, kind in places}),
+        },
     )
     found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in places}
     for row in rows:

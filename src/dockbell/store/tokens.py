@@ -47,6 +47,9 @@ _BEARER = select(
     .outerjoin(applications, applications.c.id == tokens.c.application_id)
 )
 _BY_LOOKUP = _BEARER.where(tokens.c.lookup == bindparam("lookup"))
+_BY_LOOKUPS = _BEARER.add_columns(tokens.c.lookup).where(
+    tokens.c.lookup.in_(bindparam("lookups", expanding=True))
+)
 _BY_ID = _BEARER.where(tokens.c.id == bindparam("token_id"))
 
 
@@ -56,9 +59,7 @@ async def find_bearer(tx: Tx, lookup: str) -> Bearer | None:
 
 async def find_bearers(tx: Tx, lookups: Collection[str]) -> Mapping[str, Bearer]:
     """Those of the tokens that there are, by their first half. One query."""
-    rows = await tx.rows(
-        _BEARER.add_columns(tokens.c.lookup).where(tokens.c.lookup.in_(lookups))
-    )
+    rows = await tx.rows(_BY_LOOKUPS, {"lookups": list(lookups)})
     found = {}
     for row in rows:
         values = dict(row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping

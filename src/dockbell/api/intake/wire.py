@@ -303,7 +303,7 @@ def _fits(value: object, pattern: object) -> bool:
         case int() | float():
             return isinstance(value, int | float) and not isinstance(value, bool)
         case list():
-            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+            return isinstance(value, list) and set(map(type, value)) <= {str}
         case dict():
             return isinstance(value, dict)
         case _:
