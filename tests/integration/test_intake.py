@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select, text
 
 from dockbell.api.intake.app import Limits
-from dockbell.domain.errors import UnavailableError
+from dockbell.domain.errors import UnavailableError, UndoneError
 from dockbell.store.tables import deliveries, events, tokens
 from dockbell.store.transactions import Store, Tx
 from tests.accounts import problem
@@ -743,6 +743,42 @@ async def test_one_event_that_the_database_refuses_fails_alone(
     assert [answer.status for answer in answers] == [202, 500, 202]
     assert statuses(answers[2]) == ["accepted", "refused", "accepted"]
     assert len(await ids_in(world.store)) == 3
+
+
+async def test_what_others_undid_is_done_again(
+    world: World, writer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, undone = world.store.begin, []
+
+    @asynccontextmanager
+    async def contended() -> AsyncIterator[Tx]:
+        async with begin() as tx:
+            yield tx
+            if len(undone) < 2:
+                undone.append(tx)
+                raise UndoneError
+
+    monkeypatch.setattr(world.store, "begin", contended)
+
+    answer = await writer.post(EVENTS, {"events": [PUSH, PUSH]})
+
+    assert statuses(answer) == ["accepted", "accepted"]
+    assert sorted(one["id"] for one in answer.json()["events"]) == await ids_in(world.store)
+
+
+async def test_what_is_undone_every_time_is_503(
+    world: World, writer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def contended() -> AsyncIterator[Tx]:
+        raise UndoneError
+        yield
+
+    monkeypatch.setattr(world.store, "begin", contended)
+
+    answer = await writer.post(EVENTS, PUSH)
+
+    assert answer.status == 503
 
 
 async def test_a_database_that_is_away_is_503_with_a_time(

@@ -23,7 +23,7 @@ MOST_DATA = 256 << 10  # bytes of one event's own fields
 MOST_FACTS = 16 << 10
 MOST_LEVELS = 32
 LONGEST_ID = 200
-_LONGEST_NAME = 255
+LONGEST_NAME = 255
 _LONGEST_URL = 2048
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)  # by which a producer's clock may be fast
@@ -58,7 +58,7 @@ class _Body(_Event, forbid_unknown_fields=True):
     events: list[Raw] | UnsetType = UNSET
 
 
-_FIELDS = _Event.__struct_fields__
+FIELDS = _Event.__struct_fields__
 _SINGLE = msgspec.json.Decoder(_Body)
 _ITEM = msgspec.json.Decoder(_Event)
 _ANY = msgspec.json.Decoder()
@@ -86,7 +86,7 @@ class Reader:
         told = _decoded(_SINGLE, body)
         if told.events is UNSET:
             return self._report(told)
-        if any(getattr(told, name) not in {UNSET, None} for name in _FIELDS):
+        if any(getattr(told, name) not in {UNSET, None} for name in FIELDS):
             raise ReportError("events", "stands alone: put the other fields into its events")
         if not 1 <= len(told.events) <= MOST_AT_ONCE:
             raise ReportError(
@@ -201,7 +201,7 @@ def _worded(text: str) -> ReportError:
         return ReportError(f"{inside}{absent[1]}", "is missing")
     if (unknown := _UNKNOWN.search(about)) is not None:
         inside = "" if field == "body" else f"{field}."
-        known = ("name", "kind") if inside else _FIELDS
+        known = ("name", "kind") if inside else FIELDS
         name = unknown[1]
         return ReportError(
             f"{inside}{_short(name)}",
@@ -247,9 +247,9 @@ def _performer(actor: str | _Actor | UnsetType | None) -> Performer | None:
     if actor is UNSET or actor is None:
         return None
     name, kind = (actor, "user") if isinstance(actor, str) else (actor.name, actor.kind)
-    if not _is_plain(name, _LONGEST_NAME):
+    if not _is_plain(name, LONGEST_NAME):
         raise ReportError(
-            "actor", f"must have 1 to {_LONGEST_NAME} characters and no control characters"
+            "actor", f"must have 1 to {LONGEST_NAME} characters and no control characters"
         )
     return Performer(name, kind)
 
