@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from dockbell.domain.links import Links
 
@@ -103,6 +104,23 @@ def base_of(
         "docker_url": links.docker_url(subject.path),
         "homepage": f"{homepage}/build/{build_id}" if build_id else homepage,
     }
+
+
+MOST_OF_ADDRESSES = 1024  # bytes by which payloads differ when only the server's address does
+
+
+def is_same_payload(one: bytes, other: bytes) -> bool:
+    """Whether two payloads tell the same, whatever public address the server had when they were made."""
+    return one == other or _without_host(one) == _without_host(other)
+
+
+def _without_host(body: bytes) -> str:
+    data: dict[str, object] = json.loads(body)
+    data.pop("docker_url", None)
+    homepage = data.get("homepage")
+    if isinstance(homepage, str):
+        data["homepage"] = urlsplit(homepage).path
+    return json.dumps(data)  # as text: in Python 1 equals true
 
 
 class EventKind(Protocol):

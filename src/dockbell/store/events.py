@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dockbell.domain.events import Event, Performer, Subject
+from dockbell.domain.events import (
+    MOST_OF_ADDRESSES,
+    Event,
+    Performer,
+    Subject,
+    is_same_payload,
+)
 from dockbell.store.tables import events, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
@@ -118,27 +124,27 @@ async def _find_earlier(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlie
         if one.event.producer_key in first and first[one.event.producer_key].id != one.event.id
     ]
     alike = [(one, row) for one, row in met if _is_alike(one, row)]
-    # Bodies of another size are not even loaded: so this never takes more memory than what was sent.
+    # Bodies of quite another size are not even loaded: so this takes little more memory than what was sent.
     bodies = await tx.rows(
         select(table.id, table.body).where(table.id.in_({row.id for _, row in alike}))
     )
     kept = {row.id: row.body for row in bodies}
-    same = {one.event.id for one, row in alike if kept[row.id] == one.event.body}
+    same = {one.event.id for one, row in alike if is_same_payload(kept[row.id], one.event.body)}
     return {one.event.id: Earlier(row.id, one.event.id in same) for one, row in met}
 
 
 def _is_alike(one: Placed, row: Any) -> bool:
     event, performer = one.event, one.event.performer
+    if abs(len(event.body) - row.size) > MOST_OF_ADDRESSES:
+        return False
     return (
         event.kind,
         one.repository_id,
-        len(event.body),
         event.facts,
         None if performer is None else (performer.name, performer.kind),
     ) == (
         row.kind,
         row.repository_id,
-        row.size,
         row.facts,
         None if row.performer_name is None else (row.performer_name, row.performer_kind),
     )
