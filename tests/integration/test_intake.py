@@ -13,7 +13,6 @@ from dockbell.api.intake.app import Limits
 from dockbell.domain.errors import UnavailableError, UndoneError
 from dockbell.store.tables import deliveries, events, tokens
 from dockbell.store.transactions import Store, Tx
-from tests.accounts import problem
 from tests.apps import intake_of
 from tests.asgi import Client
 from tests.conftest import SetClock
@@ -57,6 +56,25 @@ async def listen(world: World, *, event: str = "repo_push", **config: object) ->
     hook = {**HOOK, "event": event, "eventConfig": config}
     answer = await admin.post("/api/v1/repository/acme/web/notification", hook)
     assert answer.status == 201, answer.body
+
+
+def problem(status: int, kind: str, detail: str, *, field: str | None = None) -> object:
+    """The problem object of API v2."""
+    errors = {} if field is None else {"errors": [{"field": field, "message": detail}]}
+    return {
+        "type": f"https://dockbell.test/api/v1/error/{kind}",
+        "title": kind.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        **errors,
+    }
+
+
+def field_of(told: Any) -> str:
+    (error,) = told["errors"]
+    assert error["message"] == told["detail"]
+    field: str = error["field"]
+    return field
 
 
 def statuses(answer: Any) -> list[str]:
@@ -235,12 +253,12 @@ async def test_five_hundred_events_are_taken_and_one_more_is_refused(
     assert len(await rows_of(world.store, deliveries.c.id)) == 500
     assert (refused.status, refused.json()) == (
         400,
-        {
-            **problem(
-                400, "invalid_request", "events must hold 1 to 500 events, and holds 501"
-            ),
-            "field": "events",
-        },
+        problem(
+            400,
+            "invalid_request",
+            "events must hold 1 to 500 events, and holds 501",
+            field="events",
+        ),
     )
     assert len(await ids_in(world.store)) == 500
 
@@ -289,7 +307,7 @@ async def test_an_id_with_something_else_is_a_conflict(
     )
     assert (answer.status, answer.json()) == (
         409,
-        {**problem(409, "conflict", detail), "field": "id"},
+        problem(409, "conflict", detail, field="id"),
     )
     assert await ids_in(world.store) == [event_id]
 
@@ -476,7 +494,7 @@ async def test_a_body_that_is_not_right_names_what_is_wrong(
     )
 
     told = answer.json()
-    assert (answer.status, told["field"], told["detail"].startswith(f"{field} {said}")) == (
+    assert (answer.status, field_of(told), told["detail"].startswith(f"{field} {said}")) == (
         400,
         field,
         True,
@@ -551,7 +569,7 @@ async def test_an_event_that_is_not_right_names_the_field_and_what_would_be(
     batch = await writer.post(EVENTS, {"events": [PUSH, {**PUSH, **change}]})
 
     told = single.json()
-    assert (single.status, told["field"], told["detail"].startswith(f"{field} {said}")) == (
+    assert (single.status, field_of(told), told["detail"].startswith(f"{field} {said}")) == (
         400,
         field,
         True,
@@ -576,7 +594,7 @@ async def test_what_is_nested_too_deeply_is_refused(
     )
 
     assert answer.status == 400
-    assert answer.json()["field"] in {"data", "body"}
+    assert field_of(answer.json()) in {"data", "body"}
     assert await ids_in(world.store) == []
 
 
@@ -595,18 +613,25 @@ async def test_numbers_that_nobody_can_hold_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "kind"),
+    ("headers", "detail"),
     [
-        ({"content-type": "text/plain"}, 415, "data"),
-        ({"content-type": "application/json", "content-encoding": "gzip"}, 415, "data"),
+        (
+            {"content-type": "text/plain"},
+            "Did not attempt to load JSON data because the request Content-Type was not 'application/json'.",
+        ),
+        (
+            {"content-type": "application/json", "content-encoding": "gzip"},
+            "Send the body as it is: no Content-Encoding is taken here.",
+        ),
     ],
 )
 async def test_a_body_that_is_no_plain_json_is_415(
-    writer: Client, headers: dict[str, str], status: int, kind: str
+    writer: Client, headers: dict[str, str], detail: str
 ) -> None:
     answer = await writer.post(EVENTS, body=b"{}", headers=headers)
 
-    assert (answer.status, answer.json()["error_type"]) == (status, kind)
+    assert (answer.status, answer.json()) == (415, problem(415, "invalid_request", detail))
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("length", [{}, {"content-length": "chunked"}])
@@ -793,10 +818,10 @@ async def test_a_database_that_is_away_is_503_with_a_time(
 
     answer = await writer.post(EVENTS, PUSH)
 
-    assert (answer.status, answer.headers["retry-after"], answer.json()["error_type"]) == (
+    assert (answer.status, answer.headers["retry-after"], answer.json()) == (
         503,
         "5",
-        "unavailable",
+        problem(503, "unavailable", "The server cannot answer now. Try again soon."),
     )
 
 
@@ -812,10 +837,15 @@ async def test_the_engine_is_woken_after_the_commit(world: World, writer: Client
     assert (silent, rung) == ([], ["bell"])
 
 
-async def test_other_verbs_at_the_address_are_not_the_intakes(writer: Client) -> None:
-    answers = [await writer.get(EVENTS), await writer.put(EVENTS, PUSH)]
+async def test_other_verbs_at_the_address_are_not_the_intakes(world: World) -> None:
+    admin = await world.client("admin")
 
-    assert [answer.status for answer in answers] == [404, 404]
+    answers = [
+        await admin.get(f"{EVENTS}?repository=acme/web"),
+        await admin.put(EVENTS, PUSH),
+    ]
+
+    assert [answer.status for answer in answers] == [200, 405]
 
 
 async def test_a_slash_at_the_end_changes_nothing(writer: Client) -> None:

@@ -62,23 +62,18 @@ DESCRIPTIONS = {
 
 def problem(links: Links, kind: str, detail: str, status: int, **first: Any) -> Response[bytes]:
     """Quay's problem object (shape A): exactly these keys, because clients refuse others."""
-    return reply(status, {**first, **problem_of(links, kind, detail, status)})
-
-
-def problem_of(links: Links, kind: str, detail: str, status: int) -> dict[str, Any]:
-    """The same object for faces that answer past the framework."""
-    return {
-        "detail": detail,
-        "error_message": detail,
-        "error_type": kind,
-        "title": kind,
-        "type": links.error(kind),
-        "status": status,
-    }
-
-
-def status_of(error: DockbellError) -> int:
-    return next((code for kind, code in _STATUSES if isinstance(error, kind)), 400)
+    return reply(
+        status,
+        {
+            **first,
+            "detail": detail,
+            "error_message": detail,
+            "error_type": kind,
+            "title": kind,
+            "type": links.error(kind),
+            "status": status,
+        },
+    )
 
 
 def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Response[bytes]:

@@ -20,14 +20,16 @@ from dockbell.domain.errors import (
 from dockbell.domain.links import Links
 from dockbell.domain.reports import Receipt, Report, ReportError, Status
 from dockbell.services.authentication import is_token
-from dockbell.web import bodies, errors
+from dockbell.web import bodies, errors, problems
 from dockbell.web.calls import DisconnectedError, UnfinishedBodyError, bearer_token
 from dockbell.web.edge import Receive, Scope, Send
 from dockbell.web.outages import RETRY_AFTER, warn_of
+from dockbell.web.problems import FieldProblem
 from dockbell.web.receiving import BusyError, FailedError, Receiving
 
 _BODY_SECONDS = 60.0
 _MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
+_JSON, _PROBLEM = b"application/json", problems.MEDIA_TYPE.encode()
 _log = structlog.get_logger("dockbell.intake")
 
 _Answer = tuple[int, object, Mapping[str, str]]
@@ -36,7 +38,7 @@ _Answer = tuple[int, object, Mapping[str, str]]
 class TooLargeError(DockbellError):
     """The body is too large."""
 
-    kind = "invalid_request"
+    kind = "too_large"
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The body is larger than {most} bytes. Send fewer events at a time.")
@@ -82,7 +84,7 @@ class EventIntake:
             status, value, headers = self._bug()
         body = msgspec.json.encode(value) + b"\n"
         raw = [
-            (b"content-type", b"application/json"),
+            (b"content-type", _JSON if status < HTTPStatus.BAD_REQUEST else _PROBLEM),
             (b"content-length", str(len(body)).encode()),
             *((name.encode(), text.encode()) for name, text in headers.items()),
         ]
@@ -196,12 +198,15 @@ class EventIntake:
                 status = errors.status_of(error)
         if status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
-        value = errors.problem_of(self._links, error.kind, error.detail, status)
-        return status, {**value, **({} if field is None else {"field": field})}, headers
+        wrong = () if field is None else (FieldProblem(field, error.detail),)
+        value = problems.problem_of(
+            self._links, status, errors.kind_of(error), error.detail, wrong
+        )
+        return status, value, headers
 
     def _bug(self) -> _Answer:
         detail = "The server failed on this request. Its log has the cause."
-        return 500, errors.problem_of(self._links, "internal_error", detail, 500), {}
+        return 500, problems.problem_of(self._links, 500, "internal_error", detail), {}
 
 
 def _headers_of(scope: Scope) -> Mapping[bytes, str]:
