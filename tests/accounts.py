@@ -87,6 +87,17 @@ class Statements:
         event.listen(store._reader.sync_engine, "before_cursor_execute", note)
         return counter
 
+    @classmethod
+    def of_writer(cls, store: Store) -> "Statements":
+        """Those of transactions that may write, hand-written ones of SQLite not among them."""
+        counter = cls([])
+
+        def note(*parts: Any) -> None:
+            counter.seen.append(parts[2])
+
+        event.listen(store._writer.sync_engine, "before_cursor_execute", note)
+        return counter
+
     def take(self) -> int:
         """How many since the last time."""
         count = len(self.seen)

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from dockbell.api.intake.app import EventIntake, Limits
+from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
+from dockbell.services.reports import Reports
 from dockbell.store.transactions import Store
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.receiving import Receiving
 
 _built: list[Any] = []
 
@@ -24,13 +28,32 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
                 v2=V2_HANDLERS,
                 others=PUBLIC_HANDLERS,
                 registry=_no_registry,
+                intake=_no_registry,
                 checks={},
             )
         )
     edge: Any = _built[0]
     edge._pages._app.state.update({"store": store, "faces": faces})
+    edge._intake = intake_of(store, faces)
     app: ASGIApp = edge
     return app
+
+
+def intake_of(
+    store: Store,
+    faces: Faces,
+    *,
+    limits: Limits | None = None,
+    most_waiting: int = 10_000,
+) -> EventIntake:
+    """What takes in events, with limits that a test may make narrow."""
+    reports = Reports(faces.intake, faces.links)
+    return EventIntake(
+        Receiving(store, reports, most_waiting=most_waiting),
+        Reader(faces.kinds, faces.links, store._clock),
+        faces.links,
+        limits or Limits(body=4 << 20),
+    )
 
 
 async def _no_registry(scope: Scope, receive: Receive, send: Send) -> None:

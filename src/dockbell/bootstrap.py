@@ -16,6 +16,8 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from dockbell import events, methods
+from dockbell.api.intake.app import EventIntake, Limits
+from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
@@ -37,6 +39,7 @@ from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
+from dockbell.services.reports import Reports
 from dockbell.settings import Settings
 from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
@@ -45,6 +48,7 @@ from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.receiving import Receiving
 
 _log = structlog.get_logger("dockbell.bootstrap")
 
@@ -174,6 +178,7 @@ class Application:
             v2=V2_HANDLERS,
             others=PUBLIC_HANDLERS,
             registry=registry,
+            intake=self._event_intake(),
             checks={"engine": self._engine_problem},
             max_body=self.settings.max_api_body,
         )
@@ -189,6 +194,19 @@ class Application:
         ]
         if self.engine is not None:
             self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
+
+    def _event_intake(self) -> EventIntake:
+        faces = self.faces
+        return EventIntake(
+            Receiving(
+                self.store,
+                Reports(faces.intake, faces.links),
+                most_waiting=self.settings.intake_queue,
+            ),
+            Reader(faces.kinds, faces.links, self.clock),
+            faces.links,
+            Limits(body=self.settings.max_intake_body),
+        )
 
     async def drain(self) -> None:
         """Take no new deliveries; let running tries end, or hand them back."""

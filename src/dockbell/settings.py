@@ -38,6 +38,7 @@ _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _HIGHEST_PORT = 65_535
 _HIGHEST_CONCURRENCY = 4096
 _LEAST_BODY = 1 << 10
+_LONGEST_QUEUE = 1_000_000
 _LONGEST_WAIT = 30 * 24 * 3600
 _LONGEST_SEND = 600
 
@@ -275,6 +276,16 @@ RULES: Mapping[str, Rule] = {
         _size,
         "a size of at least 1KiB, like `1048576` or `1MiB`",
     ),
+    "max_intake_body": Rule(
+        "The largest body of a request that reports events, in bytes or with a unit.",
+        _size,
+        "a size of at least 1KiB, like `4194304` or `4MiB`",
+    ),
+    "intake_queue": Rule(
+        "How many reported events may wait to be written at once. Who sends more is asked to come back later.",
+        _whole(1000, _LONGEST_QUEUE),
+        "a whole number from 1000 to 1000000",
+    ),
     "secret_key": Rule(
         "The key that encrypts secrets at rest, from `dockbell keys new`. "
         "Empty means the file `secret.key` in the data folder, made on the first start. "
@@ -329,6 +340,8 @@ class Settings:
     ca_file: str = ""
     send_timeout: timedelta = timedelta(seconds=10)
     max_api_body: int = 1 << 20
+    max_intake_body: int = 4 << 20
+    intake_queue: int = 10_000
     secret_key: str = field(default="", repr=False)
     log_format: str = "console"
     log_level: str = "info"

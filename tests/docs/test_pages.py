@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 
 from dockbell import events
+from dockbell.api.intake import wire
 from dockbell.domain import patterns, templates
 from dockbell.domain.accounts import Scope
 from dockbell.domain.events import EventScope, Subject, body_of
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code
 from dockbell.domain.records import Verdict
+from dockbell.domain.reports import MOST_AT_ONCE
 from dockbell.domain.severities import SEVERITIES
 from dockbell.domain.templates import compile_template
 from dockbell.engine.retry import WAITS
 from dockbell.net.addresses import METADATA
 from dockbell.net.policy import INTERNAL_PORTS
+from dockbell.settings import Settings
 from dockbell.web.errors import DESCRIPTIONS
 from tests.docs.pages import (
     DOCS,
@@ -155,6 +158,43 @@ def test_every_verdict_is_explained() -> None:
     rows = rows_of(section_of("api-v2.md", "## Events"))
 
     assert names_of([row[0] for row in rows]) == [one.value for one in Verdict]
+
+
+def test_every_field_of_a_report_is_explained() -> None:
+    rows = rows_of(section_of("intake.md", "## One event"))
+
+    assert sorted(names_of([row[0] for row in rows[: len(wire.FIELDS)]])) == sorted(wire.FIELDS)
+
+
+def test_what_each_kind_needs_is_what_the_page_says() -> None:
+    rows = rows_of(section_of("intake.md", "### Fields of data"))
+    catalog = events.catalog()
+
+    assert [(name.strip("`"), tuple(names_of([needs]))) for name, needs in rows] == [
+        (name, catalog[name].needs) for name in KINDS
+    ]
+
+
+def test_the_limits_of_reports_are_those_of_the_code() -> None:
+    said = {row[0]: row[1] for row in rows_of(section_of("intake.md", "## Limits"))}
+    settings = Settings()
+
+    assert list(said.items()) == [
+        ("events in a request", f"{MOST_AT_ONCE}"),
+        (
+            "body of a request",
+            f"{settings.max_intake_body >> 20} MiB (`DOCKBELL_MAX_INTAKE_BODY`)",
+        ),
+        ("`data` of one event", f"{wire.MOST_DATA:,} bytes, in ASCII JSON"),
+        ("`facts` of one event", f"{wire.MOST_FACTS:,} bytes, in ASCII JSON"),
+        ("nesting of `data` and `facts`", f"{wire.MOST_LEVELS} levels"),
+        ("`id`", f"{wire.LONGEST_ID} characters, none of them a control character"),
+        ("`actor`", f"{wire.LONGEST_NAME} characters, likewise"),
+        (
+            "events that wait to be written",
+            f"{settings.intake_queue:,} (`DOCKBELL_INTAKE_QUEUE`), half of them from one token",
+        ),
+    ]
 
 
 def test_every_scope_is_explained() -> None:

@@ -1,6 +1,8 @@
 """A server that is killed loses nothing that it has acknowledged."""
 
 import asyncio
+import http.client
+import itertools
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -33,8 +35,8 @@ def settings_of(database_url: str) -> dict[str, str]:
     }
 
 
-def furnish(server: Program, url: str) -> None:
-    """The user alice with the repository alice/web, whose pushes go to that address."""
+def furnish(server: Program, url: str) -> dict[str, str]:
+    """The user alice with the repository alice/web, whose pushes go to that address. Return alice's headers."""
     first = {"username": "alice", "password": PASSWORD, "access_token": True}
     _, made = server.call("POST", "/api/v1/user/initialize", first)
     bearer = {"Authorization": f"Bearer {made['access_token']}"}
@@ -48,6 +50,7 @@ def furnish(server: Program, url: str) -> None:
         **bearer,
     )
     assert status == 201
+    return bearer
 
 
 def push_all(server: Program) -> None:
@@ -109,3 +112,66 @@ async def test_a_try_that_a_kill_cut_off_is_made_again_with_the_same_id(
     assert sorted(cut_off.values()) == [[tag] for tag in TAGS]
     assert tags_of(receiver) == cut_off
     assert len(receiver.requests) == 2 * len(TAGS)
+
+
+def report_until_gone(
+    server: Program, bearer: dict[str, str], program: int, told: dict[str, str | None]
+) -> None:
+    """Report one event after another; note each id, and dockbell's own once it was answered."""
+    for number in itertools.count():
+        producer_id = f"p{program}-{number}"
+        told[producer_id] = None
+        event = {
+            "id": producer_id,
+            "event": "repo_push",
+            "repository": "alice/web",
+            "data": {"updated_tags": [producer_id]},
+        }
+        try:
+            status, answer = server.call("POST", "/api/v2/events", event, **bearer)
+        except (OSError, http.client.HTTPException):
+            return
+        assert status == 202, answer
+        told[producer_id] = answer["id"]
+
+
+@pytest.mark.slow
+async def test_events_that_were_reported_when_the_server_was_killed_are_there_once(
+    tmp_path: Path, database_url: str, receiver: Receiver
+) -> None:
+    """Reliability 1 and 2: what was answered is kept, and what was not can be sent again."""
+    settings = settings_of(database_url)
+    told: dict[str, str | None] = {}
+    with serving(tmp_path, "--no-engine", **settings) as server:
+        bearer = furnish(server, receiver.url("/hook"))
+        programs = [
+            asyncio.create_task(
+                asyncio.to_thread(report_until_gone, server, bearer, number, told)
+            )
+            for number in range(4)
+        ]
+        async with asyncio.timeout(60):
+            while sum(own is not None for own in dict(told).values()) < 40:
+                await asyncio.sleep(0.01)
+        server.end(signal.SIGKILL)
+        await asyncio.gather(*programs)
+
+    with serving(tmp_path, **settings) as again:
+        repeated = {}
+        for producer_id in told:
+            event = {
+                "id": producer_id,
+                "event": "repo_push",
+                "repository": "alice/web",
+                "data": {"updated_tags": [producer_id]},
+            }
+            _, repeated[producer_id] = again.call("POST", "/api/v2/events", event, **bearer)
+        await receiver.wait_for(len(told))
+        again.end()
+
+    answered = {producer_id: own for producer_id, own in told.items() if own is not None}
+    assert {
+        producer_id: (repeated[producer_id]["status"], repeated[producer_id]["id"])
+        for producer_id in answered
+    } == {producer_id: ("duplicate", own) for producer_id, own in answered.items()}
+    assert sorted(tags_of(receiver).values()) == sorted([producer_id] for producer_id in told)

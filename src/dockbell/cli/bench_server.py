@@ -45,7 +45,7 @@ def measure_api_call(database_url: str | None = None) -> ApiCall:
         tempfile.TemporaryDirectory(prefix="dockbell-bench-") as folder,
         serving(Path(folder), settings) as own,
     ):
-        token = _furnish(own.base)
+        token = furnish(own.base, notifications=_NOTIFICATIONS)
         times = _time_calls(own.base, token)
     ordered = sorted(times)
     return ApiCall(statistics.median(ordered) * 1000, ordered[int(len(ordered) * 0.99)] * 1000)
@@ -59,12 +59,12 @@ def measure_idle() -> Idle:
         for _ in range(_STARTS):
             with serving(Path(folder), {}) as own:
                 starts.append(own.ready_after)
-                costs.append(_cpu_seconds(own.pid))
+                costs.append(cpu_seconds(own.pid))
         with serving(Path(folder), {}) as own:
             time.sleep(_SETTLE_SECONDS)
-            before = _cpu_seconds(own.pid)
+            before = cpu_seconds(own.pid)
             time.sleep(_IDLE_SECONDS)
-            used = _cpu_seconds(own.pid) - before
+            used = cpu_seconds(own.pid) - before
             resident = _resident_megabytes(own.pid)
     return Idle(
         resident,
@@ -74,7 +74,8 @@ def measure_idle() -> Idle:
     )
 
 
-def _furnish(base: str) -> str:
+def furnish(base: str, *, notifications: int) -> str:
+    """Make the first user with a repository `bench/web` and so many notifications; return the user's token."""
     first = Client(base).call(
         "POST",
         "/api/v1/user/initialize",
@@ -91,7 +92,7 @@ def _furnish(base: str) -> str:
         "/api/v1/repository",
         {"namespace": "bench", "repository": "web", "visibility": "private", "description": ""},
     )
-    for number in range(_NOTIFICATIONS):
+    for number in range(notifications):
         client.call(
             "POST",
             "/api/v1/repository/bench/web/notification/",
@@ -123,7 +124,7 @@ def _time_calls(base: str, token: str) -> list[float]:
     return times[_WARM_CALLS:]
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import cast
 
@@ -105,14 +106,35 @@ class Reference:
 
 def reference(target: Target, seconds: float) -> Reference:
     """POST 1 KiB over and over, 64 at a time: wrk with one thread if it is installed, else plain libcurl."""
+    return post(target.url, seconds, script=_WRK, bodies=repeat(BODY))
+
+
+def post(  # noqa: PLR0913 -- what is sent, and how
+    url: str,
+    seconds: float,
+    *,
+    bodies: Iterator[bytes],
+    script: str | None = None,
+    headers: Sequence[str] = ("Content-Type: application/json",),
+    in_flight: int = _IN_FLIGHT,
+) -> Reference:
+    """POST as fast as it goes: by wrk with this script if both are there, else these bodies by plain libcurl.
+
+    Raise SetupError if anything is answered with another status than 2xx.
+    """
     wrk = shutil.which("wrk")
-    if wrk is None:
+    if wrk is not None and script is not None:
         return Reference(
-            _post_with_curl(target.url, seconds),
-            "libcurl (install wrk for figures that can be compared)",
+            _post_with_wrk(wrk, url, seconds, script), "wrk, 1 thread, 64 connections"
         )
+    rate = _post_with_curl(url, seconds, bodies, headers, in_flight)
+    advice = "" if script is None else " (install wrk for figures that can be compared)"
+    return Reference(rate, f"libcurl{advice}")
+
+
+def _post_with_wrk(wrk: str, url: str, seconds: float, text: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_WRK)
+        script.write(text)
         script.flush()
         arguments = [
             "-t1",
@@ -120,40 +142,48 @@ def reference(target: Target, seconds: float) -> Reference:
             f"-d{max(1, round(seconds))}",
             "-s",
             script.name,
-            target.url,
+            url,
         ]
         done = subprocess.run([wrk, *arguments], capture_output=True, text=True, check=True)  # noqa: S603 -- made here
+    if "Non-2xx" in done.stdout:
+        raise SetupError(f"Not everything that the benchmark sent was taken: {done.stdout}")
     for line in done.stdout.splitlines():
         if line.startswith("Requests/sec:"):
-            return Reference(float(line.split()[1]), "wrk, 1 thread, 64 connections")
+            return float(line.split()[1])
     raise SetupError(f"wrk said nothing of use: {done.stdout}")
 
 
-def _post_with_curl(url: str, seconds: float) -> float:
+def _post_with_curl(
+    url: str, seconds: float, bodies: Iterator[bytes], headers: Sequence[str], in_flight: int
+) -> float:
     """The same with bare libcurl in this process."""
     multi = pycurl.CurlMulti()
-    for _ in range(_IN_FLIGHT):
-        multi.add_handle(_handle(url))
+    for _ in range(in_flight):
+        multi.add_handle(_handle(url, next(bodies), headers))
     done, began = 0, time.perf_counter()
     while (spent := time.perf_counter() - began) < seconds:
         multi.perform()
-        _, ended, failed = multi.info_read(_IN_FLIGHT)
+        _, ended, failed = multi.info_read(in_flight)
         if failed:
             raise SetupError(f"The benchmark's receiver does not answer: {failed[0][2]}.")
         for curl in ended:
+            status = curl.getinfo(pycurl.RESPONSE_CODE)
+            if not 200 <= status < 300:  # noqa: PLR2004 -- HTTP's class of success
+                raise SetupError(f"The benchmark's receiver answered {status}.")
             done += 1
             multi.remove_handle(curl)
+            curl.setopt(pycurl.POSTFIELDS, next(bodies))
             multi.add_handle(curl)
         multi.select(0.1)
     return done / spent
 
 
-def _handle(url: str) -> pycurl.Curl:
+def _handle(url: str, body: bytes, headers: Sequence[str]) -> pycurl.Curl:
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url)
     curl.setopt(pycurl.NOSIGNAL, 1)
-    curl.setopt(pycurl.POSTFIELDS, BODY)
-    curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json"])
+    curl.setopt(pycurl.POSTFIELDS, body)
+    curl.setopt(pycurl.HTTPHEADER, [*headers, "Expect:"])
     curl.setopt(pycurl.WRITEFUNCTION, lambda _: None)
     return curl
 

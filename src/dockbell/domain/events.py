@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from dockbell.domain.links import Links
 
@@ -84,22 +85,42 @@ def body_of(
 
     Own fields replace base fields of the same name. ASCII-escaped JSON with `, ` and `: ` as Quay sends it.
     """
+    base = base_of(subject, links, build_id=build_id)
+    return json.dumps({**base, **details}).encode()
+
+
+def base_of(
+    subject: Subject, links: Links, *, build_id: str | None = None
+) -> Mapping[str, object]:
+    """The fields that every payload begins with, in Quay's order."""
     if subject.repository is None:
         page = links.user if subject.is_user else links.organization  # Quay: FIX W28
-        base: dict[str, object] = {
-            "namespace": subject.namespace,
-            "homepage": page(subject.namespace),
-        }
-    else:
-        homepage = links.repository(subject.path)
-        base = {
-            "repository": subject.path,
-            "namespace": subject.namespace,
-            "name": subject.repository,
-            "docker_url": links.docker_url(subject.path),
-            "homepage": f"{homepage}/build/{build_id}" if build_id else homepage,
-        }
-    return json.dumps({**base, **details}).encode()
+        return {"namespace": subject.namespace, "homepage": page(subject.namespace)}
+    homepage = links.repository(subject.path)
+    return {
+        "repository": subject.path,
+        "namespace": subject.namespace,
+        "name": subject.repository,
+        "docker_url": links.docker_url(subject.path),
+        "homepage": f"{homepage}/build/{build_id}" if build_id else homepage,
+    }
+
+
+MOST_OF_ADDRESSES = 1024  # bytes by which payloads differ when only the server's address does
+
+
+def is_same_payload(one: bytes, other: bytes) -> bool:
+    """Whether two payloads tell the same, whatever public address the server had when they were made."""
+    return one == other or _without_host(one) == _without_host(other)
+
+
+def _without_host(body: bytes) -> str:
+    data: dict[str, object] = json.loads(body)
+    data.pop("docker_url", None)
+    homepage = data.get("homepage")
+    if isinstance(homepage, str):
+        data["homepage"] = urlsplit(homepage).path
+    return json.dumps(data)  # as text: in Python 1 equals true
 
 
 class EventKind(Protocol):
@@ -108,6 +129,7 @@ class EventKind(Protocol):
     name: str  # as in the API's "event" field
     title: str  # as people see it
     scope: EventScope
+    needs: tuple[str, ...]  # fields of its own that whoever reports one has to send
 
     def level(self, event: Event) -> Level: ...
 

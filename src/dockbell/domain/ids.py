@@ -10,6 +10,9 @@ Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# Two letters at a time: every event and every delivery needs an id.
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
+_SHIFTS = range(120, -1, -10)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 80
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -22,11 +25,8 @@ def compose(prefix: str, now: datetime, chance: int) -> str:
     """
     milliseconds = int((now - _EPOCH).total_seconds() * 1000)
     number = (milliseconds << _RANDOM_BITS) | chance
-    letters = []
-    for _ in range(26):
-        letters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(letters))}"
+    letters = "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    return f"{prefix}_{letters}"
 
 
 def uuid_of(text: str) -> str:

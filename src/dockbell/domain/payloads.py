@@ -36,3 +36,24 @@ def texts_of(data: object, *keys: str) -> list[str]:
 def one_line(text: str) -> str:
     """The text with every run of white space, line ends among it, as one space."""
     return " ".join(text.split())
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested in each other more than so many levels."""
+    below = [value]
+    for _ in range(levels + 1):
+        below = [
+            inner
+            for one in below
+            for inner in (
+                one.values()
+                if isinstance(one, Mapping)
+                else one
+                if isinstance(one, list)
+                else ()
+            )
+            if isinstance(inner, Mapping | list)
+        ]
+        if not below:
+            return False
+    return True

@@ -68,6 +68,15 @@ class SetUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ReporterOf:
+    """May report events of the repository or, where there is none, of the namespace itself."""
+
+    actor: Actor
+    namespace: Namespace
+    repository: Repository | None
+
+
+@dataclass(frozen=True, slots=True)
 class SuperUser:
     """May manage all users of the server."""
 

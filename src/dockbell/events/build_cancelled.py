@@ -13,6 +13,7 @@ class BuildCancelled:
     name = "build_cancelled"
     title = "Image build cancelled"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("build_id",)
 
     def level(self, event: Event) -> Level:
         del event

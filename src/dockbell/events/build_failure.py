@@ -13,6 +13,7 @@ class BuildFailure:
     name = "build_failure"
     title = "Image build failed"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("build_id",)
 
     def level(self, event: Event) -> Level:
         del event

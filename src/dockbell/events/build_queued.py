@@ -13,6 +13,7 @@ class BuildQueued:
     name = "build_queued"
     title = "Image build queued"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("build_id",)
 
     def level(self, event: Event) -> Level:
         del event

@@ -13,6 +13,7 @@ class BuildStart:
     name = "build_start"
     title = "Image build started"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("build_id",)
 
     def level(self, event: Event) -> Level:
         del event

@@ -13,6 +13,7 @@ class BuildSuccess:
     name = "build_success"
     title = "Image build success"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("build_id",)
 
     def level(self, event: Event) -> Level:
         del event

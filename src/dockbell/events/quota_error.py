@@ -14,6 +14,14 @@ class QuotaError:
     name = "quota_error"
     title = "Quota error"
     scope = EventScope.NAMESPACE
+    needs: tuple[str, ...] = (
+        "threshold_percent",
+        "usage_bytes",
+        "limit_bytes",
+        "usage_percent",
+        "usage_bytes_formatted",
+        "limit_bytes_formatted",
+    )
 
     def level(self, event: Event) -> Level:
         del event

@@ -14,6 +14,14 @@ class QuotaWarning:
     name = "quota_warning"
     title = "Quota warning"
     scope = EventScope.NAMESPACE
+    needs: tuple[str, ...] = (
+        "threshold_percent",
+        "usage_bytes",
+        "limit_bytes",
+        "usage_percent",
+        "usage_bytes_formatted",
+        "limit_bytes_formatted",
+    )
 
     def level(self, event: Event) -> Level:
         del event

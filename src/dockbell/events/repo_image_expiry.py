@@ -18,6 +18,7 @@ class RepoImageExpiry:
     name = "repo_image_expiry"
     title = "Image expiry trigger"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("tags", "expiring_in")
 
     def level(self, event: Event) -> Level:
         del event

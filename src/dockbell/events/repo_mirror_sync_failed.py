@@ -13,6 +13,7 @@ class RepoMirrorSyncFailed:
     name = "repo_mirror_sync_failed"
     title = "Repository mirror unsuccessful"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("message",)
 
     def level(self, event: Event) -> Level:
         del event

@@ -13,6 +13,7 @@ class RepoMirrorSyncStarted:
     name = "repo_mirror_sync_started"
     title = "Repository mirror started"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("message",)
 
     def level(self, event: Event) -> Level:
         del event

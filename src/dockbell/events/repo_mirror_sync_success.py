@@ -13,6 +13,7 @@ class RepoMirrorSyncSuccess:
     name = "repo_mirror_sync_success"
     title = "Repository mirror successful"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("message",)
 
     def level(self, event: Event) -> Level:
         del event

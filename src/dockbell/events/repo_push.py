@@ -14,6 +14,7 @@ class RepoPush:
     name = "repo_push"
     title = "Push to Repository"
     scope = EventScope.REPOSITORY
+    needs: tuple[str, ...] = ("updated_tags",)
 
     def level(self, event: Event) -> Level:
         del event

@@ -1,5 +1,6 @@
 """Who asks: from a bearer token, a password, a robot's token, to an actor."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from dockbell.domain.accounts import Actor, ActorKind, scopes_of
@@ -45,12 +46,40 @@ async def actor_of_bearer(tx: Tx, token: str, ip: str | None) -> Actor | None:
 
     A stored scope with an unknown part gives an actor who may do nothing (FIX Q29).
     """
-    if len(token) != TOKEN_LENGTH or not token.isascii() or not token.isalnum():
+    if not is_token(token):
         return None
     found = await tokens.find_bearer(tx, lookup_of(token))
     if found is None or not is_same(token, found.token_hash):
         return None
     return _of_bearer(found, tx.now, ip)
+
+
+async def actors_of_bearers(tx: Tx, given: Mapping[str, str | None]) -> Mapping[str, Actor]:
+    """As `actor_of_bearer` for many tokens, each with the address it came from; those that are not good are left out.
+
+    Notes that they are in use: call it in a transaction that may write.
+    """
+    lookups = {token: lookup_of(token) for token in given if is_token(token)}
+    if not lookups:
+        return {}
+    bearers = await tokens.find_bearers(tx, set(lookups.values()))
+    actors: dict[str, Actor] = {}
+    for token, lookup in lookups.items():
+        bearer = bearers.get(lookup)
+        if bearer is None or not is_same(token, bearer.token_hash):
+            continue
+        actor = _of_bearer(bearer, tx.now, given[token])
+        if actor is None:
+            continue
+        actors[token] = actor
+        if bearer.last_used_at is None or bearer.last_used_at < tx.now - _USE_NOTED_FOR:
+            await touch(tx, actor)
+    return actors
+
+
+def is_token(text: str) -> bool:
+    """Whether this can be an access token at all. Asks nobody."""
+    return len(text) == TOKEN_LENGTH and text.isascii() and text.isalnum()
 
 
 async def renew(tx: Tx, actor: Actor) -> Actor:

@@ -1,6 +1,6 @@
 """Taking in events: kept, and one delivery for each notification that wants them, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,8 +8,11 @@ from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, Performer, Subject, body_of
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
-from dockbell.store import deliveries, events, notifications
+from dockbell.store import deliveries, events, fan_out, notifications
+from dockbell.store.events import Earlier, Placed
 from dockbell.store.transactions import Tx
+
+_MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,16 @@ class Draft:
     occurred_at: datetime
     producer_key: str | None = None
     build_id: str | None = None
+    body: bytes | None = None  # the whole body, made already; `details` are not looked at then
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of one draft among many."""
+
+    event_id: str  # of the first event with its producer key, if there was one
+    deliveries: int
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +56,7 @@ class Intake:
         first and changes nothing.
         """
         kind = self.kinds[draft.kind]
-        event = Event(
-            id=tx.new_id("evt"),
-            kind=draft.kind,
-            subject=draft.subject,
-            body=body_of(draft.subject, draft.details, self.links, build_id=draft.build_id),
-            occurred_at=draft.occurred_at,
-            performer=draft.performer,
-            facts=draft.facts,
-            producer_key=draft.producer_key,
-        )
+        event = self._event_of(tx, draft)
         earlier = await events.record(
             tx, event, namespace_id=draft.namespace_id, repository_id=draft.repository_id
         )
@@ -70,6 +74,62 @@ class Intake:
             await deliveries.record(tx, event.id, wanted, Trigger.EVENT)
             tx.ring()
         return event.id
+
+    async def record_many(self, tx: Tx, drafts: Sequence[Draft]) -> Sequence[Kept]:
+        """As `record` for each of them, in few statements. Return what became of the first ones, at least of one.
+
+        When they have very many deliveries together, the rest is left for another transaction: it stays short,
+        and so does the wait of everybody else who writes.
+        """
+        places = {(one.namespace_id, one.repository_id, one.kind) for one in drafts}
+        candidates = await notifications.find_candidates_many(tx, places)
+        placed: list[Placed] = []
+        wanted: list[list[tuple[str, str, bool]]] = []
+        count = 0
+        for draft in drafts:
+            event = self._event_of(tx, draft)
+            kind = self.kinds[draft.kind]
+            its = [
+                (event.id, one.id, one.is_paused)
+                for one in candidates[draft.namespace_id, draft.repository_id, draft.kind]
+                if kind.accepts(event, one.event_config)
+            ]
+            count += len(its)
+            if placed and count > _MOST_DELIVERIES:
+                break
+            placed.append(Placed(event, draft.namespace_id, draft.repository_id))
+            wanted.append(its)
+        earlier = await events.record_many(tx, placed)
+        made = [
+            row
+            for one, its in zip(placed, wanted, strict=True)
+            if one.event.id not in earlier
+            for row in its
+        ]
+        if made:
+            await fan_out.record(tx, made)
+            tx.ring()
+        return [
+            Kept(found.id, 0, found)
+            if (found := earlier.get(one.event.id)) is not None
+            else Kept(one.event.id, len(its))
+            for one, its in zip(placed, wanted, strict=True)
+        ]
+
+    def _event_of(self, tx: Tx, draft: Draft) -> Event:
+        body = draft.body
+        if body is None:
+            body = body_of(draft.subject, draft.details, self.links, build_id=draft.build_id)
+        return Event(
+            id=tx.new_id("evt"),
+            kind=draft.kind,
+            subject=draft.subject,
+            body=body,
+            occurred_at=draft.occurred_at,
+            performer=draft.performer,
+            facts=draft.facts,
+            producer_key=draft.producer_key,
+        )
 
     async def test(
         self, tx: Tx, notification: Notification, subject: Subject, performer: Performer | None

@@ -15,13 +15,21 @@ from dockbell.domain.accounts import (
     TeamRole,
 )
 from dockbell.domain.errors import (
+    DockbellError,
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
     UnauthenticatedError,
 )
 from dockbell.domain.names import is_namespace, is_repository
-from dockbell.domain.permissions import AdminOf, AdminOfAll, CreatorIn, ReaderOf, WriterOf
+from dockbell.domain.permissions import (
+    AdminOf,
+    AdminOfAll,
+    CreatorIn,
+    ReaderOf,
+    ReporterOf,
+    WriterOf,
+)
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries
 from dockbell.store import deliveries, locks
@@ -166,6 +174,41 @@ async def creator_in(tx: Tx, actor: Actor, namespace: str | None) -> CreatorIn:
     if access is None or not _may_create(actor, access):
         raise ForbiddenError
     return CreatorIn(actor, access.namespace)
+
+
+async def reporters_of(
+    tx: Tx, actor_places: Sequence[tuple[Actor, str, str | None]]
+) -> Sequence[ReporterOf | DockbellError]:
+    """For each (actor, namespace, repository or None): the right to report events there, or why not. One query.
+
+    A repository's events take who may push to it, a namespace's its admin, both with the scope `repo:write`.
+    What the caller may not see looks unknown.
+    """
+    found = await repository_rows.find_access_many(
+        tx, [(actor.id, namespace, name) for actor, namespace, name in actor_places]
+    )
+    return [
+        _reporter(actor, access, name)
+        for (actor, _, name), access in zip(actor_places, found, strict=True)
+    ]
+
+
+def _reporter(
+    actor: Actor, access: Access | None, name: str | None
+) -> ReporterOf | DockbellError:
+    if not actor.may(Scope.REPO_WRITE):
+        return ForbiddenError("The token needs the scope repo:write to report events.")
+    if name is None:
+        if access is None or not _is_namespace_admin(actor, access):
+            return NotFoundError("There is no such namespace, or you do not administer it.")
+        return ReporterOf(actor, access.namespace, None)
+    if access is None or access.repository is None or not _may(actor, access, Role.READ):
+        return NotFoundError("There is no such repository, or you may not see it.")
+    if not _may(actor, access, Role.WRITE):
+        return ForbiddenError(
+            "You may not push to this repository, and so not report its events."
+        )
+    return ReporterOf(actor, access.namespace, access.repository)
 
 
 async def create(

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from dockbell.domain.events import Event, Performer, Subject
-from dockbell.store.tables import events, of_micros
+from dockbell.domain.events import (
+    MOST_OF_ADDRESSES,
+    Event,
+    Performer,
+    Subject,
+    is_same_payload,
+)
+from dockbell.store.tables import events, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
 
@@ -44,6 +51,103 @@ async def record(
         select(events.c.id).where(events.c.producer_key == event.producer_key)
     )
     return None if first is None else str(first.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An event with the rows that it is about."""
+
+    event: Event
+    namespace_id: str
+    repository_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The event that has a producer key already, and whether it tells the same."""
+
+    id: str
+    is_same: bool
+
+
+async def record_many(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]:
+    """Keep the events; return for each that was not kept, by its id, the one that has its producer key already.
+
+    Of two with the same key the first is kept. One statement, and two more if a key is known.
+    """
+    if not placed:
+        return {}
+    now = to_micros(tx.now)
+    rows = [
+        (
+            one.event.id,
+            one.event.kind,
+            one.event.subject.namespace,
+            one.event.subject.repository,
+            one.event.subject.is_user,
+            one.namespace_id,
+            one.repository_id,
+            one.event.body,
+            json.dumps(one.event.facts, ensure_ascii=False, separators=(",", ":")),
+            None if one.event.performer is None else one.event.performer.name,
+            None if one.event.performer is None else one.event.performer.kind,
+            one.event.producer_key,
+            to_micros(one.event.occurred_at),
+            now,
+        )
+        for one in placed
+    ]
+    if await tx.hot_all(tx.dialect.add_events(rows)) == len(rows):
+        return {}
+    return await _find_earlier(tx, placed)
+
+
+async def _find_earlier(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]:
+    keys = {one.event.producer_key for one in placed if one.event.producer_key is not None}
+    table = events.c
+    rows = await tx.rows(
+        select(
+            table.id,
+            table.kind,
+            table.repository_id,
+            table.facts,
+            table.performer_name,
+            table.performer_kind,
+            table.producer_key,
+            func.length(table.body).label("size"),
+        ).where(table.producer_key.in_(keys))
+    )
+    first = {row.producer_key: row for row in rows}
+    met = [
+        (one, first[one.event.producer_key])
+        for one in placed
+        if one.event.producer_key in first and first[one.event.producer_key].id != one.event.id
+    ]
+    alike = [(one, row) for one, row in met if _is_alike(one, row)]
+    # Bodies of quite another size are not even loaded: so this takes little more memory than what was sent.
+    bodies = await tx.rows(
+        select(table.id, table.body).where(table.id.in_({row.id for _, row in alike}))
+    )
+    kept = {row.id: row.body for row in bodies}
+    same = {one.event.id for one, row in alike if is_same_payload(kept[row.id], one.event.body)}
+    return {one.event.id: Earlier(row.id, one.event.id in same) for one, row in met}
+
+
+def _is_alike(one: Placed, row: Any) -> bool:
+    event, performer = one.event, one.event.performer
+    if abs(len(event.body) - row.size) > MOST_OF_ADDRESSES:
+        return False
+    return (
+        event.kind,
+        one.repository_id,
+        event.facts,
+        None if performer is None else (performer.name, performer.kind),
+    ) == (
+        row.kind,
+        row.repository_id,
+        row.facts,
+        None if row.performer_name is None else (row.performer_name, row.performer_kind),
+    )
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:

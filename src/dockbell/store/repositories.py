@@ -22,12 +22,13 @@ from sqlalchemy import (
     update,
 )
 
-from dockbell.domain.accounts import Namespace, Role, TeamRole
+from dockbell.domain.accounts import Namespace, NamespaceKind, Role, TeamRole
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.store import namespaces as namespace_rows
 from dockbell.store.tables import (
     manifest_references,
     namespaces,
+    of_micros,
     permissions,
     repositories,
     tags,
@@ -137,6 +138,41 @@ async def find_access(
         team_role=_TEAM_ROLES[row.team_rank or 0],
         role=_ROLES[row.role_rank or 0],
     )
+
+
+async def find_access_many(
+    tx: Tx, asked: Sequence[tuple[str | None, str, str | None]]
+) -> Sequence[Access | None]:
+    """The same for many (actor id, namespace, name), in their order. One query."""
+    if not asked:
+        return ()
+    rows = await tx.hot(
+        tx.dialect.FIND_ACCESS,
+        tx.dialect.packed([(place, *one) for place, one in enumerate(asked)]),
+    )
+    found: list[Access | None] = [None] * len(asked)
+    for (
+        place, namespace_id, namespace, kind, email, made_at,
+        repository_id, name, visibility, description, repository_made_at, team_rank, role_rank,
+    ) in rows:  # fmt: skip
+        owner = Namespace(
+            namespace_id, namespace, NamespaceKind(kind), email, of_micros(made_at)
+        )
+        repository = None
+        if repository_id is not None:
+            repository = Repository(
+                id=repository_id,
+                namespace_id=namespace_id,
+                namespace=namespace,
+                name=name,
+                visibility=Visibility(visibility),
+                description=description,
+                created_at=of_micros(repository_made_at),
+            )
+        found[place] = Access(
+            owner, repository, _TEAM_ROLES[team_rank or 0], _ROLES[role_rank or 0]
+        )
+    return found
 
 
 def of_row(row: Row[Any]) -> Repository:

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,13 +94,30 @@ class Tx:
         with _explained:
             if self.dialect is sqlite:
                 # Straight to the driver: what SQLAlchemy would add costs more than most statements do.
-                if self._driver is None:
-                    raw = await self.connection.get_raw_connection()
-                    self._driver = raw.driver_connection
-                rows: Sequence[Any] = await self._driver.execute_fetchall(sql, parameters)
+                rows: Sequence[Any] = await (await self._sqlite()).execute_fetchall(
+                    sql, parameters
+                )
                 return rows
             result = await self.connection.exec_driver_sql(sql, parameters)
             return result.all() if result.returns_rows else ()
+
+    async def hot_all(self, statements: Iterable[tuple[str, tuple[Any, ...]]]) -> int:
+        """Execute hand-written changes one after another; return how many rows they met."""
+        with _explained:
+            if self.dialect is sqlite:
+                met: int = await (await self._sqlite()).execute_all(list(statements))
+                return met
+            return sum(
+                [
+                    (await self.connection.exec_driver_sql(sql, parameters)).rowcount
+                    for sql, parameters in statements
+                ]
+            )
+
+    async def _sqlite(self) -> Any:
+        if self._driver is None:
+            self._driver = (await self.connection.get_raw_connection()).driver_connection
+        return self._driver
 
     @contextlib.asynccontextmanager
     async def nested(self) -> AsyncIterator[None]:

@@ -26,14 +26,15 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     v2: Sequence[Any],
     others: Sequence[Any],
     registry: ASGIApp,
+    intake: ASGIApp,
     checks: Mapping[str, Check],
     max_body: int = 1 << 20,
 ) -> ASGIApp:
     """The whole HTTP application.
 
     `v1` and `v2` are the handlers of both APIs, `others` those with whole addresses; `registry` answers
-    below `/v2`.
-    A body above `max_body` bytes is refused with 413, except in the registry, which has its own limits.
+    below `/v2`, `intake` takes in events.
+    A body above `max_body` bytes is refused with 413, except in those two, which have their own limits.
     """
     app = Litestar(
         route_handlers=[
@@ -55,7 +56,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
-    return Edge(pages, registry)
+    return Edge(pages, registry, intake)
 
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]

@@ -30,15 +30,17 @@ _CORS = [
 # API v2 has one verb more than Quay's.
 _CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS]
 _GONE = 499  # as it is logged: the client went away before there was an answer
+_INTAKE = "/api/v2/events"
 _QUIET = frozenset({"/livez", "/readyz", "/healthz"})
 
 
 class Edge:
-    """Wraps the whole application; the registry is chosen here by path, past the framework."""
+    """Wraps the whole application; registry and intake are chosen here by path, past the framework."""
 
-    def __init__(self, pages: ASGIApp, registry: ASGIApp) -> None:
+    def __init__(self, pages: ASGIApp, registry: ASGIApp, intake: ASGIApp) -> None:
         self._pages = pages
         self._registry = registry
+        self._intake = intake
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,6 +96,9 @@ class Edge:
         elif path.startswith("/api/"):
             if scope["method"] == "OPTIONS":
                 await _answer_empty(send, 200)
+                return
+            if scope["method"] == "POST" and path.rstrip("/") == _INTAKE:
+                await self._intake(scope, receive, send)
                 return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await self._pages(

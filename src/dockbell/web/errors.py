@@ -43,6 +43,7 @@ DESCRIPTIONS = {
     "not_found": "There is nothing at this address, or nothing that the caller may see.",
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
     "conflict": "The request is at odds with the present state.",
+    "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
     "request_timeout": "The body of the request did not come in time.",

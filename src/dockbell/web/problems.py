@@ -14,6 +14,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from dockbell.domain.links import Links
 from dockbell.web.calls import reply
 from dockbell.web.errors import (
     asks_to_repeat,
@@ -55,18 +56,25 @@ def answer(  # noqa: PLR0913, PLR0917 -- one argument for each part of the objec
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    problem = Problem(
-        type=request.app.state.faces.links.error(kind),
-        title=kind.replace("_", " ").capitalize(),
-        status=status,
-        detail=detail,
-        errors=tuple(errors),
-    )
+    problem = problem_of(request.app.state.faces.links, status, kind, detail, errors)
     return Response(
         content=msgspec.json.encode(problem),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers=dict(headers or {}),
+    )
+
+
+def problem_of(
+    links: Links, status: int, kind: str, detail: str, errors: Sequence[FieldProblem] = ()
+) -> Problem:
+    """The object itself, for faces that answer past the framework."""
+    return Problem(
+        type=links.error(kind),
+        title=kind.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        errors=tuple(errors),
     )
 
 

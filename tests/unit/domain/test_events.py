@@ -1,8 +1,10 @@
 """Payloads: the base fields, in Quay's order and notation (quay-compat 3.2)."""
 
+from collections.abc import Mapping
+
 import pytest
 
-from dockbell.domain.events import Subject, body_of
+from dockbell.domain.events import Subject, body_of, is_same_payload
 from dockbell.domain.links import Links
 
 _LINKS = Links("https://bell.example.org:8443")
@@ -71,3 +73,24 @@ def test_a_payload_begins_with_quays_fields(
     subject: Subject, details: dict[str, object], build_id: str | None, body: str
 ) -> None:
     assert body_of(subject, details, _LINKS, build_id=build_id).decode() == body
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"build_id": "1", "n": 1}, True),
+        ({"build_id": "1", "n": True}, False),
+        ({"build_id": "1", "n": 1.0}, False),
+        ({"n": 1, "build_id": "1"}, False),
+        ({"build_id": "2", "n": 1}, False),
+    ],
+)
+def test_payloads_are_the_same_under_another_address_of_the_server(
+    details: Mapping[str, object], expected: object
+) -> None:
+    web = Subject("acme", "web")
+    one = body_of(web, {"build_id": "1", "n": 1}, _LINKS, build_id="1")
+
+    other = body_of(web, details, Links("http://elsewhere.test:81"), build_id="1")
+
+    assert is_same_payload(one, other) is expected

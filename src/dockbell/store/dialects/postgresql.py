@@ -29,6 +29,41 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, la
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 
+# The same for many events: delivery, notification, lane and event in each row.
+FAN_OUT = """
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
+                        interruptions, due_at, created_at)
+SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS made (id, notification_id, lane_id, event_id)
+ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
+"""
+# In the order of the keys, so that two transactions with the same keys do not wait for each other in a circle.
+_ADD_EVENTS = """
+INSERT INTO events (id, kind, namespace, repository, is_user, namespace_id, repository_id, body, facts,
+                    performer_name, performer_kind, producer_key, occurred_at, recorded_at)
+SELECT e ->> 0, e ->> 1, e ->> 2, e ->> 3, (e ->> 4)::bool, e ->> 5, e ->> 6, decode(e ->> 7, 'base64'), e ->> 8,
+       e ->> 9, e ->> 10, e ->> 11, (e ->> 12)::bigint, (e ->> 13)::bigint
+FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS made (e, place) ORDER BY e ->> 11, place
+ON CONFLICT (producer_key) DO NOTHING
+"""
+
+# What `find_access` asks, for many callers and places at once.
+FIND_ACCESS = """
+SELECT asked.place, n.id, n.name, n.kind, n.email, n.created_at,
+       r.id, r.name, r.visibility, r.description, r.created_at,
+  (SELECT max(CASE t.role WHEN 'admin' THEN 3 WHEN 'creator' THEN 2 ELSE 1 END)
+   FROM teams AS t JOIN team_members AS m ON m.team_id = t.id
+   WHERE t.namespace_id = n.id AND m.member_id = asked.actor AND NOT m.is_invited),
+  (SELECT max(CASE p.role WHEN 'admin' THEN 3 WHEN 'write' THEN 2 ELSE 1 END)
+   FROM permissions AS p
+   WHERE p.repository_id = r.id AND (p.holder_id = asked.actor OR EXISTS (
+     SELECT 1 FROM team_members AS m
+     WHERE m.team_id = p.team_id AND m.member_id = asked.actor AND NOT m.is_invited)))
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[]) AS asked (place, actor, namespace, name)
+JOIN namespaces AS n ON n.name = asked.namespace
+LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.name
+"""
+
 # Lanes of busy notifications are not written at all, or all producers of one notification would queue for
 # its row and a lease, which passes over locked lanes, would never get it. Instead three steps:
 # make what is missing; hold the rows with the weakest lock, which no lease and no other producer minds;
@@ -132,3 +167,8 @@ def add_attempts(
     three times, which costs more than the whole insert. Bytes become base64 in it.
     """
     yield _ADD_ATTEMPTS, (msgspec.json.encode(rows).decode(),)
+
+
+def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Statements with their parameters that add these rows, but for those whose producer key is known."""
+    yield _ADD_EVENTS, (msgspec.json.encode(rows).decode(),)

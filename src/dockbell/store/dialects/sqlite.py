@@ -17,6 +17,7 @@ NAME = "sqlite"
 insert = _insert
 
 _ATTEMPTS_AT_ONCE = (64, 16, 4, 1)
+_EVENTS_AT_ONCE = (256, 64, 16, 4, 1)
 
 
 def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -31,6 +32,32 @@ SELECT value ->> 0, value ->> 1, value ->> 2, ?2, ?3, 'waiting', 0, 0, 0, ?4, ?4
        (SELECT repository_id FROM events WHERE id = ?2)
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
+"""
+
+# The same for many events: delivery, notification, lane and event in each row.
+FAN_OUT = """
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
+                        interruptions, due_at, created_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2, 'waiting', 0, 0, 0, ?3, ?3
+FROM json_each(?1) WHERE true
+ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
+"""
+
+# What `find_access` asks, for many callers and places at once.
+FIND_ACCESS = """
+SELECT asked.value ->> 0, n.id, n.name, n.kind, n.email, n.created_at,
+       r.id, r.name, r.visibility, r.description, r.created_at,
+  (SELECT max(CASE t.role WHEN 'admin' THEN 3 WHEN 'creator' THEN 2 ELSE 1 END)
+   FROM teams AS t JOIN team_members AS m ON m.team_id = t.id
+   WHERE t.namespace_id = n.id AND m.member_id = asked.value ->> 1 AND NOT m.is_invited),
+  (SELECT max(CASE p.role WHEN 'admin' THEN 3 WHEN 'write' THEN 2 ELSE 1 END)
+   FROM permissions AS p
+   WHERE p.repository_id = r.id AND (p.holder_id = asked.value ->> 1 OR EXISTS (
+     SELECT 1 FROM team_members AS m
+     WHERE m.team_id = p.team_id AND m.member_id = asked.value ->> 1 AND NOT m.is_invited)))
+FROM json_each(?1) AS asked
+JOIN namespaces AS n ON n.name = asked.value ->> 2
+LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.value ->> 3
 """
 
 # A lane that is not due earlier becomes due; one that is busy already is left alone.
@@ -133,4 +160,28 @@ def _add_attempts(count: int) -> str:
 INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,
                       duration_micros, phases, request_headers, response_headers, response_body, worker)
 VALUES {", ".join([one] * count)}
+"""  # noqa: S608 -- made of question marks
+
+
+def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Statements with their parameters that add these rows, but for those whose producer key is known.
+
+    Bound as attempts are. One step of the database for many rows also gives the interpreter's lock away once
+    and not for each row, and whoever wants it back may have to wait for milliseconds.
+    """
+    first = 0
+    for size in _EVENTS_AT_ONCE:
+        while len(rows) - first >= size:
+            part = rows[first : first + size]
+            yield _add_events(size), tuple(chain.from_iterable(part))
+            first += size
+
+
+@cache
+def _add_events(count: int) -> str:
+    one = f"({', '.join('?' * 14)})"
+    return f"""
+INSERT INTO events (id, kind, namespace, repository, is_user, namespace_id, repository_id, body, facts,
+                    performer_name, performer_kind, producer_key, occurred_at, recorded_at)
+VALUES {", ".join([one] * count)} ON CONFLICT (producer_key) DO NOTHING
 """  # noqa: S608 -- made of question marks

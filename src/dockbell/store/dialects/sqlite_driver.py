@@ -64,6 +64,15 @@ class OneHopConnection(aiosqlite.Connection):
     def cursor(self) -> Any:  # the base class makes a context manager that also awaits
         return OneHopCursor(self)
 
+    async def execute_all(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> int:
+        """Execute them in one hand-over; return how many rows they met."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            return sum(connection.execute(sql, values).rowcount for sql, values in statements)
+
+        met: int = await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]  # -- as below
+        return met
+
     async def run(self, work: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor = await self._execute(  # type: ignore[no-untyped-call]  # -- aiosqlite leaves it untyped
             lambda: work(self._conn)

@@ -1,0 +1,234 @@
+"""`POST /api/v2/events`: events that programs report, one or many at a time, past the framework."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+
+from dockbell.api.intake.wire import Reader
+from dockbell.domain.errors import (
+    DockbellError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from dockbell.domain.links import Links
+from dockbell.domain.reports import Receipt, Report, ReportError, Status
+from dockbell.services.authentication import is_token
+from dockbell.web import bodies, errors, problems
+from dockbell.web.calls import DisconnectedError, UnfinishedBodyError, bearer_token
+from dockbell.web.edge import Receive, Scope, Send
+from dockbell.web.outages import RETRY_AFTER, warn_of
+from dockbell.web.problems import FieldProblem
+from dockbell.web.receiving import BusyError, FailedError, Receiving
+
+_BODY_SECONDS = 60.0
+_MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
+_JSON, _PROBLEM = b"application/json", problems.MEDIA_TYPE.encode()
+_log = structlog.get_logger("dockbell.intake")
+
+_Answer = tuple[int, object, Mapping[str, str]]
+
+
+class TooLargeError(DockbellError):
+    """The body is too large."""
+
+    kind = "too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The body is larger than {most} bytes. Send fewer events at a time.")
+
+
+class EncodingError(bodies.WrongContentTypeError):
+    """Send the body as it is: no Content-Encoding is taken here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is held at once, in bytes of bodies."""
+
+    body: int
+    all_bodies: int = 32 << 20
+
+
+class EventIntake:
+    """Answers with what became of each event, after the commit; never with a traceback."""
+
+    def __init__(
+        self, receiving: Receiving, reader: Reader, links: Links, limits: Limits
+    ) -> None:
+        self._receiving = receiving
+        self._reader = reader
+        self._links = links
+        self._limits = limits
+        self._held = 0  # bytes of bodies that are being read or read already
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, value, headers = await self._answer(scope, receive)
+        except DisconnectedError:
+            return
+        except DockbellError as error:
+            if isinstance(error, UnavailableError):
+                warn_of(error, scope)
+            status, value, headers = self._refusal(error)
+        except Exception as error:  # noqa: BLE001 -- a bug in one request must not show, nor stop others
+            _log.error(
+                "intake_bug", exc_info=error, request_id=scope.get("dockbell_request_id")
+            )
+            status, value, headers = self._bug()
+        body = msgspec.json.encode(value) + b"\n"
+        raw = [
+            (b"content-type", _JSON if status < HTTPStatus.BAD_REQUEST else _PROBLEM),
+            (b"content-length", str(len(body)).encode()),
+            *((name.encode(), text.encode()) for name, text in headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+        headers = _headers_of(scope)
+        token = bearer_token(headers.get(b"authorization"))
+        if token is None or not is_token(token):
+            raise UnauthenticatedError
+        client = scope.get("client")
+        ip = client[0] if client else None
+        if not bodies.is_json(headers.get(b"content-type", "")):
+            raise bodies.WrongContentTypeError
+        if headers.get(b"content-encoding", "identity").lower() != "identity":
+            raise EncodingError
+        self._receiving.check_room(token)
+        length = _length_of(headers)
+        if length is not None and length > self._limits.body:
+            raise TooLargeError(self._limits.body)
+        # Who is not known yet may hold little of our memory, and so cannot fill it.
+        is_large = length is None or length > _MOST_UNKNOWN
+        if is_large and not await self._receiving.is_known(token, ip):
+            raise UnauthenticatedError
+        with self._body() as body:
+            await self._fill(body, receive)
+            told = self._reader.read(bytes(body))
+            if isinstance(told, Report):
+                (receipt,) = await self._receiving.hand_in(token, ip, [told])
+                return self._single(receipt)
+            good = [one for one in told if isinstance(one, Report)]
+            receipts = iter(await self._receiving.hand_in(token, ip, good) if good else ())
+            if not good and not await self._receiving.is_known(token, ip):
+                raise UnauthenticatedError
+            return self._batch(
+                [
+                    next(receipts)
+                    if isinstance(one, Report)
+                    else Receipt.refused(one, one.field)
+                    for one in told
+                ]
+            )
+
+    @contextmanager
+    def _body(self) -> Iterator[bytearray]:
+        """Where a body is read to; its bytes count until the block ends."""
+        body = bytearray()
+        try:
+            yield body
+        finally:
+            self._held -= len(body)
+
+    async def _fill(self, body: bytearray, receive: Receive) -> None:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise DisconnectedError
+                    piece: bytes = message.get("body", b"")
+                    if len(body) + len(piece) > self._limits.body:
+                        raise TooLargeError(self._limits.body)
+                    if self._held + len(piece) > self._limits.all_bodies:
+                        self._receiving.refuse()
+                    body += piece
+                    self._held += len(piece)
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError as error:
+            raise UnfinishedBodyError from error
+
+    def _single(self, receipt: Receipt) -> _Answer:
+        if receipt.error is not None:
+            return self._refusal(receipt.error, receipt.field)
+        return HTTPStatus.ACCEPTED, _shown(receipt), {}
+
+    def _batch(self, receipts: Sequence[Receipt]) -> _Answer:
+        # One credential for all: if it is not good, nothing of the request counts.
+        for receipt in receipts:
+            if isinstance(receipt.error, UnauthenticatedError):
+                return self._refusal(receipt.error)
+        counts = Counter(receipt.status for receipt in receipts)
+        return (
+            HTTPStatus.ACCEPTED,
+            {
+                **{status.value: counts[status] for status in Status},
+                "events": [_shown(receipt) for receipt in receipts],
+            },
+            {},
+        )
+
+    def _refusal(self, error: DockbellError, field: str | None = None) -> _Answer:
+        headers = {}
+        match error:
+            case ReportError():
+                status, field = 400, error.field
+            case BusyError():
+                status = 429
+                headers["retry-after"] = str(round(error.wait.total_seconds()))
+            case UnavailableError():
+                status = 503
+                headers["retry-after"] = RETRY_AFTER
+            case FailedError():
+                status = 500
+            case TooLargeError():
+                status = 413
+            case bodies.WrongContentTypeError():
+                status = 415
+            case _:
+                status = errors.status_of(error)
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        wrong = () if field is None else (FieldProblem(field, error.detail),)
+        value = problems.problem_of(
+            self._links, status, errors.kind_of(error), error.detail, wrong
+        )
+        return status, value, headers
+
+    def _bug(self) -> _Answer:
+        detail = "The server failed on this request. Its log has the cause."
+        return 500, problems.problem_of(self._links, 500, "internal_error", detail), {}
+
+
+def _headers_of(scope: Scope) -> Mapping[bytes, str]:
+    """Headers by name. Two of one name are one with a comma between (RFC 9110)."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        text = value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+def _length_of(headers: Mapping[bytes, str]) -> int | None:
+    text = headers.get(b"content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _shown(receipt: Receipt) -> Mapping[str, Any]:
+    shown: dict[str, Any] = {
+        "id": receipt.event_id,
+        "status": receipt.status.value,
+        "deliveries": receipt.deliveries,
+    }
+    if receipt.error is not None:
+        shown["error"] = {"field": receipt.field, "message": receipt.error.detail}
+    return shown

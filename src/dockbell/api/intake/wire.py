@@ -1,0 +1,353 @@
+"""What programs send: bodies to checked reports, or the field that is wrong and what would be right."""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from dockbell.domain.events import EventKind, EventScope, Performer, Subject, base_of
+from dockbell.domain.links import Links
+from dockbell.domain.names import is_namespace, is_repository
+from dockbell.domain.payloads import is_deeper
+from dockbell.domain.reports import MOST_AT_ONCE, Report, ReportError
+
+MOST_DATA = 256 << 10  # bytes of one event's own fields
+MOST_FACTS = 16 << 10
+MOST_LEVELS = 32
+LONGEST_ID = 200
+LONGEST_NAME = 255
+_LONGEST_URL = 2048
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(days=1)  # by which a producer's clock may be fast
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f]+")
+_PLACE = re.compile(r" - at `\$(?:\.?([^`]*))`$")
+_ABSENT = re.compile(r"missing required field `(.*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"contains unknown field `(.*)`", re.DOTALL)
+_LONGEST_SHOWN = 60
+
+
+class _Actor(Struct, forbid_unknown_fields=True):
+    name: str
+    kind: Literal["user", "robot"] = "user"
+
+
+class _Event(Struct, forbid_unknown_fields=True):
+    """One event as it is sent. Its own fields and its facts are looked at later."""
+
+    event: str | UnsetType = UNSET
+    repository: str | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+    id: str | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+    data: Raw | UnsetType = UNSET
+    facts: Raw | UnsetType = UNSET
+    actor: str | _Actor | UnsetType | None = UNSET
+
+
+class _Body(_Event, forbid_unknown_fields=True):
+    """One event, or many under `events`."""
+
+    events: list[Raw] | UnsetType = UNSET
+
+
+FIELDS = _Event.__struct_fields__
+_SINGLE = msgspec.json.Decoder(_Body)
+_ITEM = msgspec.json.Decoder(_Event)
+_ANY = msgspec.json.Decoder()
+_NO_JSON = ReportError("body", 'must be JSON in UTF-8, either one event or {"events": [ … ]}')
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the bodies of requests."""
+
+    kinds: Mapping[str, EventKind]
+    links: Links
+    clock: Callable[[], datetime]
+
+    @cached_property
+    def _samples(self) -> Mapping[str, Mapping[str, object]]:
+        subject = Subject("namespace", "repository")
+        return {name: kind.sample(subject, {}) for name, kind in self.kinds.items()}
+
+    def read(self, body: bytes) -> Report | Sequence[Report | ReportError]:
+        """The report of a single event, or one for each event of a batch, or what is wrong with it.
+
+        Raise ReportError for a body that is neither, and for a single event that is not right.
+        """
+        told = _decoded(_SINGLE, body)
+        if told.events is UNSET:
+            return self._report(told)
+        if any(getattr(told, name) not in {UNSET, None} for name in FIELDS):
+            raise ReportError("events", "stands alone: put the other fields into its events")
+        if not 1 <= len(told.events) <= MOST_AT_ONCE:
+            raise ReportError(
+                "events",
+                f"must hold 1 to {MOST_AT_ONCE} events, and holds {len(told.events)}",
+            )
+        return [self._try(raw) for raw in told.events]
+
+    def _try(self, raw: Raw) -> Report | ReportError:
+        try:
+            return self._report(_decoded(_ITEM, raw))
+        except ReportError as error:
+            return error
+
+    def _report(self, told: _Event) -> Report:
+        kind = self._kind(told.event)
+        namespace, repository = _place(told, kind)
+        _check_id(told.id)
+        self._check_time(told.occurred_at)
+        details = _object("data", told.data, MOST_DATA)
+        homepage = self._take_base(details, namespace, repository)
+        self._check_details(kind, details)
+        facts = _object("facts", told.facts, MOST_FACTS)
+        if "sample" in facts:
+            raise ReportError("facts.sample", "is dockbell's own: it marks tests. Leave it out")
+        build_id = details.get("build_id")
+        return Report(
+            kind=kind.name,
+            namespace=namespace,
+            repository=repository,
+            details=_encoded("data", details, MOST_DATA),
+            homepage=homepage,
+            build_id=build_id if isinstance(build_id, str) else None,
+            facts=facts,
+            performer=_performer(told.actor),
+            is_by_caller=told.actor is UNSET,
+            occurred_at=told.occurred_at,
+            producer_id=told.id,
+        )
+
+    def _kind(self, name: str | UnsetType) -> EventKind:
+        if name is UNSET:
+            raise ReportError("event", f"is missing: one of {', '.join(self.kinds)}")
+        kind = self.kinds.get(name)
+        if kind is None:
+            raise ReportError(
+                "event",
+                f"{_shown(name)} is not a kind of event{_guess(name, self.kinds)}. "
+                f"Must be one of {', '.join(self.kinds)}",
+            )
+        return kind
+
+    def _check_time(self, moment: datetime | None) -> None:
+        if moment is not None and not _EARLIEST <= moment <= self.clock() + _AHEAD:
+            raise ReportError(
+                "occurred_at", "must lie between the year 2000 and a day from now"
+            )
+
+    def _take_base(
+        self, details: dict[str, Any], namespace: str, repository: str | None
+    ) -> str | None:
+        """Take the fields that are ours out of the details; return the home page, if it is not ours.
+
+        Whole payloads of Quay can so be passed on; and nobody can make one that names another repository.
+        """
+        for key, ours in base_of(Subject(namespace, repository), self.links).items():
+            if key != "homepage" and key in details and details.pop(key) != ours:
+                raise ReportError(f"data.{key}", f"must be left out, or be {_shown(ours)}")
+        homepage = details.pop("homepage", None)
+        if homepage is None:
+            return None
+        if not isinstance(homepage, str) or not _is_url(homepage):
+            raise ReportError(
+                "data.homepage",
+                f"must be an http or https address of at most {_LONGEST_URL} characters",
+            )
+        return homepage
+
+    def _check_details(self, kind: EventKind, details: Mapping[str, object]) -> None:
+        """The kind's sample is the pattern: fields that it has must be of the same type."""
+        sample = self._samples[kind.name]
+        for key in kind.needs:
+            if key not in details:
+                raise ReportError(
+                    f"data.{key}", f"is missing: {kind.name} needs {_said(sample.get(key))}"
+                )
+        for key, value in details.items():
+            pattern = sample.get(key)
+            is_needed = key in kind.needs
+            if pattern is None or (value is None and not is_needed):
+                continue
+            if not _fits(value, pattern) or (is_needed and value in ("", [])):
+                raise ReportError(f"data.{key}", f"must be {_said(pattern)}")
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes | Raw) -> Any:
+    """The struct, or ReportError with the field in the sender's own words."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _worded(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _NO_JSON from error
+
+
+def _worded(text: str) -> ReportError:
+    place = _PLACE.search(text)
+    field = (place[1] if place else "") or "body"
+    about = _PLACE.sub("", text)
+    if (absent := _ABSENT.search(about)) is not None:
+        inside = "" if field == "body" else f"{field}."
+        return ReportError(f"{inside}{absent[1]}", "is missing")
+    if (unknown := _UNKNOWN.search(about)) is not None:
+        inside = "" if field == "body" else f"{field}."
+        known = ("name", "kind") if inside else FIELDS
+        name = unknown[1]
+        return ReportError(
+            f"{inside}{_short(name)}",
+            f"is not known here{_guess(name, known)}. The fields are {', '.join(known)}; "
+            "an event's own fields stand in data",
+        )
+    return ReportError(field, f"is not right: {about[:1].lower()}{about[1:]}")
+
+
+def _place(told: _Event, kind: EventKind) -> tuple[str, str | None]:
+    if kind.scope is EventScope.NAMESPACE:
+        if told.namespace is UNSET or told.repository is not UNSET:
+            raise ReportError(
+                "namespace",
+                f"must be given, and repository not: {kind.name} is about a namespace",
+            )
+        if not is_namespace(told.namespace):
+            raise ReportError("namespace", f"{_shown(told.namespace)} is not the name of one")
+        return told.namespace, None
+    if told.repository is UNSET or told.namespace is not UNSET:
+        raise ReportError(
+            "repository",
+            f"must be given as `namespace/name`, and namespace not: {kind.name} is about a repository",
+        )
+    namespace, _, name = told.repository.partition("/")
+    if not is_namespace(namespace) or not is_repository(name):
+        raise ReportError(
+            "repository",
+            f"{_shown(told.repository)} is not the name of one: `namespace/name`, "
+            "in small letters, digits, `.`, `_` and `-`",
+        )
+    return namespace, name
+
+
+def _check_id(producer_id: str | None) -> None:
+    if producer_id is not None and not _is_plain(producer_id, LONGEST_ID):
+        raise ReportError(
+            "id", f"must have 1 to {LONGEST_ID} characters and no control characters"
+        )
+
+
+def _performer(actor: str | _Actor | UnsetType | None) -> Performer | None:
+    if actor is UNSET or actor is None:
+        return None
+    name, kind = (actor, "user") if isinstance(actor, str) else (actor.name, actor.kind)
+    if not _is_plain(name, LONGEST_NAME):
+        raise ReportError(
+            "actor", f"must have 1 to {LONGEST_NAME} characters and no control characters"
+        )
+    return Performer(name, kind)
+
+
+def _object(name: str, raw: Raw | UnsetType, most: int) -> dict[str, Any]:
+    if raw is UNSET:
+        return {}
+    given = bytes(raw)
+    if len(given) > most:
+        raise _too_large(name, most)
+    try:
+        value = _ANY.decode(given)
+    except msgspec.ValidationError as error:
+        raise ReportError(name, f"is not right: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _NO_JSON from error
+    except RecursionError:
+        raise _too_deep(name) from None
+    if not isinstance(value, dict):
+        raise ReportError(name, "must be an object")
+    # Mostly there are too few brackets to look at all.
+    if given.count(b"{") + given.count(b"[") > MOST_LEVELS and is_deeper(value, MOST_LEVELS):
+        raise _too_deep(name)
+    if name == "facts":
+        _encoded(name, value, most)
+    return value
+
+
+def _encoded(name: str, value: Mapping[str, object], most: int) -> bytes:
+    try:
+        encoded = json.dumps(value).encode()
+    except ValueError:  # Python shows no number of more than some thousand digits
+        raise ReportError(name, "holds a number with too many digits") from None
+    if len(encoded) > most:
+        raise _too_large(name, most)
+    return encoded
+
+
+def _too_large(name: str, most: int) -> ReportError:
+    return ReportError(name, f"must not be larger than {most} bytes of ASCII JSON")
+
+
+def _too_deep(name: str) -> ReportError:
+    return ReportError(name, f"must not be nested deeper than {MOST_LEVELS} levels")
+
+
+def _fits(value: object, pattern: object) -> bool:
+    match pattern:
+        case bool():
+            return isinstance(value, bool)
+        case int() | float():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case list():
+            return isinstance(value, list) and set(map(type, value)) <= {str}
+        case dict():
+            return isinstance(value, dict)
+        case _:
+            return isinstance(value, str)
+
+
+def _said(pattern: object) -> str:
+    match pattern:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list of strings"
+        case dict():
+            return "an object"
+        case _:
+            return "a string"
+
+
+def _is_plain(text: str, longest: int) -> bool:
+    return len(text) <= longest and _PLAIN.fullmatch(text) is not None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and _is_plain(text, _LONGEST_URL)
+    )
+
+
+def _guess(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _shown(value: object) -> str:
+    return f"`{_short(str(value))}`"

@@ -1,0 +1,28 @@
+"""Fan-out of many events at once: the deliveries that `store.deliveries.record` makes for one."""
+
+from collections.abc import Sequence
+
+from dockbell.domain.deliveries import Trigger
+from dockbell.store import lanes
+from dockbell.store.tables import to_micros
+from dockbell.store.transactions import Tx
+
+_ROWS_AT_ONCE = 10_000  # so that the documents they travel in stay small
+
+
+async def record(tx: Tx, wanted: Sequence[tuple[str, str, bool]]) -> None:
+    """Add a delivery, due now, for each (event id, notification id, is paused), in this order.
+
+    Those of a paused notification are parked: they wait in a lane that is not served.
+    """
+    if not wanted:
+        return
+    paused = {notification_id: is_paused for _, notification_id, is_paused in wanted}
+    await lanes.touch(tx, [(one, one, is_paused) for one, is_paused in paused.items()], tx.now)
+    now = to_micros(tx.now)
+    for first in range(0, len(wanted), _ROWS_AT_ONCE):
+        rows = [
+            (tx.new_id("dlv"), notification_id, notification_id, event_id)
+            for event_id, notification_id, _ in wanted[first : first + _ROWS_AT_ONCE]
+        ]
+        await tx.hot(tx.dialect.FAN_OUT, (*tx.dialect.packed(rows), Trigger.EVENT.value, now))
