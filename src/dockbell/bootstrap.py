@@ -28,6 +28,7 @@ from dockbell.engine.retry import Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
+from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
@@ -45,6 +46,7 @@ from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.metrics import Scrapes
 
 _log = structlog.get_logger("dockbell.bootstrap")
 
@@ -139,6 +141,7 @@ class Application:
     )
     faces: Faces
     files: Files
+    scrapes: Scrapes
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
@@ -175,6 +178,7 @@ class Application:
             others=PUBLIC_HANDLERS,
             registry=registry,
             checks={"engine": self._engine_problem},
+            scrapes=self.scrapes,
             max_body=self.settings.max_api_body,
         )
         self.sender.start()
@@ -274,7 +278,8 @@ def build(settings: Settings) -> Application:
     )
     kinds = events.catalog()
     ways = methods.catalog()
-    intake = Intake(kinds=kinds, links=links)
+    metrics = Metrics()
+    intake = Intake(kinds=kinds, links=links, metrics=metrics)
     faces = Faces(
         kinds=kinds,
         methods=ways,
@@ -306,6 +311,7 @@ def build(settings: Settings) -> Application:
             policy=Policy(waits=settings.retry_waits),
             concurrency=settings.concurrency,
             own_everything=settings.is_sqlite,
+            metrics=metrics,
         )
     return Application(
         settings=settings,
@@ -319,6 +325,13 @@ def build(settings: Settings) -> Application:
         engine_store=engine_store,
         faces=faces,
         files=Files(data),
+        scrapes=Scrapes(
+            store,
+            metrics,
+            access=settings.metrics,
+            token=settings.metrics_token,
+            clock_offset=lambda: clock.offset,
+        ),
         asgi=_not_started,
     )
 

@@ -283,6 +283,17 @@ RULES: Mapping[str, Rule] = {
         "a key from `dockbell keys new`",
         is_secret=True,
     ),
+    "metrics": Rule(
+        "Who may read `/metrics`: `local` is this machine, past no proxy; `open` is everybody; `off` is nobody.",
+        _choice("local", "open", "off"),
+        "`local`, `open` or `off`",
+    ),
+    "metrics_token": Rule(
+        "If it is set, `/metrics` is read with this bearer token, from anywhere, and not without.",
+        _text,
+        "a text that is hard to guess",
+        is_secret=True,
+    ),
     "log_format": Rule(
         "How log lines look: `console` for people, `json` for machines.",
         _choice("console", "json"),
@@ -297,7 +308,8 @@ RULES: Mapping[str, Rule] = {
 
 # A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
 FILE_VARIABLES: Mapping[str, str] = {
-    f"{PREFIX}{name.upper()}_FILE": name for name in ("database_url", "secret_key")
+    f"{PREFIX}{name.upper()}_FILE": name
+    for name in ("database_url", "secret_key", "metrics_token")
 }
 
 
@@ -330,6 +342,8 @@ class Settings:
     send_timeout: timedelta = timedelta(seconds=10)
     max_api_body: int = 1 << 20
     secret_key: str = field(default="", repr=False)
+    metrics: str = "local"
+    metrics_token: str = field(default="", repr=False)
     log_format: str = "console"
     log_level: str = "info"
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from dockbell.domain.deliveries import State
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries
 from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
@@ -30,11 +32,13 @@ class Pruner:
         max_age: timedelta,
         *,
         every: float = EVERY_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._max_age = max_age
         self._every = every
+        self._metrics = metrics or Metrics()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,6 +58,7 @@ class Pruner:
             async with self._store.begin() as tx:
                 count = await deliveries.expire(tx, self._clock() - self._max_age, limit=_BATCH)
             total += count
+            self._metrics.note_ended(State.EXPIRED, count)
             if count < _BATCH:
                 break
         if total:

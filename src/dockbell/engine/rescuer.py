@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 import structlog
 
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries
 from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
@@ -29,11 +30,13 @@ class Rescuer:
         in_hand: Callable[[], Collection[str]] = frozenset,
         *,
         every: float = EVERY_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._chance = chance
         self._in_hand = in_hand
         self._every = every
+        self._metrics = metrics or Metrics()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -63,6 +66,7 @@ class Rescuer:
             if not rescued.all:
                 break
             total += len(rescued.all)
+            self._metrics.note_rescue(len(rescued.all), len(rescued.dead))
             for delivery_id in rescued.dead:
                 _log.error(
                     "delivery is dead: three processes in a row stopped while they sent it",

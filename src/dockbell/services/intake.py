@@ -1,13 +1,15 @@
 """Taking in events: kept, and one delivery for each notification that wants them, in one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, Performer, Subject, body_of
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, events, notifications
 from dockbell.store.transactions import Tx
 
@@ -26,6 +28,7 @@ class Draft:
     occurred_at: datetime
     producer_key: str | None = None
     build_id: str | None = None
+    source: str = "registry"  # what told us, in one of a few words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Intake:
 
     kinds: Mapping[str, EventKind]
     links: Links
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def record(self, tx: Tx, draft: Draft) -> str:
         """Keep the event and what is to be delivered because of it; return the event's id.
@@ -57,7 +61,9 @@ class Intake:
             tx, event, namespace_id=draft.namespace_id, repository_id=draft.repository_id
         )
         if earlier is not None:
+            tx.after.append(partial(self.metrics.note_repeat, draft.source))
             return earlier
+        tx.after.append(partial(self.metrics.note_event, draft.source, draft.kind))
         candidates = await notifications.find_candidates(
             tx, draft.namespace_id, draft.repository_id, draft.kind
         )
@@ -91,6 +97,7 @@ class Intake:
             performer=performer,
             facts={"sample": True},
         )
+        tx.after.append(partial(self.metrics.note_event, "test", notification.kind))
         await events.record(
             tx,
             event,
