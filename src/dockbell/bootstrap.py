@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
 from dockbell.engine.engine import Engine, most_tries
+from dockbell.engine.pruner import Keep
 from dockbell.engine.retry import Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
@@ -312,6 +313,7 @@ def build(settings: Settings) -> Application:
             concurrency=settings.concurrency,
             own_everything=settings.is_sqlite,
             metrics=metrics,
+            keep=_keep_of(settings),
         )
     return Application(
         settings=settings,
@@ -333,6 +335,19 @@ def build(settings: Settings) -> Application:
             clock_offset=lambda: clock.offset,
         ),
         asgi=_not_started,
+    )
+
+
+def _keep_of(settings: Settings) -> Keep:
+    def span(days: int) -> timedelta | None:
+        return timedelta(days=days) if days else None
+
+    return Keep(
+        attempts=span(settings.keep_attempts),
+        events=span(settings.keep_events),
+        notices=span(settings.keep_notices),
+        audit_entries=span(settings.keep_audit_entries),
+        tokens=span(settings.keep_tokens),
     )
 
 

@@ -40,6 +40,7 @@ _HIGHEST_CONCURRENCY = 4096
 _LEAST_BODY = 1 << 10
 _LONGEST_WAIT = 30 * 24 * 3600
 _LONGEST_SEND = 600
+_MOST_DAYS = 36_500
 
 
 class SettingsError(SetupError):
@@ -94,6 +95,9 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
         return number
 
     return read
+
+
+_days = _whole(0, _MOST_DAYS)
 
 
 def _seconds(given: object) -> float:
@@ -283,6 +287,32 @@ RULES: Mapping[str, Rule] = {
         "a key from `dockbell keys new`",
         is_secret=True,
     ),
+    "keep_attempts": Rule(
+        "Days for which each try of a delivery is kept. 0 keeps them as long as their delivery.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_events": Rule(
+        "Days for which events and their deliveries are kept. An event with a delivery that is not final is never "
+        "deleted. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_notices": Rule(
+        "Days for which lines in the in-app inboxes are kept. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_audit_entries": Rule(
+        "Days for which it is kept who changed what. 0 keeps it for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_tokens": Rule(
+        "Days for which access tokens that have ended are kept. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
     "metrics": Rule(
         "Who may read `/metrics`: `local` is this machine, past no proxy; `open` is everybody; `off` is nobody.",
         _choice("local", "open", "off"),
@@ -342,6 +372,11 @@ class Settings:
     send_timeout: timedelta = timedelta(seconds=10)
     max_api_body: int = 1 << 20
     secret_key: str = field(default="", repr=False)
+    keep_attempts: int = 30
+    keep_events: int = 30
+    keep_notices: int = 90
+    keep_audit_entries: int = 365
+    keep_tokens: int = 30
     metrics: str = "local"
     metrics_token: str = field(default="", repr=False)
     log_format: str = "console"

@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "See a push ring the bell.",
     "users": "Make and list users, set a new password.",
     "tokens": "Make access tokens for the API.",
+    "events": "Forget what an event said.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",

@@ -14,7 +14,7 @@ from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.dispatcher import Dispatcher
 from dockbell.engine.outlet import Outlet, Post
-from dockbell.engine.pruner import Pruner
+from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
@@ -63,6 +63,7 @@ class Engine:
         own_everything: bool = False,
         max_age: timedelta = MAX_AGE,
         metrics: Metrics | None = None,
+        keep: Keep | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
@@ -91,7 +92,7 @@ class Engine:
             metrics=metrics,
         )
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
-        self._pruner = Pruner(store, clock, max_age, metrics=metrics)
+        self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
         self._listener: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
