@@ -388,6 +388,17 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
+def unchecked(settings: Settings) -> tuple[Store, DatabaseClock]:
+    """The database as it is, for whoever looks for what is wrong. Raise SetupError for a key that is none."""
+    clock = DatabaseClock(_now)
+    return _open_store(settings, clock, _keys_of(settings)), clock
+
+
+async def check_key(settings: Settings, store: Store) -> None:
+    """Raise SetupError if the secret key is missing or is not the one the database was written with."""
+    await _check_keys(settings, store, _keys_of(settings), may_make=False)
+
+
 def _must_exist(file: Path) -> None:
     try:
         file.stat()

@@ -24,6 +24,7 @@ COMMANDS = {
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",
+    "doctor": "Say what is wrong and what to do.",
     "healthcheck": "Ask a running server whether it is ready.",
     "bench": "Measure this machine.",
     "version": "Show the version.",

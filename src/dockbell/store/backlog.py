@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.deliveries import State
-from dockbell.store.tables import breakers, deliveries, lanes
+from dockbell.store.tables import breakers, deliveries, events, lanes
 from dockbell.store.transactions import Tx
 
 # A count of rows that wait ends here: beyond, it matters to nobody how many more there are.
@@ -79,6 +79,22 @@ async def count(tx: Tx) -> Backlog:
         lanes_held=row.lanes_held,
         lanes_paused=row.lanes_paused,
     )
+
+
+async def count_dead(tx: Tx, since: datetime) -> int:
+    """How many deliveries were given up since then. Looks at all of them: not for every few seconds."""
+    row = await tx.first(
+        select(func.count()).where(
+            deliveries.c.state == State.DEAD.value, deliveries.c.finished_at >= since
+        )
+    )
+    return 0 if row is None else int(row[0])
+
+
+async def latest_event_at(tx: Tx) -> datetime | None:
+    """When the newest event was recorded."""
+    row = await tx.first(select(events.c.recorded_at).order_by(events.c.id.desc()).limit(1))
+    return None if row is None else row.recorded_at
 
 
 def _waiting(
