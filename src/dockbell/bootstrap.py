@@ -333,6 +333,7 @@ def build(settings: Settings) -> Application:
             access=settings.metrics,
             token=settings.metrics_token,
             clock_offset=lambda: clock.offset,
+            engine_store=engine_store,
         ),
         asgi=_not_started,
     )

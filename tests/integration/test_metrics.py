@@ -37,6 +37,8 @@ def client_of(world: World, scrapes: Scrapes, *, peer: str = "127.0.0.1") -> Cli
         store=world.store,
         faces=world.faces,
         v1=(),
+        v2=(),
+        others=(),
         registry=_no_registry,
         checks={},
         scrapes=scrapes,
@@ -64,7 +66,7 @@ async def test_metrics_tell_of_requests_queue_pool_and_process(world: World) -> 
     assert found["dockbell_http_requests_total GET other 404"] == 1
     assert found["dockbell_database_up"] == 1
     assert found["dockbell_deliveries_pending due"] == 0
-    assert found["dockbell_database_pool_connections in_use"] == 0
+    assert found["dockbell_database_pool_connections http in_use"] == 0
     assert found["dockbell_clock_offset_seconds"] == 0
     assert found["process_open_fds"] > 0
     assert b"secret-name" not in answer.body

@@ -175,13 +175,15 @@ async def expunge(tx: Tx, event_id: str) -> Expunged | None:
     if is_sqlite:  # what is let go of is overwritten
         await tx.hot("PRAGMA secure_delete = ON")
     try:
-        known = await tx.run(
+        known = await tx.first(select(events.c.facts).where(events.c.id == event_id))
+        if known is None:
+            return None
+        sample = {key: value for key, value in known.facts.items() if key == "sample"}
+        await tx.run(
             update(events)
             .where(events.c.id == event_id)
-            .values(body=b"", facts={}, performer_name=None, performer_kind=None)
+            .values(body=b"", facts=sample, performer_name=None, performer_kind=None)
         )
-        if known == 0:
-            return None
         of_event = select(deliveries.c.id).where(deliveries.c.event_id == event_id)
         cancelled = await tx.run(
             update(deliveries)

@@ -13,7 +13,14 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 
 from dockbell.observability import processes
-from dockbell.observability.exposition import CONTENT_TYPE, Family, gauge, gauges, text_of
+from dockbell.observability.exposition import (
+    CONTENT_TYPE,
+    Family,
+    Sample,
+    gauge,
+    gauges,
+    text_of,
+)
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.store import backlog
@@ -39,6 +46,7 @@ class Scrapes:
     access: str = LOCAL
     token: str = field(default="", repr=False)
     clock_offset: Callable[[], timedelta] = timedelta
+    engine_store: Store | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queue: list[Family] = field(default_factory=list)
     _asked_at: float | None = None
@@ -82,18 +90,27 @@ class Scrapes:
         ]
 
     def _pool_families(self) -> list[Family]:
-        in_use, idle, most = self.store.pool()
+        stores = {"http": self.store}
+        if self.engine_store is not None and self.engine_store is not self.store:
+            stores["engine"] = self.engine_store
+        pools = {name: store.pool() for name, store in stores.items()}
         return [
-            gauges(
+            Family(
                 "dockbell_database_pool_connections",
-                "Connections to the database.",
-                "state",
-                {"in_use": in_use, "idle": idle},
+                "gauge",
+                "Connections to the database, by who uses them.",
+                [
+                    Sample(count, {"pool": name, "state": state})
+                    for name, (in_use, idle, _) in pools.items()
+                    for state, count in (("in_use", in_use), ("idle", idle))
+                ],
+                ("pool", "state"),
             ),
-            gauge(
+            gauges(
                 "dockbell_database_pool_limit",
                 "The most connections to the database that this process opens.",
-                most,
+                "pool",
+                {name: most for name, (_, _, most) in pools.items()},
             ),
         ]
 
@@ -140,7 +157,7 @@ class Scrapes:
         ]
 
 
-@get("/metrics")
+@get("/metrics", include_in_schema=False)
 async def metrics(request: Request[Any, Any, State]) -> Response[bytes]:
     """What Prometheus reads. Who may is said by the settings `metrics` and `metrics_token`."""
     scrapes: Scrapes = request.app.state.scrapes
