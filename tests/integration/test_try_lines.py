@@ -30,6 +30,7 @@ def log() -> Iterator[io.StringIO]:
     handlers, level = root.handlers, root.level
     yield io.StringIO()
     root.handlers, root.level = handlers, level
+    logs._shown["least"] = logging.INFO
     structlog.reset_defaults()
 
 

@@ -401,7 +401,7 @@ async def test_an_expunged_event_is_shown_empty_and_is_not_replayed(
     listed = await admin.get(f"{EVENTS}?repository=acme/web")
     replayed = await admin.post(f"{EVENTS}/{event_id}/replay", {"notification": notification})
 
-    assert (one.json()["payload"], one.json()["performer"]) == ({}, None)
+    assert (one.json()["payload"], one.json()["event"]["performer"]) == ({}, None)
     assert [row["event"]["id"] for row in listed.json()["items"]] == [event_id]
     assert (replayed.status, replayed.json()["detail"]) == (
         409, "The event is expunged: nothing of it is kept that could be sent.",

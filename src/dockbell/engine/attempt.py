@@ -17,6 +17,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.engine import retry
 from dockbell.engine.retry import Policy
+from dockbell.observability import logs
 
 _log = structlog.get_logger("dockbell.engine")
 
@@ -73,7 +74,8 @@ class Attempts:
             )
         duration = timedelta(seconds=perf_counter() - began)
         if isinstance(outcome, Delivered):
-            _say(job, outcome, retry.DELIVERED, duration)
+            if logs.shows_debug():
+                _say(job, outcome, retry.DELIVERED, duration)
             return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
         decision = retry.decide(
             outcome,
