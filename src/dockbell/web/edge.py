@@ -37,10 +37,12 @@ _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 class Edge:
     """Wraps the whole application; the registry is chosen here by path, past the framework."""
 
-    def __init__(self, pages: ASGIApp, registry: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self, pages: ASGIApp, registry: ASGIApp, metrics: Metrics | None = None
+    ) -> None:
         self._pages = pages
         self._registry = registry
-        self._metrics = metrics
+        self._metrics = metrics or Metrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
