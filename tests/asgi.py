@@ -30,6 +30,7 @@ class Client:
 
     app: ASGIApp
     token: str | None = None
+    peer: str = "192.0.2.7"
 
     def with_token(self, token: str | None) -> "Client":
         return replace(self, token=token)
@@ -86,7 +87,7 @@ class Client:
                     for name, text in (*sent.items(), *repeated)
                 ),
             ],
-            "client": ("192.0.2.7", 40000),
+            "client": (self.peer, 40000),
             "server": ("dockbell.test", 80),
             "state": {},
         }

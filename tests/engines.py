@@ -17,6 +17,7 @@ from dockbell.engine.retry import DEFAULT, Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
+from dockbell.observability.metrics import Metrics
 from dockbell.services.intake import Draft, Intake
 from dockbell.store import tables as t
 from dockbell.store.failures import is_passing
@@ -41,6 +42,7 @@ async def running(  # a test says only what it is about
     drain_within: float = 5.0,
     worker: str = "w1",
     concurrency: int = 64,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -62,6 +64,7 @@ async def running(  # a test says only what it is about
         policy=policy,
         concurrency=concurrency,
         own_everything=own_everything,
+        metrics=metrics,
     )
     await engine.start()
     try:

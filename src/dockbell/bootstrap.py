@@ -8,7 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +26,12 @@ from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.links import Links
 from dockbell.engine.engine import Engine, most_tries
+from dockbell.engine.pruner import Keep
 from dockbell.engine.retry import Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
+from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
@@ -48,6 +50,7 @@ from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.metrics import Scrapes
 from dockbell.web.receiving import Receiving
 
 _log = structlog.get_logger("dockbell.bootstrap")
@@ -143,6 +146,7 @@ class Application:
     )
     faces: Faces
     files: Files
+    scrapes: Scrapes
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
@@ -180,6 +184,7 @@ class Application:
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},
+            scrapes=self.scrapes,
             max_body=self.settings.max_api_body,
         )
         self.sender.start()
@@ -292,7 +297,8 @@ def build(settings: Settings) -> Application:
     )
     kinds = events.catalog()
     ways = methods.catalog()
-    intake = Intake(kinds=kinds, links=links)
+    metrics = Metrics()
+    intake = Intake(kinds=kinds, links=links, metrics=metrics)
     faces = Faces(
         kinds=kinds,
         methods=ways,
@@ -324,6 +330,8 @@ def build(settings: Settings) -> Application:
             policy=Policy(waits=settings.retry_waits),
             concurrency=settings.concurrency,
             own_everything=settings.is_sqlite,
+            metrics=metrics,
+            keep=_keep_of(settings),
         )
     return Application(
         settings=settings,
@@ -337,7 +345,28 @@ def build(settings: Settings) -> Application:
         engine_store=engine_store,
         faces=faces,
         files=Files(data),
+        scrapes=Scrapes(
+            store,
+            metrics,
+            access=settings.metrics,
+            token=settings.metrics_token,
+            clock_offset=lambda: clock.offset,
+            engine_store=engine_store,
+        ),
         asgi=_not_started,
+    )
+
+
+def _keep_of(settings: Settings) -> Keep:
+    def span(days: int) -> timedelta | None:
+        return timedelta(days=days) if days else None
+
+    return Keep(
+        attempts=span(settings.keep_attempts),
+        events=span(settings.keep_events),
+        notices=span(settings.keep_notices),
+        audit_entries=span(settings.keep_audit_entries),
+        tokens=span(settings.keep_tokens),
     )
 
 
@@ -376,6 +405,17 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
             yield store
     finally:
         await store.close()
+
+
+def unchecked(settings: Settings) -> tuple[Store, DatabaseClock]:
+    """The database as it is, for whoever looks for what is wrong. Raise SetupError for a key that is none."""
+    clock = DatabaseClock(_now)
+    return _open_store(settings, clock, _keys_of(settings)), clock
+
+
+async def check_key(settings: Settings, store: Store) -> None:
+    """Raise SetupError if the secret key is missing or is not the one the database was written with."""
+    await _check_keys(settings, store, _keys_of(settings), may_make=False)
 
 
 def _must_exist(file: Path) -> None:

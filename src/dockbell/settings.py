@@ -41,6 +41,7 @@ _LEAST_BODY = 1 << 10
 _LONGEST_QUEUE = 1_000_000
 _LONGEST_WAIT = 30 * 24 * 3600
 _LONGEST_SEND = 600
+_MOST_DAYS = 36_500
 
 
 class SettingsError(SetupError):
@@ -95,6 +96,9 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
         return number
 
     return read
+
+
+_days = _whole(0, _MOST_DAYS)
 
 
 def _seconds(given: object) -> float:
@@ -294,6 +298,43 @@ RULES: Mapping[str, Rule] = {
         "a key from `dockbell keys new`",
         is_secret=True,
     ),
+    "keep_attempts": Rule(
+        "Days for which each try of a delivery is kept. 0 keeps them as long as their delivery.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_events": Rule(
+        "Days for which events and their deliveries are kept. An event with a delivery that is not final is never "
+        "deleted. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_notices": Rule(
+        "Days for which lines in the in-app inboxes are kept. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_audit_entries": Rule(
+        "Days for which it is kept who changed what. 0 keeps it for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "keep_tokens": Rule(
+        "Days for which access tokens that have ended are kept. 0 keeps them for good.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
+    "metrics": Rule(
+        "Who may read `/metrics`: `local` is this machine, past no proxy; `open` is everybody; `off` is nobody.",
+        _choice("local", "open", "off"),
+        "`local`, `open` or `off`",
+    ),
+    "metrics_token": Rule(
+        "If it is set, `/metrics` is read with this bearer token, from anywhere, and not without.",
+        _text,
+        "a text that is hard to guess",
+        is_secret=True,
+    ),
     "log_format": Rule(
         "How log lines look: `console` for people, `json` for machines.",
         _choice("console", "json"),
@@ -308,7 +349,8 @@ RULES: Mapping[str, Rule] = {
 
 # A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
 FILE_VARIABLES: Mapping[str, str] = {
-    f"{PREFIX}{name.upper()}_FILE": name for name in ("database_url", "secret_key")
+    f"{PREFIX}{name.upper()}_FILE": name
+    for name in ("database_url", "secret_key", "metrics_token")
 }
 
 
@@ -343,6 +385,13 @@ class Settings:
     max_intake_body: int = 4 << 20
     intake_queue: int = 10_000
     secret_key: str = field(default="", repr=False)
+    keep_attempts: int = 30
+    keep_events: int = 30
+    keep_notices: int = 90
+    keep_audit_entries: int = 365
+    keep_tokens: int = 30
+    metrics: str = "local"
+    metrics_token: str = field(default="", repr=False)
     log_format: str = "console"
     log_level: str = "info"
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -15,7 +15,7 @@ from dockbell.api.v2 import messages, signing_secrets
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.cli.app import COMMANDS
 from dockbell.settings import FILE_VARIABLES, RULES, Settings
-from dockbell.web import health
+from dockbell.web import health, metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -102,7 +102,10 @@ def test_the_page_of_commands_has_each_with_its_options_and_examples() -> None:
 def test_the_page_of_the_api_has_each_route_in_order() -> None:
     expected = [
         [f"`{verb} {prefix}{plain(path)}`", inspect.getdoc(handler.fn).partition("\n")[0]]
-        for prefix, handlers in (("/api/v1", HANDLERS), ("", health.HANDLERS))
+        for prefix, handlers in (
+            ("/api/v1", HANDLERS),
+            ("", [*health.HANDLERS, *metrics.HANDLERS]),
+        )
         for handler in handlers
         for verb in sorted(handler.http_methods)
         for path in sorted(handler.paths)

@@ -581,3 +581,9 @@ def test_a_current_folder_that_may_not_be_entered_is_passed_over(
     here.chmod(0o700)
 
     assert done == (0, "", "The database is now at the newest schema.\n")
+
+
+def test_an_unknown_event_cannot_be_expunged(on_both: Run) -> None:
+    assert on_both("events", "expunge", "evt_none") == (
+        3, "", "dockbell: There is no event evt_none.\n",
+    )  # fmt: skip

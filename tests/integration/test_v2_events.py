@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.events import Performer
+from dockbell.store import history
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues, records
@@ -385,3 +386,23 @@ async def test_only_an_admin_of_the_repository_reaches_events_figures_and_previe
 
     assert by_id == [{"anonymous": 401, "narrow": 403}.get(who, 404)] * 4
     assert by_path == [401 if who == "anonymous" else 403] * 3
+
+
+async def test_an_expunged_event_is_shown_empty_and_is_not_replayed(
+    world: World, admin: Client
+) -> None:
+    notification = await records.add_notification(world.store)
+    event_id = await records.push(world, performer=Performer("admin"))
+    await records.try_all(world.store)
+    async with world.store.begin() as tx:
+        await history.expunge(tx, event_id)
+
+    one = await admin.get(f"{EVENTS}/{event_id}")
+    listed = await admin.get(f"{EVENTS}?repository=acme/web")
+    replayed = await admin.post(f"{EVENTS}/{event_id}/replay", {"notification": notification})
+
+    assert (one.json()["payload"], one.json()["event"]["performer"]) == ({}, None)
+    assert [row["event"]["id"] for row in listed.json()["items"]] == [event_id]
+    assert (replayed.status, replayed.json()["detail"]) == (
+        409, "The event is expunged: nothing of it is kept that could be sent.",
+    )  # fmt: skip

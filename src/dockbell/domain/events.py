@@ -70,7 +70,8 @@ class Event:
     @cached_property
     def data(self) -> Mapping[str, object]:
         """The body, decoded."""
-        decoded: Mapping[str, object] = json.loads(self.body)
+        # An expunged event has no body.
+        decoded: Mapping[str, object] = json.loads(self.body) if self.body else {}
         return decoded
 
 

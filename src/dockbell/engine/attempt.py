@@ -17,6 +17,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.engine import retry
 from dockbell.engine.retry import Policy
+from dockbell.observability import logs
 
 _log = structlog.get_logger("dockbell.engine")
 
@@ -77,6 +78,8 @@ class Attempts:
         if duration > self.guard + _STOOD_STILL:
             outcome = _blame_us(outcome)
         if isinstance(outcome, Delivered):
+            if logs.shows_debug():
+                _say(job, outcome, retry.DELIVERED, duration)
             return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
         decision = retry.decide(
             outcome,
@@ -87,7 +90,7 @@ class Attempts:
             order.trigger,
             postponed=order.attempts - order.tries,
         )
-        _say(job, outcome, decision)
+        _say(job, outcome, decision, duration)
         return Result(order, outcome, decision, started_at, duration, job.host)
 
     async def _send(self, job: Job, now: datetime) -> Outcome:
@@ -154,15 +157,26 @@ def _not_installed(event: Event, notification: Notification, *, has_kind: bool) 
     return Rejected(code, f"No {what} is installed.", fault=Fault.CONFIG)
 
 
-def _say(job: Job, outcome: Rejected | Failed, decision: Decision) -> None:
-    """A line in the log for a try that was not delivered. What the target said stays in the attempt's row."""
-    order, is_dead = job.order, decision.state is State.DEAD
+def _say(job: Job, outcome: Outcome, decision: Decision, duration: timedelta) -> None:
+    """A line in the log for the try. What the target said stays in the attempt's row."""
+    order = job.order
+    line: dict[str, object] = {
+        "delivery": order.delivery_id,
+        "notification": order.notification_id,
+        "event_id": order.event_id,  # `event` is the line's own text
+        "attempt": order.attempts + 1,
+        "method": None if job.notification is None else job.notification.method,
+        "code": outcome.code.value,
+        "status": outcome.exchange.status,
+        "milliseconds": round(duration.total_seconds() * 1000, 1),
+    }
+    if isinstance(outcome, Delivered):
+        _log.debug("delivered", **line)
+        return
+    is_dead = decision.state is State.DEAD
     (_log.warning if is_dead else _log.info)(
         "delivery is dead" if is_dead else "try failed",
-        delivery=order.delivery_id,
-        notification=order.notification_id,
-        attempt=order.attempts + 1,
-        code=outcome.code.value,
+        **line,
         fault=outcome.fault.value,
         next_try_at=None if decision.due_at is None else decision.due_at.isoformat(),
     )

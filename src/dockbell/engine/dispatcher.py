@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -14,6 +15,7 @@ from dockbell.engine.attempt import Attempts, Job
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, lanes
 from dockbell.store.deliveries import Settled
 from dockbell.store.failures import is_passing
@@ -59,6 +61,7 @@ class Dispatcher:
         concurrency: int,
         most_slow: int,
         max_age: timedelta,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._attempts = attempts
@@ -68,6 +71,7 @@ class Dispatcher:
         self._concurrency = concurrency
         self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
         self._max_age = max_age
+        self._metrics = metrics or Metrics()
         self._shelf = Shelf(attempts.methods)
         self._hosts = Hosts(most_slow, attempts.guard + _TRIAL_MARGIN, attempts.chance)
         self._hands: set[asyncio.Task[None]] = set()  # each makes one try after the other
@@ -243,10 +247,12 @@ class Dispatcher:
         orders = leased.orders
         oldest = tx.now - self._max_age
         if expired := [one for one in orders if is_expired(one, oldest)]:
-            await deliveries.release(tx, expired, state=State.EXPIRED)
+            ended = await deliveries.release(tx, expired, state=State.EXPIRED)
+            tx.after.append(partial(self._metrics.note_ended, State.EXPIRED, len(ended)))
             orders = [one for one in orders if not is_expired(one, oldest)]
         jobs, orphans = await self._shelf.complete(tx, orders)
-        await deliveries.release(tx, orphans, state=State.CANCELLED)
+        ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
+        tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
         jobs, held = await self._hosts.sift(tx, jobs)
         if held:
             await _hold(tx, held)
@@ -300,6 +306,7 @@ class Dispatcher:
                 _log.exception("a try broke", delivery=job.order.delivery_id)
             else:
                 self._settler.put(result)
+                self._metrics.note_try(_method_of(job, self._attempts), result)
             finally:
                 self._running.pop(hand, None)
                 if running.is_slow:
@@ -339,6 +346,12 @@ class _Running:
 def is_expired(order: Order, oldest: datetime) -> bool:
     """Whether the news is too old to be sent. What somebody asked for by hand is never too old."""
     return order.trigger is Trigger.EVENT and order.created_at < oldest
+
+
+def _method_of(job: Job, attempts: Attempts) -> str | None:
+    """The name of its method, if that is installed: other names are not ours to count by."""
+    name = None if job.notification is None else job.notification.method
+    return name if name in attempts.methods else None
 
 
 async def _hold(tx: Tx, held: Sequence[tuple[Job, datetime]]) -> None:

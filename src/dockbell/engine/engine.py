@@ -14,10 +14,11 @@ from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.dispatcher import Dispatcher
 from dockbell.engine.outlet import Outlet, Post
-from dockbell.engine.pruner import Pruner
+from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
+from dockbell.observability.metrics import Metrics
 from dockbell.store.bells import listen
 from dockbell.store.transactions import Store
 
@@ -61,7 +62,10 @@ class Engine:
         concurrency: int = CONCURRENCY,
         own_everything: bool = False,
         max_age: timedelta = MAX_AGE,
+        metrics: Metrics | None = None,
+        keep: Keep | None = None,
     ) -> None:
+        metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
         attempts = Attempts(
             kinds=kinds,
@@ -78,16 +82,17 @@ class Engine:
         self._dispatcher = Dispatcher(
             store,
             attempts,
-            Settler(store, worker),
+            Settler(store, worker, metrics),
             worker=worker,
             lease_span=2 * guard
             + _LEASE_MARGIN,  # it can wait for its turn as long as a try lasts
             concurrency=concurrency,
             most_slow=_SLOW_SHARE * concurrency,
             max_age=max_age,
+            metrics=metrics,
         )
-        self._rescuer = Rescuer(store, chance, self._dispatcher.leases)
-        self._pruner = Pruner(store, clock, max_age)
+        self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
+        self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
         self._listener: asyncio.Task[None] | None = None
 
     def ring(self) -> None:

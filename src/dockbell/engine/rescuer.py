@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 from dockbell.engine.chores import Chore
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries
 from dockbell.store.transactions import Store
 
@@ -27,10 +28,12 @@ class Rescuer:
         in_hand: Callable[[], Collection[str]] = frozenset,
         *,
         every: float = EVERY_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._chance = chance
         self._in_hand = in_hand
+        self._metrics = metrics or Metrics()
         self.chore = Chore(self._look, every, "rescuer", "leases could not be looked at")
 
     async def rescue(self, *, own_everything: bool = False) -> int:
@@ -50,6 +53,7 @@ class Rescuer:
             if not rescued.all:
                 break
             total += len(rescued.all)
+            self._metrics.note_rescue(len(rescued.all), len(rescued.dead))
             for delivery_id in rescued.dead:
                 _log.error(
                     "delivery is dead: three processes in a row stopped while they sent it",

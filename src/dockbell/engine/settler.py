@@ -9,6 +9,7 @@ import structlog
 
 from dockbell.domain.deliveries import Result
 from dockbell.domain.outcomes import NOTHING_SENT
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries
 from dockbell.store.deliveries import Settled
 from dockbell.store.failures import is_passing
@@ -26,9 +27,10 @@ class Settler:
     meanwhile makes them late, not wrong.
     """
 
-    def __init__(self, store: Store, worker: str) -> None:
+    def __init__(self, store: Store, worker: str, metrics: Metrics | None = None) -> None:
         self._store = store
         self._worker = worker
+        self._metrics = metrics or Metrics()
         self._results: deque[Result] = deque()
 
     def __len__(self) -> int:
@@ -51,11 +53,13 @@ class Settler:
         """Call it once the transaction that settled the batch is committed."""
         for _ in batch:
             self._results.popleft()
+        self._metrics.note_settled(batch, settled.late)
         for result in settled.late:
             _log.warning(
                 "a result came after its lease had ended", delivery=result.order.delivery_id
             )
         for notification_id, reason in settled.paused.items():
+            self._metrics.note_pause(reason.value)
             _log.warning(
                 "notification paused", notification=notification_id, reason=reason.value
             )

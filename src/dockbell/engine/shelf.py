@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -39,6 +39,7 @@ class Shelf:
         self._notifications: dict[str, _Kept] = {}
         self._events: dict[str, Event] = {}
         self._event_bytes = 0
+        self._events_since = datetime.min.replace(tzinfo=UTC)
 
     async def complete(
         self, tx: Tx, orders: Sequence[Order]
@@ -99,6 +100,10 @@ class Shelf:
         )
 
     async def _load_events(self, tx: Tx, ids: set[str]) -> dict[str, Event]:
+        if tx.now - self._events_since > _LONGEST_KEPT:  # some may be expunged by now
+            self._events.clear()
+            self._event_bytes = 0
+            self._events_since = tx.now
         missing = [event_id for event_id in ids if event_id not in self._events]
         if missing:
             if len(self._events) + len(missing) > _MOST_EVENTS or (

@@ -51,6 +51,7 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
     """
     out = stream if stream is not None else sys.stderr
     least = logging.getLevelNamesMapping()[level.upper()]
+    _shown["least"] = least
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -78,6 +79,14 @@ def configure(*, style: str, level: str, stream: TextIO | None = None) -> None:
     server = logging.getLogger("uvicorn.error")
     server.setLevel(logging.ERROR)
     server.addFilter(_is_no_cancellation)
+
+
+_shown = {"least": logging.INFO}
+
+
+def shows_debug() -> bool:
+    """Whether lines at `debug` are shown. A line that is not costs five microseconds all the same."""
+    return _shown["least"] <= logging.DEBUG
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:

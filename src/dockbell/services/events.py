@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State
-from dockbell.domain.errors import InvalidRequestError, NotFoundError
+from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind
 from dockbell.domain.notifications import Notification
 from dockbell.domain.permissions import AdminOf
@@ -79,6 +79,8 @@ async def replay(
     Filters are not asked. Raise ConflictError with the reason if nothing can be sent to it.
     """
     admin, record = await _known(tx, actor, event_id)
+    if not record.event.body:
+        raise ConflictError("The event is expunged: nothing of it is kept that could be sent.")
     notification = await notification_lists.find(tx, notification_id)
     if notification is None or notification.repository_id != admin.repository.id:
         raise NotFoundError

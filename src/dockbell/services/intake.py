@@ -1,13 +1,16 @@
 """Taking in events: kept, and one delivery for each notification that wants them, in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, Performer, Subject, body_of
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
+from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, events, fan_out, notifications
 from dockbell.store.events import Earlier, Placed
 from dockbell.store.transactions import Tx
@@ -29,6 +32,7 @@ class Draft:
     occurred_at: datetime
     producer_key: str | None = None
     build_id: str | None = None
+    source: str = "registry"  # what told us, in one of a few words
     body: bytes | None = None  # the whole body, made already; `details` are not looked at then
 
 
@@ -47,6 +51,7 @@ class Intake:
 
     kinds: Mapping[str, EventKind]
     links: Links
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def record(self, tx: Tx, draft: Draft) -> str:
         """Keep the event and what is to be delivered because of it; return the event's id.
@@ -61,7 +66,9 @@ class Intake:
             tx, event, namespace_id=draft.namespace_id, repository_id=draft.repository_id
         )
         if earlier is not None:
+            tx.after.append(partial(self.metrics.note_repeat, draft.source))
             return earlier
+        tx.after.append(partial(self.metrics.note_event, draft.source, draft.kind))
         candidates = await notifications.find_candidates(
             tx, draft.namespace_id, draft.repository_id, draft.kind
         )
@@ -109,12 +116,30 @@ class Intake:
         if made:
             await fan_out.record(tx, made)
             tx.ring()
+        self._count(tx, placed, drafts, earlier)
         return [
             Kept(found.id, 0, found)
             if (found := earlier.get(one.event.id)) is not None
             else Kept(one.event.id, len(its))
             for one, its in zip(placed, wanted, strict=True)
         ]
+
+    def _count(
+        self,
+        tx: Tx,
+        placed: Sequence[Placed],
+        drafts: Sequence[Draft],
+        earlier: Mapping[str, Earlier],
+    ) -> None:
+        counts = Counter(
+            (draft.source, None if one.event.id in earlier else draft.kind)
+            for one, draft in zip(placed, drafts, strict=False)
+        )
+        for (source, kind), count in counts.items():
+            if kind is None:
+                tx.after.append(partial(self.metrics.note_repeat, source, count))
+            else:
+                tx.after.append(partial(self.metrics.note_event, source, kind, count))
 
     def _event_of(self, tx: Tx, draft: Draft) -> Event:
         body = draft.body
@@ -151,6 +176,7 @@ class Intake:
             performer=performer,
             facts={"sample": True},
         )
+        tx.after.append(partial(self.metrics.note_event, "test", notification.kind))
         await events.record(
             tx,
             event,

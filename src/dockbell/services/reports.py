@@ -84,6 +84,7 @@ class Reports:
             repository_id=None if repository is None else repository.id,
             details={},
             facts=report.facts,
+            source="api",
             performer=_performer(right.actor) if report.is_by_caller else report.performer,
             occurred_at=report.occurred_at or tx.now,
             # A namespace's own, so that nobody can take an id before another namespace's program does.

@@ -17,6 +17,8 @@ from dockbell.domain.events import (
 from dockbell.store.tables import events, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
+_BODY = 5  # its place in a row of LOAD_EVENTS
+
 
 async def record(
     tx: Tx, event: Event, *, namespace_id: str, repository_id: str | None
@@ -151,11 +153,11 @@ def _is_alike(one: Placed, row: Any) -> bool:
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:
-    """Those of the events that are still kept, by id. One query."""
+    """Those of the events that are still kept, by id. One query. An expunged one has no body and is left out."""
     if not ids:
         return {}
     rows = await tx.hot(tx.dialect.LOAD_EVENTS, tx.dialect.packed([(one,) for one in ids]))
-    return {row[0]: _of_row(row) for row in rows}
+    return {row[0]: _of_row(row) for row in rows if row[_BODY]}
 
 
 def _of_row(row: Sequence[Any]) -> Event:

@@ -6,13 +6,13 @@ import functools
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import URL, Executable, Insert, event
+from sqlalchemy import URL, AsyncAdaptedQueuePool, Executable, Insert, event
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -64,6 +64,7 @@ class Tx:
     new_id: NewId
     seal: Seal
     rings: bool = False  # deliveries became due: wake the engine after the commit
+    after: list[Callable[[], None]] = field(default_factory=list)  # called once it is committed
     _driver: Any = None  # SQLite's own connection, once a hot statement asked for it
 
     async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
@@ -270,6 +271,8 @@ class Store:
             if tx.rings and self._turn is None:
                 with _explained:
                     await connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
+        for call in tx.after:
+            call()
         if tx.rings:
             self.bell()
 
@@ -278,6 +281,17 @@ class Store:
         """A transaction that only reads. On SQLite it neither waits for a writer nor holds one up."""
         async with self._connect(self._reader) as connection, _transaction(connection):
             yield self._tx(connection)
+
+    def pool(self) -> tuple[int, int, int]:
+        """Connections in use, connections at rest, and the most there can be."""
+        pools = [one.pool for one in {self._writer, self._reader}]
+        in_use = idle = most = 0
+        for pool in pools:
+            if isinstance(pool, AsyncAdaptedQueuePool):
+                in_use += pool.checkedout()
+                idle += pool.checkedin()
+                most += pool.size() + pool._max_overflow  # noqa: SLF001 -- it has no public name
+        return in_use, idle, most
 
     async def close(self) -> None:
         await self._writer.dispose()

@@ -10,11 +10,12 @@ from litestar.exceptions import HTTPException
 
 from dockbell.domain.errors import DockbellError
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health, problems, reference
+from dockbell.web import errors, health, metrics, problems, reference
 from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
+from dockbell.web.metrics import Scrapes
 from dockbell.web.repeats import Repeats
 
 
@@ -28,6 +29,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     registry: ASGIApp,
     intake: ASGIApp,
     checks: Mapping[str, Check],
+    scrapes: Scrapes | None = None,
     max_body: int = 1 << 20,
 ) -> ASGIApp:
     """The whole HTTP application.
@@ -36,6 +38,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     below `/v2`, `intake` takes in events.
     A body above `max_body` bytes is refused with 413, except in those two, which have their own limits.
     """
+    scrapes = scrapes or Scrapes(store)
     app = Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=list(v1), include_in_schema=False),
@@ -43,6 +46,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
             Router(problems.PREFIX, route_handlers=list(v2), before_request=read_body),
             *others,
             *health.HANDLERS,
+            *metrics.HANDLERS,
         ],
         dependencies={"call": Provide(provide_call)},
         exception_handlers={
@@ -52,11 +56,19 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         },
         request_max_body_size=max_body,
         openapi_config=reference.CONFIG,
-        state=State({"store": store, "faces": faces, "checks": checks, "max_body": max_body}),
+        state=State(
+            {
+                "store": store,
+                "faces": faces,
+                "checks": checks,
+                "scrapes": scrapes,
+                "max_body": max_body,
+            }
+        ),
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
-    return Edge(pages, registry, intake)
+    return Edge(pages, registry, intake, scrapes.metrics)
 
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]

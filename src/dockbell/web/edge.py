@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from dockbell.observability.metrics import Metrics
 from dockbell.web import paths
 from dockbell.web.reference import ADDRESSES
 
@@ -31,16 +32,23 @@ _CORS = [
 _CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS]
 _GONE = 499  # as it is logged: the client went away before there was an answer
 _INTAKE = "/api/v2/events"
-_QUIET = frozenset({"/livez", "/readyz", "/healthz"})
+_QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
 
 class Edge:
     """Wraps the whole application; registry and intake are chosen here by path, past the framework."""
 
-    def __init__(self, pages: ASGIApp, registry: ASGIApp, intake: ASGIApp) -> None:
+    def __init__(
+        self,
+        pages: ASGIApp,
+        registry: ASGIApp,
+        intake: ASGIApp,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._pages = pages
         self._registry = registry
         self._intake = intake
+        self._metrics = metrics or Metrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,13 +81,15 @@ class Edge:
         try:
             await self._route(scope, receive, send_out)
         finally:
+            seconds = time.perf_counter() - started
+            self._metrics.note_request(verb, path, status, seconds)
             if path not in _QUIET:
                 _log.info(
                     "request",
                     verb=verb,
                     path=path,
                     status=status,
-                    milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                    milliseconds=round(seconds * 1000, 1),
                     request_id=request_id,
                 )
 

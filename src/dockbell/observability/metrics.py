@@ -1,0 +1,212 @@
+"""What this process counts and times. No label holds a name that users choose, so their number stays small."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from dockbell.domain.deliveries import Result, State
+from dockbell.domain.outcomes import Delivered, Failed, Outcome, Rejected
+from dockbell.observability.exposition import Counter, Family, Histogram
+
+_REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_TRY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# From a fraction of a second to the longest that news can be under way.
+_WAY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 86_400.0)  # fmt: skip
+_PHASES = frozenset({"dns", "connect", "tls", "first_byte"})
+_VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_UNKNOWN = "unknown"
+
+
+class Metrics:
+    """The counters of one process. Made once by the composition root and handed to whoever counts."""
+
+    def __init__(self) -> None:
+        self._received = Counter(
+            "dockbell_events_received_total",
+            "Events taken in, by where they came from and their kind.",
+            "source",
+            "event",
+        )
+        self._repeated = Counter(
+            "dockbell_events_deduplicated_total",
+            "Events that were a repeat of one with the same producer key.",
+            "source",
+        )
+        self._attempts = Counter(
+            "dockbell_delivery_attempts_total",
+            "Tries to deliver, by method, outcome, code and class of the answer's status.",
+            "method",
+            "outcome",
+            "code",
+            "status_class",
+        )
+        self._duration = Histogram(
+            "dockbell_delivery_attempt_duration_seconds",
+            "How long a try took.",
+            "method",
+            bounds=_TRY_BOUNDS,
+        )
+        self._phase = Histogram(
+            "dockbell_delivery_attempt_phase_seconds",
+            "When a phase of a try was over, from the start of the try.",
+            "phase",
+            bounds=_TRY_BOUNDS,
+        )
+        self._finished = Counter(
+            "dockbell_deliveries_finished_total",
+            "Deliveries that ended, by final state and the code of the last try.",
+            "state",
+            "code",
+        )
+        self._dead = Counter(
+            "dockbell_delivery_dead_total", "Deliveries that were given up after a try."
+        )
+        self._way = Histogram(
+            "dockbell_delivery_end_to_end_seconds",
+            "From the event to the delivery, for what was delivered.",
+            bounds=_WAY_BOUNDS,
+        )
+        self._late = Counter(
+            "dockbell_delivery_late_results_total",
+            "Results of tries that came after their lease had ended.",
+        )
+        self._rescued = Counter(
+            "dockbell_engine_leases_taken_back_total",
+            "Leases whose process stopped before it could say what came of the try.",
+        )
+        self._paused = Counter(
+            "dockbell_notifications_paused_total",
+            "Notifications that the engine paused, by reason.",
+            "reason",
+        )
+        self._pruned = Counter(
+            "dockbell_pruned_rows_total", "Rows deleted because they were too old.", "kind"
+        )
+        self._requests = Counter(
+            "dockbell_http_requests_total",
+            "HTTP requests answered, by verb, class of route and status.",
+            "method",
+            "route",
+            "status",
+        )
+        self._request_time = Histogram(
+            "dockbell_http_request_duration_seconds",
+            "How long HTTP requests took, by class of route.",
+            "route",
+            bounds=_REQUEST_BOUNDS,
+        )
+
+    def note_event(self, source: str, kind: str, count: int = 1) -> None:
+        self._received.add(source, kind, count=count)
+
+    def note_repeat(self, source: str, count: int = 1) -> None:
+        self._repeated.add(source, count=count)
+
+    def note_try(self, method: str | None, result: Result) -> None:
+        """A try is over; `method` must be one that is installed, or None."""
+        outcome, name = result.outcome, method or _UNKNOWN
+        status = outcome.exchange.status
+        self._attempts.add(
+            name,
+            _word(outcome),
+            outcome.code.value,
+            "none" if status is None else f"{status // 100}xx",
+        )
+        self._duration.observe(result.duration.total_seconds(), name)
+        for phase, seconds in outcome.exchange.phases.items():
+            if phase in _PHASES:
+                self._phase.observe(seconds, phase)
+
+    def note_settled(self, results: Sequence[Result], late: Sequence[Result]) -> None:
+        """These results are written down; those that came too late changed nothing."""
+        too_late = {id(result) for result in late}
+        for result in results:
+            state = result.decision.state
+            if id(result) in too_late:
+                self._late.add()
+            elif state is not State.WAITING:
+                self._finished.add(state.value, result.outcome.code.value)
+                if state is State.DEAD:
+                    self._dead.add()
+                elif state is State.DELIVERED:
+                    self._way.observe(_way_of(result).total_seconds())
+
+    def note_ended(self, state: State, count: int) -> None:
+        """So many deliveries ended without a try."""
+        if count:
+            self._finished.add(state.value, "none", count=count)
+
+    def note_pause(self, reason: str) -> None:
+        self._paused.add(reason)
+
+    def note_rescue(self, taken_back: int, dead: int) -> None:
+        self._rescued.add(count=taken_back)
+        if dead:
+            self._finished.add(State.DEAD.value, "interrupted", count=dead)
+            self._dead.add(count=dead)
+
+    def note_pruned(self, kind: str, count: int) -> None:
+        if count:
+            self._pruned.add(kind, count=count)
+
+    def note_request(self, verb: str, path: str, status: int, seconds: float) -> None:
+        route = route_class(path)
+        self._requests.add(verb if verb in _VERBS else "other", route, str(status))
+        self._request_time.observe(seconds, route)
+
+    def families(self) -> list[Family]:
+        return [
+            one.family()
+            for one in (
+                self._received,
+                self._repeated,
+                self._attempts,
+                self._duration,
+                self._phase,
+                self._finished,
+                self._dead,
+                self._way,
+                self._late,
+                self._rescued,
+                self._paused,
+                self._pruned,
+                self._requests,
+                self._request_time,
+            )
+        ]
+
+
+_CLASSES = (
+    ("/api/v1/", "api_v1"),
+    ("/api/v2/", "api_v2"),
+    ("/v2/", "registry"),
+)
+_OWN = {
+    "/livez": "health",
+    "/readyz": "health",
+    "/healthz": "health",
+    "/metrics": "metrics",
+    "/v2": "registry",
+}
+
+
+def route_class(path: str) -> str:
+    """Which part of the server a path belongs to: one of a handful of words, whatever is asked for."""
+    known = _OWN.get(path)
+    if known is not None:
+        return known
+    return next((word for prefix, word in _CLASSES if path.startswith(prefix)), "other")
+
+
+def _word(outcome: Outcome) -> str:
+    match outcome:
+        case Delivered():
+            return "delivered"
+        case Rejected():
+            return "rejected"
+        case Failed():
+            return "failed"
+
+
+def _way_of(result: Result) -> timedelta:
+    arrived: datetime = result.started_at + result.duration
+    return max(arrived - result.order.created_at, timedelta())
