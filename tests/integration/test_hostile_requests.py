@@ -344,7 +344,8 @@ async def test_doubled_slashes_and_nul_do_not_go_round_the_edge(
 
 async def test_nul_reaches_the_registry_and_is_refused_in_its_words(hub: Hub) -> None:
     robot = await hub.client()
-    whole = Client(Edge(hub.registry, hub.registry), robot.token)  # no page is asked for
+    asked = hub.registry
+    whole = Client(Edge(asked, asked, asked), robot.token)  # no page is asked for
     paths = {
         "/v2/acme%00/web/tags/list": (400, "NAME_INVALID"),
         "/v2/acme/web/manifests/v%00": (404, "TAG_INVALID"),

@@ -40,6 +40,7 @@ def client_of(world: World, scrapes: Scrapes, *, peer: str = "127.0.0.1") -> Cli
         v2=(),
         others=(),
         registry=_no_registry,
+        intake=_no_registry,
         checks={},
         scrapes=scrapes,
     )
