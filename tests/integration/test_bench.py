@@ -6,7 +6,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from dockbell.cli import bench, bench_engine
+from dockbell.cli import bench, bench_engine, bench_isolation, bench_scale
 from dockbell.cli.bench import Figure
 from dockbell.cli.bench_target import receiving, reference
 
@@ -42,12 +42,39 @@ def test_a_small_run_delivers_everything() -> None:
     assert done.percent == pytest.approx(100 * done.rate / done.reference_rate, rel=0.9)
 
 
+@pytest.mark.slow
+def test_a_target_that_hangs_and_a_slow_one_are_measured() -> None:
+    busy = bench_isolation.measure_slow_target(count=200, rounds=1)
+    undisturbed = bench_isolation.measure_hanging_target(waiting=200, seconds=0.5)
+
+    assert 0 < busy.rate <= busy.highest_rate
+    assert undisturbed.waiting == 200
+    assert undisturbed.counted % 100 == 0
+    assert 0 < undisturbed.p50_milliseconds <= undisturbed.p99_milliseconds
+
+
+@pytest.mark.slow
+def test_workers_that_share_send_everything_once(postgresql_database: str) -> None:
+    together = bench_scale.measure_two_workers(postgresql_database, count=500, rounds=1)
+
+    assert together.one > 0
+    assert together.two > 0
+
+
+@pytest.mark.slow
+def test_a_lease_is_measured_beside_a_history() -> None:
+    claims = bench_scale.measure_claims(kept=1000, claims=20)
+
+    assert claims.ratio == pytest.approx(claims.full_milliseconds / claims.empty_milliseconds)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--only", "P99"], "Expected some of P1, P2, P3, P4, P5, P8, P10."),
-        (["--only", ","], "Expected some of P1, P2, P3, P4, P5, P8, P10."),
+        (["--only", "P99"], "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P10, P11, P12."),
+        (["--only", ","], "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P10, P11, P12."),
         (["--only", "P2"], "P2 needs a PostgreSQL server."),
+        (["--only", "P1,P11"], "P11 needs a PostgreSQL server."),
     ],
 )
 def test_bench_says_what_it_cannot_measure(arguments: list[str], said: str) -> None:

@@ -1,17 +1,21 @@
 """`dockbell bench`: how fast dockbell is on this machine, as ratios that can be compared between machines."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 
-from dockbell.cli import bench_engine, bench_intake, bench_server
+from dockbell.cli import bench_engine, bench_intake, bench_isolation, bench_scale, bench_server
 from dockbell.cli.apps import examples, new_command
 from dockbell.cli.failures import say
 from dockbell.cli.output import Output, is_json, show_json
 
 app = new_command()
+
+_ON_POSTGRESQL = {"P11", "P2"}
+_LONG = {"P12"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,54 @@ def _latency(database: str, database_url: str | None) -> Iterator[Figure]:
         yield Figure("P5", about, value, "ms", must, is_more_better=False, details=asdict(done))
 
 
+def _slow_target() -> Iterator[Figure]:
+    done = bench_isolation.measure_slow_target()
+    about = (
+        f"of the most that one target can take that answers after 20 ms ({done.highest_rate:,.0f}/s):"
+        f" {done.rate:,.0f} deliveries/s on SQLite"
+    )
+    yield Figure(
+        "P6", about, done.percent, "%", 75.0, is_more_better=True, details=asdict(done)
+    )
+
+
+def _hanging_target() -> Iterator[Figure]:
+    done = bench_isolation.measure_hanging_target()
+    about = (
+        f"p99 from an event to its first try for others, while one target hangs with {done.waiting:,} waiting"
+        f" (p50 {done.p50_milliseconds:.0f} ms, {done.counted:,} tries), on SQLite"
+    )
+    yield Figure(
+        "P7",
+        about,
+        done.p99_milliseconds,
+        "ms",
+        2000.0,
+        is_more_better=False,
+        details=asdict(done),
+    )
+
+
+def _two_workers(database_url: str) -> Iterator[Figure]:
+    done = bench_scale.measure_two_workers(database_url)
+    about = (
+        f"of one `dockbell worker` ({done.one:,.0f}/s): two of them on one PostgreSQL, {done.two:,.0f}/s,"
+        f" everything sent once; receiver and database share the {os.cpu_count()} processors"
+    )
+    yield Figure(
+        "P11", about, done.percent, "%", 100.0, is_more_better=True, details=asdict(done)
+    )
+
+
+def _claims(database: str, database_url: str | None, kept: int) -> Iterator[Figure]:
+    done = bench_scale.measure_claims(database_url, kept=kept)
+    about = (
+        f"times as long is the p95 of a lease of 100 with {done.kept:,} attempts kept ({done.full_milliseconds:.1f} ms)"
+        f" as with none ({done.empty_milliseconds:.1f} ms), on {database}"
+    )
+    yield Figure("P12", about, done.ratio, "x", 2.0, is_more_better=False, details=asdict(done))
+
+
 def _api_call() -> Iterator[Figure]:
     done = bench_server.measure_api_call()
     about = f"an API call with a token that lists 100 notifications, p50 (p99 {done.p99_milliseconds:.1f} ms)"
@@ -112,12 +164,15 @@ Only = Annotated[
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(
-        help="A PostgreSQL server for P2. A database is made there and dropped afterwards; no other is touched.",
+        help="A PostgreSQL server for P2, P11 and P12. A database is made there and dropped afterwards; no other is touched.",
         show_default=False,
     ),
 ]
 Count = Annotated[
     int, typer.Option(min=1000, help="Deliveries in each of three rounds of P1 and P2.")
+]
+Kept = Annotated[
+    int, typer.Option(min=1000, help="Attempts in the tables for P12, about 400 bytes each.")
 ]
 Check = Annotated[
     bool, typer.Option("--check", help="Exit with 1 if a figure misses its mark.")
@@ -128,26 +183,37 @@ Check = Annotated[
     epilog=examples(
         "dockbell bench",
         "dockbell bench --only P1,P5",
-        "dockbell bench --only P2 --database-url postgresql://postgres@localhost/postgres",
+        "dockbell bench --only P2,P11 --database-url postgresql://postgres@localhost/postgres",
+        "dockbell bench --only P12 --kept 1000000",
     )
 )
-def bench(
+def bench(  # noqa: PLR0913 -- one for each flag
     *,
     only: Only = None,
     database_url: DatabaseUrl = None,
     count: Count = 20_000,
+    kept: Kept = 10_000_000,
     check: Check = False,
     output: Output = None,
 ) -> None:
-    """Measure this machine. It takes about three minutes, loads all of it and leaves nothing behind."""
+    """Measure this machine. It takes about five minutes, loads all of it and leaves nothing behind.
+
+    P12 is measured only when it is named: filling the tables takes many minutes more.
+    """
     known: dict[str, Callable[[], Iterator[Figure]]] = {
         "P1": lambda: _throughput("P1", "SQLite (synchronous=FULL)", None, count),
         "P2": lambda: _throughput("P2", "PostgreSQL", database_url, count),
         "P3": _singles,
         "P4": _batches,
         "P5": lambda: _latency("SQLite (synchronous=FULL)", None),
+        "P6": _slow_target,
+        "P7": _hanging_target,
         "P8": _api_call,
         "P10": _idle,
+        "P11": lambda: _two_workers(database_url or ""),
+        "P12": lambda: _claims(
+            "SQLite" if database_url is None else "PostgreSQL", database_url, kept
+        ),
     }
     figures = []
     for name in _chosen(only, list(known), database_url):
@@ -164,16 +230,21 @@ def bench(
 
 def _chosen(only: str | None, known: list[str], database_url: str | None) -> list[str]:
     if only is None:
+        left_out = _LONG if database_url is not None else _LONG | _ON_POSTGRESQL
         if database_url is None:
-            say("P2 is left out: it needs --database-url.")
-            return [name for name in known if name != "P2"]
-        return known
+            say(
+                f"{' and '.join(sorted(_ON_POSTGRESQL))} are left out: they need --database-url."
+            )
+        return [name for name in known if name not in left_out]
     chosen = [name.strip().upper() for name in only.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
         raise typer.BadParameter(f"Expected some of {', '.join(known)}.", param_hint="'--only'")
-    if "P2" in chosen and database_url is None:
-        raise typer.BadParameter("P2 needs a PostgreSQL server.", param_hint="'--database-url'")
+    for name in chosen:
+        if name in _ON_POSTGRESQL and database_url is None:
+            raise typer.BadParameter(
+                f"{name} needs a PostgreSQL server.", param_hint="'--database-url'"
+            )
     return chosen
 
 

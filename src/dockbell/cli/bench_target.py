@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import socket
@@ -57,8 +58,12 @@ class Target:
 
 
 @contextlib.contextmanager
-def receiving(*, tells_time: bool = False, processor: int | None = None) -> Iterator[Target]:
+def receiving(
+    *, tells_time: bool = False, processor: int | None = None, pause: float = 0.0
+) -> Iterator[Target]:
     """A receiver on that processor, until the block ends: nginx if it is installed, else a small one of our own.
+
+    With a `pause` it is ours too, and answers only after so many seconds; never, if they are infinite.
 
     With `tells_time` it is ours, and the body of each answer is the moment at which the request's first byte
     came, in nanoseconds of the machine's monotonic clock, which all processes share.
@@ -67,7 +72,7 @@ def receiving(*, tells_time: bool = False, processor: int | None = None) -> Iter
     with tempfile.TemporaryDirectory(prefix="dockbell-bench-") as folder:
         nginx = (
             None
-            if tells_time
+            if tells_time or pause
             else shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
         )
         if nginx is not None:
@@ -75,7 +80,7 @@ def receiving(*, tells_time: bool = False, processor: int | None = None) -> Iter
             config.write_text(_NGINX.format(folder=folder, port=port))
             command, about = [nginx, "-c", str(config), "-p", folder], "nginx, `return 204`"
         else:
-            command = [sys.executable, "-m", "dockbell.cli.bench_target", str(port)]
+            command = [sys.executable, "-m", "dockbell.cli.bench_target", str(port), str(pause)]
             about = "our own receiver (install nginx for figures that can be compared)"
         with contextlib.nullcontext() if processor is None else on_processor(processor):
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 -- arguments made here
@@ -189,7 +194,10 @@ def _handle(url: str, body: bytes, headers: Sequence[str]) -> pycurl.Curl:
 
 
 class _Receiver(asyncio.Protocol):
-    """Just enough HTTP to take in POSTs with a Content-Length."""
+    """Just enough HTTP to take in POSTs with a Content-Length, one after the other on a connection."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -204,7 +212,11 @@ class _Receiver(asyncio.Protocol):
             self._data = self._data[length:]
             body = b"%d" % self._began
             answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-            self._transport.write(answer)
+            if not self._pause:
+                self._transport.write(answer)
+            elif self._pause < math.inf:
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._pause, self._transport.write, answer)
             self._began = time.monotonic_ns()
 
     def _complete(self) -> int | None:
@@ -220,12 +232,12 @@ class _Receiver(asyncio.Protocol):
         return length if len(self._data) >= length else None
 
 
-async def _receive(port: int) -> None:
+async def _receive(port: int, pause: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Receiver, "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(lambda: _Receiver(pause), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_receive(int(sys.argv[1])))
+        asyncio.run(_receive(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,0 +1,200 @@
+"""Benchmarks of size: two engine processes on one database (P11), and a lease beside a long history (P12)."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import uvloop
+from sqlalchemy import func, select, text
+
+from dockbell.cli.bench_places import (
+    Place,
+    application_in,
+    check,
+    furnish,
+    place_for,
+    record,
+    wait_until_idle,
+)
+from dockbell.cli.bench_target import Target, receiving
+from dockbell.cli.failures import say
+from dockbell.store import deliveries as delivery_rows
+from dockbell.store.tables import attempts
+from dockbell.store.transactions import Store
+
+_NOTIFICATIONS = 100
+_ROUNDS = 3
+_STOP_SECONDS = 15.0
+_CLAIMS = 200
+_CLAIM = 100  # deliveries in one lease
+_TRIES_EACH = 5  # of those kept
+_ROWS_AT_ONCE = 200_000
+_LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """P11: deliveries a second of one `dockbell worker` and of two, each delivery made once."""
+
+    one: float
+    two: float
+    percent: float  # what two do, of what one does: the median of the rounds' own ratios
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """P12: the 95th percentile of a lease of a hundred deliveries, with nothing else in the tables and with a history."""
+
+    kept: int  # attempts in the tables
+    empty_milliseconds: float
+    full_milliseconds: float
+    ratio: float
+
+
+def measure_two_workers(
+    database_url: str, *, count: int = 20_000, rounds: int = _ROUNDS
+) -> Together:
+    with place_for(database_url) as place, receiving() as target:
+        done = []
+        for _ in range(rounds):
+            one = uvloop.run(_share(place, target, count, workers=1))
+            two = uvloop.run(_share(place, target, count, workers=2))
+            done.append((one, two))
+    return Together(
+        statistics.median(one for one, _ in done),
+        statistics.median(two for _, two in done),
+        statistics.median(100 * two / one for one, two in done),
+    )
+
+
+async def _share(place: Place, target: Target, count: int, *, workers: int) -> float:
+    """Let so many workers deliver; return how many a second, from the first try to the last."""
+    async with application_in(place) as application:
+        admin = await furnish(application, target, _NOTIFICATIONS)
+        async with application.store.begin() as tx:
+            began = tx.now
+        for _ in range(count // _NOTIFICATIONS):
+            await record(application, admin)
+        with contextlib.ExitStack() as stack:
+            for _ in range(workers):
+                stack.enter_context(_worker(place))
+            await wait_until_idle(application.store)
+        await check(application.store)
+        newest = select(
+            func.min(attempts.c.started_at), func.max(attempts.c.started_at), func.count()
+        ).where(attempts.c.started_at >= began)
+        async with application.store.read() as tx:
+            first, last, tries = tuple((await tx.rows(newest))[0])
+    seconds: float = (last - first).total_seconds()
+    return int(tries) / seconds
+
+
+@contextlib.contextmanager
+def _worker(place: Place) -> Iterator[None]:
+    """A `dockbell worker` on that database, ended when the block ends."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("DOCKBELL_")
+    }
+    settings = {
+        "DOCKBELL_DATABASE_URL": place.database_url or "",
+        "DOCKBELL_EGRESS_ALLOW": "loopback",
+        "DOCKBELL_LOG_LEVEL": "error",
+    }
+    process = subprocess.Popen(  # noqa: S603 -- our own program, with arguments made here
+        [sys.executable, "-m", "dockbell", "worker", "--data", str(place.folder)],
+        env={**kept, **settings},
+        cwd=place.folder,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def measure_claims(
+    database_url: str | None = None, *, kept: int = 10_000_000, claims: int = _CLAIMS
+) -> Claims:
+    with place_for(database_url) as place, receiving() as target:
+        return asyncio.run(_time_claims(place, target, kept, claims))
+
+
+async def _time_claims(place: Place, target: Target, kept: int, claims: int) -> Claims:
+    async with application_in(place) as application:
+        admin = await furnish(application, target, _NOTIFICATIONS)
+        for _ in range(_CLAIM):
+            await record(application, admin)
+        empty = await _claim(application.store, claims)
+        await _fill(application.store, kept)
+        full = await _claim(application.store, claims)
+    return Claims(kept, empty * 1000, full * 1000, full / empty)
+
+
+async def _claim(store: Store, count: int) -> float:
+    """The 95th percentile, in seconds, of leases that are given back at once."""
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        async with store.begin() as tx:
+            leased = await delivery_rows.lease(tx, "bench", tx.now + _LEASE, _CLAIM)
+        times.append(time.perf_counter() - began)
+        async with store.begin() as tx:
+            await delivery_rows.release(tx, leased.orders)
+    return statistics.quantiles(times, n=20)[-1]
+
+
+_NUMBERS_ON_SQLITE = "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}) "
+_NUMBERS_ON_POSTGRESQL = "WITH numbers (n) AS (SELECT generate_series({first}, {last})) "
+# Old rows look like those that are there: the same columns, spread over the same lanes, long ended.
+_OLD_DELIVERIES = """
+INSERT INTO deliveries (id, event_id, notification_id, repository_id, lane_id, "trigger", state, tries, attempts,
+                        interruptions, due_at, code, created_at, finished_at)
+{series}
+SELECT 'dlv_0' || n, 'evt_0' || (n / {lanes}), l.notification_id, 'old', l.id, 'event', 'delivered', 1, {tries}, 0, n, 'ok', n, n
+FROM numbers JOIN (SELECT id, notification_id, row_number() OVER (ORDER BY id) AS place FROM lanes) AS l
+  ON l.place = n % {lanes} + 1
+"""
+_OLD_ATTEMPTS = """
+INSERT INTO attempts (delivery_id, number, outcome, code, detail, status, address, started_at, duration_micros)
+{series}
+SELECT 'dlv_0' || n, t.number, 'failed', 'http_status', 'The target answered 500.', 500, '127.0.0.1', n, 1000
+FROM numbers CROSS JOIN ({numbers}) AS t
+"""
+
+
+async def _fill(store: Store, kept: int) -> None:
+    count = kept // _TRIES_EACH
+    counting = _NUMBERS_ON_SQLITE if store.is_sqlite else _NUMBERS_ON_POSTGRESQL
+    numbers = " UNION ALL ".join(
+        f"SELECT {number} AS number" for number in range(1, _TRIES_EACH + 1)
+    )
+    for first in range(0, count, _ROWS_AT_ONCE):
+        last = min(first + _ROWS_AT_ONCE, count) - 1
+        series = counting.format(first=first, last=last)
+        async with store.begin() as tx:
+            for statement in (_OLD_DELIVERIES, _OLD_ATTEMPTS):
+                await tx.run(
+                    text(
+                        statement.format(
+                            series=series,
+                            lanes=_NOTIFICATIONS,
+                            tries=_TRIES_EACH,
+                            numbers=numbers,
+                        )
+                    )
+                )
+        say(f"  {(last + 1) * _TRIES_EACH:,} of {kept:,} attempts are kept …")
+    async with store.begin() as tx:
+        await tx.run(text("ANALYZE"))
