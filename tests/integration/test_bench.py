@@ -57,8 +57,7 @@ def test_a_target_that_hangs_and_a_slow_one_are_measured() -> None:
 def test_workers_that_share_send_everything_once(postgresql_database: str) -> None:
     together = bench_scale.measure_two_workers(postgresql_database, count=500, rounds=1)
 
-    assert together.one > 0
-    assert together.two > 0
+    assert min(together.one, together.two, together.log_bytes) > 0
 
 
 @pytest.mark.slow

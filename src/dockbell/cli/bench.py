@@ -108,7 +108,8 @@ def _two_workers(database_url: str) -> Iterator[Figure]:
     done = bench_scale.measure_two_workers(database_url)
     about = (
         f"of one `dockbell worker` ({done.one:,.0f}/s): two of them on one PostgreSQL, {done.two:,.0f}/s,"
-        f" everything sent once; receiver and database share the {os.cpu_count()} processors"
+        f" everything sent once; receiver and database share the {os.cpu_count()} processors; for each delivery"
+        f" {done.log_bytes:,.0f} bytes of write-ahead log, and {done.stored_bytes:,.0f} stored"
     )
     yield Figure(
         "P11", about, done.percent, "%", 100.0, is_more_better=True, details=asdict(done)

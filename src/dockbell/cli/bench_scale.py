@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import uvloop
 from sqlalchemy import func, select, text
@@ -47,6 +47,15 @@ class Together:
     one: float
     two: float
     percent: float  # what two do, of what one does: the median of the rounds' own ratios
+    log_bytes: float  # that PostgreSQL wrote to its write-ahead log for one delivery, its event's share included
+    stored_bytes: float  # by which the database grew for one delivery, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    rate: float
+    log_bytes: float
+    stored_bytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +78,19 @@ def measure_two_workers(
             two = uvloop.run(_share(place, target, count, workers=2))
             done.append((one, two))
     return Together(
-        statistics.median(one for one, _ in done),
-        statistics.median(two for _, two in done),
-        statistics.median(100 * two / one for one, two in done),
+        one=statistics.median(one.rate for one, _ in done),
+        two=statistics.median(two.rate for _, two in done),
+        percent=statistics.median(100 * two.rate / one.rate for one, two in done),
+        log_bytes=statistics.median(one.log_bytes for one, _ in done),
+        stored_bytes=statistics.median(one.stored_bytes for one, _ in done),
     )
 
 
-async def _share(place: Place, target: Target, count: int, *, workers: int) -> float:
-    """Let so many workers deliver; return how many a second, from the first try to the last."""
+async def _share(place: Place, target: Target, count: int, *, workers: int) -> _Run:
+    """Let so many workers deliver; the rate goes from the first try to the last."""
     async with application_in(place) as application:
         admin = await furnish(application, target, _NOTIFICATIONS)
-        async with application.store.begin() as tx:
-            began = tx.now
+        log_before, stored_before, began = await _size(application.store)
         for _ in range(count // _NOTIFICATIONS):
             await record(application, admin)
         with contextlib.ExitStack() as stack:
@@ -88,13 +98,28 @@ async def _share(place: Place, target: Target, count: int, *, workers: int) -> f
                 stack.enter_context(_worker(place))
             await wait_until_idle(application.store)
         await check(application.store)
-        newest = select(
+        log_after, stored_after, _ = await _size(application.store)
+        made = select(
             func.min(attempts.c.started_at), func.max(attempts.c.started_at), func.count()
         ).where(attempts.c.started_at >= began)
         async with application.store.read() as tx:
-            first, last, tries = tuple((await tx.rows(newest))[0])
+            first, last, tries = tuple((await tx.rows(made))[0])
     seconds: float = (last - first).total_seconds()
-    return int(tries) / seconds
+    return _Run(
+        rate=tries / seconds,
+        log_bytes=(log_after - log_before) / tries,
+        stored_bytes=(stored_after - stored_before) / tries,
+    )
+
+
+async def _size(store: Store) -> tuple[int, int, datetime]:
+    """The bytes of log written so far, those the database takes, and what time it is."""
+    asked = text(
+        "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, pg_database_size(current_database())"
+    )
+    async with store.read() as tx:
+        log, stored = tuple((await tx.rows(asked))[0])
+        return int(log), int(stored), tx.now
 
 
 @contextlib.contextmanager
