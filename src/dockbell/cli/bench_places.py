@@ -50,15 +50,16 @@ def place_for(database_url: str | None) -> Iterator[Place]:
             yield Place(Path(folder), None)
             return
         name = f"dockbell_bench_{secrets.token_hex(4)}"
-        asyncio.run(_administer(database_url, f'CREATE DATABASE "{name}"'))
+        asyncio.run(administer(database_url, f'CREATE DATABASE "{name}"'))
         try:
             address = make_url(database_url).set(database=name)
             yield Place(Path(folder), address.render_as_string(hide_password=False))
         finally:
-            asyncio.run(_administer(database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+            asyncio.run(administer(database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-async def _administer(database_url: str, statement: str) -> None:
+async def administer(database_url: str, statement: str) -> None:
+    """Execute one statement outside of any transaction. Raise SetupError in plain words."""
     try:
         connection = await asyncpg.connect(database_url, timeout=10)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
