@@ -18,10 +18,11 @@ import pytest
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net.addresses import METADATA, Address
+from dockbell.net.answers import KEPT_BODY
+from dockbell.net.connections import OpenSocket, Peer, open_socket
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy, Refusal
 from dockbell.net.resolver import Resolver
-from dockbell.net.transfers import KEPT_BODY, OpenSocket, Peer, open_socket
 from tests.receiver import Answer, Drop, Receiver, certificate
 
 BODY = b'{"repository": "ns/app"}'

@@ -20,8 +20,8 @@ class Moods:
         self._seed = seed
         self._trouble = trouble
         self._seen: Counter[tuple[str, str]] = Counter()
-        # Requests that may have got no byte of an answer, by `webhook-id`. On a connection that was used before, libcurl makes
-        # such a request once more by itself: the target may have closed it before it saw the request.
+        # Requests that may have got no byte of an answer, by `webhook-id`. On a connection that was used before, such a
+        # request is made once more at once: the target may have closed it before it saw the request.
         self.silences: Counter[str | None] = Counter()
         self.are_good = False  # from then on everything is taken
 

@@ -1,9 +1,10 @@
-"""Headers on their way out and back: vetted, shown without secrets, read without trust."""
+"""Headers on their way out: vetted, shown without secrets."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NoReturn
 
 from dockbell.domain.methods import Headers, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
@@ -21,82 +22,80 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _SECRET = re.compile(r"authorization|signature|token|secret|password|cookie|api-?key")
 _SHORTEST_SECRET = 8  # anything shorter could stand in an answer by chance
 
-_NO_EXPECT = "Expect:"  # libcurl leaves a header without a value away
-_END = b"\r\n"
+_ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\n"
 _CONTENT_TYPE = ("Content-Type", "application/json")
+_CONTENT_TYPE_LINE = "Content-Type: application/json\r\n"
 
 
 @dataclass(slots=True)
 class Outgoing:
-    """A request's headers: as libcurl takes them, as the log shows them, and the secrets among the values."""
+    """A request's headers: as they are sent, as the log shows them, and the secrets among the values."""
 
-    lines: list[str]
+    text: str
     shown: Pairs
     secrets: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What follows from the names of a request's headers alone."""
+
+    text: str  # with a gap for each value
+    secrets: tuple[int, ...]  # where the values are secret
+    has_content_type: bool
+    has_user_agent: bool
+
+
 @lru_cache(maxsize=1024)
-def _traits(name: str) -> tuple[bool, bool]:
-    """Whether a header of this name holds a secret, and whether it is the content type; or UnreachableError."""
-    lower = name.lower()
-    if not _TOKEN.fullmatch(name):
-        raise _invalid("A header name holds characters that HTTP does not allow.")
-    if lower in _RESERVED or lower.startswith("proxy-"):
-        raise _invalid(f"The header {name} cannot be set.")
-    return _SECRET.search(lower) is not None, lower == "content-type"
+def _plan(names: tuple[str, ...]) -> _Plan:
+    """How headers of these names are sent; or UnreachableError. Methods send the same names again and again."""
+    lower = [name.lower() for name in names]
+    for name, plain in zip(names, lower, strict=True):
+        if not _TOKEN.fullmatch(name):
+            raise _invalid("A header name holds characters that HTTP does not allow.")
+        if plain in _RESERVED or plain.startswith("proxy-"):
+            raise _invalid(f"The header {name} cannot be set.")
+    return _Plan(
+        text="".join([f"{name.replace('%', '%%')}: %s\r\n" for name in names]),
+        secrets=tuple(index for index, name in enumerate(lower) if _SECRET.search(name)),
+        has_content_type="content-type" in lower,
+        has_user_agent="user-agent" in lower,
+    )
 
 
 def _invalid(detail: str) -> UnreachableError:
     return UnreachableError(Code.CONFIG_INVALID, detail, fault=Fault.CONFIG)
 
 
-def compose(headers: Headers, authorization: str | None) -> Outgoing:
+def compose(headers: Headers, authorization: str | None, user_agent: str) -> Outgoing:
     """The headers of one request, or UnreachableError if a name or value is not fit to be sent."""
-    lines = [_NO_EXPECT]
-    shown: list[tuple[str, str]] = []
-    secrets: list[bytes] = []
-    has_content_type = False
     if authorization is not None:
         headers = [("Authorization", authorization), *headers]
-    for name, value in headers:
-        is_secret, is_content_type = _traits(name)
-        if not (value.isascii() and value.isprintable()):
-            raise _invalid(
-                f"The value of the header {name} holds characters that cannot be sent."
-            )
-        has_content_type |= is_content_type
-        lines.append(f"{name}: {value}" if value else f"{name};")
-        if is_secret:
-            secrets.append(value.encode())
-            shown.append((name, REDACTED))
-        else:
-            shown.append((name, value))
-    if not has_content_type:
-        lines.append(": ".join(_CONTENT_TYPE))
+    values = tuple([value for _, value in headers])
+    plan = _plan(tuple([name for name, _ in headers]))
+    joined = "".join(values)
+    if not (joined.isascii() and joined.isprintable()):
+        _refuse_value(headers)
+    text = _ALWAYS + plan.text % values
+    if not plan.has_user_agent:
+        text = f"User-Agent: {user_agent}\r\n{text}"
+    shown = list(headers)
+    secrets: tuple[bytes, ...] = ()
+    if plan.secrets:
+        secrets = tuple([values[index].encode() for index in plan.secrets])
+        for index in plan.secrets:
+            shown[index] = shown[index][0], REDACTED
+    if not plan.has_content_type:
+        text += _CONTENT_TYPE_LINE
         shown.append(_CONTENT_TYPE)
-    return Outgoing(lines, tuple(shown), tuple(secrets))
+    return Outgoing(text, tuple(shown), secrets)
 
 
-def read(lines: Sequence[bytes], secrets: Sequence[bytes] = ()) -> tuple[Pairs, bool]:
-    """The headers of an answer's head without secrets, and whether the head is complete.
-
-    `lines` are libcurl's, from the status line on. What follows the end of the head (trailers) is dropped.
-    """
-    if secrets:
-        text = b"".join(lines)
-        if mask(text, secrets) is not text:
-            lines = [mask(line, secrets) for line in lines]
-    if lines and lines[-1] == _END:
-        return tuple(map(_pair, lines[1:-1])), True
-    end = next((index for index, line in enumerate(lines) if line in {_END, b"\n"}), None)
-    return tuple(map(_pair, lines[1:end])), end is not None
-
-
-@lru_cache(maxsize=1024)
-def _pair(line: bytes) -> tuple[str, str]:
-    """Targets answer with the same lines again and again."""
-    name, _, value = line.decode("latin-1").partition(":")
-    return name.strip(), value.strip()
+def _refuse_value(headers: Headers) -> NoReturn:
+    name = next(
+        name for name, value in headers if not (value.isascii() and value.isprintable())
+    )
+    raise _invalid(f"The value of the header {name} holds characters that cannot be sent.")
 
 
 def mask(text: bytes, secrets: Sequence[bytes]) -> bytes:

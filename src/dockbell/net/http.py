@@ -1,40 +1,60 @@
-"""Sending HTTP: libcurl on the event loop, behind the address guard."""
+"""Sending HTTP: requests on kept connections, behind the address guard."""
 
 import asyncio
-import os
-import select
 import socket
-from collections import OrderedDict
-from ipaddress import IPv6Address
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from time import perf_counter
 
 import certifi
-import pycurl
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
-from dockbell.net.headers import compose
+from dockbell.net import answers, failures
+from dockbell.net.addresses import Address
+from dockbell.net.connections import (
+    Connection,
+    OpenSocket,
+    connect,
+    family_of,
+    open_socket,
+    secured,
+)
+from dockbell.net.failures import Failure
+from dockbell.net.headers import Outgoing, compose, mask
 from dockbell.net.policy import EgressPolicy, Refusal
 from dockbell.net.resolver import Addresses, Resolver
-from dockbell.net.transfers import Limits, OpenSocket, Peer, Transfer, Work, open_socket
 from dockbell.net.urls import Target, target_of
 
 _MOST_ADDRESSES = 8  # of one name are tried
-_MOST_PINS = 4096
-_MESSAGES = 1024
-_MASKS = {
-    pycurl.POLL_IN: select.EPOLLIN,
-    pycurl.POLL_OUT: select.EPOLLOUT,
-    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
-}
+_MOST_JUDGED = 4096
+_IDLE_SECONDS = 60.0  # shorter than the patience of common servers
+_LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers anew
+_SWEEP_SECONDS = 15.0
 
-Pin = tuple[str, int]
+_Place = tuple[str, str, int]  # scheme, host and port
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One request on its way."""
+
+    target: Target
+    place: _Place
+    addresses: Addresses
+    outgoing: Outgoing
+    began: float  # with the lookup of the name
+    deadline: float
+    phases: dict[str, float] = field(default_factory=dict)
 
 
 class Sender:
     """The way out for HTTP: bounded in time and size, to allowed addresses only, and never through a redirect.
 
-    libcurl's sockets live in an epoll set of their own, which the event loop watches as one descriptor. So there is
-    no thread to hand work to, and a busy loop delays a request by one turn only (decision 0015).
+    Everything happens on the event loop (decision 0022).
     """
 
     def __init__(  # noqa: PLR0913 -- each is a setting of its own, named by its keyword
@@ -52,56 +72,43 @@ class Sender:
     ) -> None:
         self._policy = policy
         self._resolver = resolver
-        self._limits = Limits(
-            timeout=timeout,
-            connect_timeout=min(connect_timeout, timeout),
-            ca_file=ca_file if ca_file is not None else certifi.where(),
-            user_agent=user_agent,
-        )
+        self._timeout = timeout
+        self._connect_timeout = min(connect_timeout, timeout)
+        self._ca_file = ca_file if ca_file is not None else certifi.where()
+        self._tls: ssl.SSLContext | None = None
+        self._user_agent = user_agent
         self._open_socket = open_socket
-        self._turns = asyncio.Semaphore(max_inflight)
+        self._judged: dict[_Place, Addresses] = {}
         self._kept_connections = kept_connections
-        self._free: list[Transfer] = []
-        self._running: set[Transfer] = set()
-        self._judged: dict[Pin, Addresses] = {}
-        self._pins: OrderedDict[Pin, Addresses] = OrderedDict()
-        self._new_pins: list[tuple[Pin, Addresses]] = []
-        self._wanted: set[int] = set()
-        self._watched: dict[int, tuple[int, int]] = {}
-        self._opens = 0
-        self._copies: list[socket.socket] = []
-        self._tick_is_due = False
+        self._kept: dict[_Place, list[Connection]] = {}  # the last one used at the end
+        self._idle: dict[Connection, _Place] = {}  # the same ones, in the order of their use
+        self._under_way: dict[Connection, float] = {}  # until when
+        self._turns = max_inflight  # that are left
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
+        self._most_turns = max_inflight
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._sweep: asyncio.TimerHandle | None = None
         self._is_closing = False
-        self._is_started = False
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._is_unused = asyncio.Event()
+        self._is_unused.set()
 
     def start(self) -> None:
         """Bind to the running loop. Must come before the first `post`."""
         self._loop = asyncio.get_running_loop()
-        self._epoll = select.epoll()
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_interest)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, self._kept_connections)
-        self._loop.add_reader(self._epoll.fileno(), self._on_events)
-        self._is_started = True
 
     async def close(self) -> None:
         """Take no more requests, wait for those on their way (each has its deadline), then free everything."""
         self._is_closing = True
-        await self._is_idle.wait()
-        if not self._is_started:
-            return
-        self._is_started = False
-        self._loop.remove_reader(self._epoll.fileno())
-        if self._timer is not None:
-            self._timer.cancel()
-        self._multi.close()
-        for transfer in self._free:
-            transfer.close()
-        self._free.clear()
-        self._epoll.close()
+        await self._is_unused.wait()
+        for timer in (self._timer, self._sweep):
+            if timer is not None:
+                timer.cancel()
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
+        self._kept.clear()
+        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
     async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
         """POST once and return the complete answer, whatever its status; or raise UnreachableError.
@@ -109,29 +116,33 @@ class Sender:
         At most 16 KiB of the answer's body are read and kept. A Content-Type of JSON is added if `headers` has none.
         """
         target = target_of(url)
-        outgoing = compose(headers, target.authorization)
-        dns_seconds = None
-        addresses = self._vetted(target)
+        outgoing = compose(headers, target.authorization, self._user_agent)
+        place = target.scheme, target.host, target.port
+        looked_up_in = 0.0
+        phases: dict[str, float] = {}
+        addresses = self._vetted(target, place)
         if addresses is None:
-            began = self._loop.time()
+            began = perf_counter()
             addresses = await self._vet(target)
             if target.address is None:
-                dns_seconds = self._loop.time() - began
-        async with self._turns:
+                phases["dns"] = looked_up_in = perf_counter() - began
+        if self._turns:
+            self._turns -= 1
+            self._is_unused.clear()
+        else:
+            await self._wait_for_turn()
+        try:
             if self._is_closing:
                 raise UnreachableError(
                     Code.INTERRUPTED, "The server is shutting down.", fault=Fault.OURS
                 )
-            seconds = self._limits.timeout - (dns_seconds or 0.0)
-            future: asyncio.Future[Reply] = self._loop.create_future()
-            work = Work(target, addresses, outgoing, dns_seconds, seconds, future)
-            transfer = self._begin(work, body)
-            try:
-                return await future
-            except asyncio.CancelledError:
-                if transfer.work is work:
-                    self._end(transfer)
-                raise
+            began = perf_counter() - looked_up_in
+            trip = _Trip(
+                target, place, addresses, outgoing, began, began + self._timeout, phases
+            )
+            return await self._travel(trip, body)
+        finally:
+            self._give_turn_back()
 
     async def address_error(self, url: str) -> str | None:
         """Why this URL would be refused, with what an operator could set, or None.
@@ -146,16 +157,13 @@ class Sender:
             return error.detail
         return None
 
-    def _vetted(self, target: Target) -> Addresses | None:
+    def _vetted(self, target: Target, place: _Place) -> Addresses | None:
         """The addresses, if that takes no waiting and they were judged before."""
-        addresses = (
-            (target.address,)
-            if target.address is not None
-            else self._resolver.known(target.host)
-        )
-        if addresses is None or self._judged.get((target.host, target.port)) != addresses:
-            return None
-        return addresses
+        judged = self._judged.get(place)
+        if judged is None or target.address is not None:
+            return judged
+        known = self._resolver.known(target.host)
+        return judged if known is judged or known == judged else None
 
     async def _vet(self, target: Target) -> Addresses:
         """All addresses of the target; UnreachableError if even one of them may not be reached."""
@@ -164,176 +172,257 @@ class Sender:
         else:
             addresses = await self._resolver.resolve(target.host)
         for address in addresses:
-            refusal = self._policy.refusal(target.host, target.port, address)
-            if refusal is not None:
-                raise _blocked(refusal)
-        if len(self._judged) >= _MOST_PINS:
+            self._judge(target, address)
+        if len(self._judged) >= _MOST_JUDGED:
             self._judged.clear()
-        self._judged[target.host, target.port] = addresses
+        self._judged[target.scheme, target.host, target.port] = addresses
         return addresses
 
-    def _begin(self, work: Work, body: bytes) -> Transfer:
-        transfer = (
-            self._free.pop() if self._free else Transfer(self._policy, self._open, self._limits)
+    def _judge(self, target: Target, address: Address) -> None:
+        refusal = self._policy.refusal(target.host, target.port, address)
+        if refusal is not None:
+            raise _blocked(refusal)
+
+    # Turns: so many requests may be under way at once.
+
+    async def _wait_for_turn(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._give_turn_back()
+            raise
+
+    def _give_turn_back(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._turns += 1
+        if self._turns == self._most_turns:
+            self._is_unused.set()
+
+    # A request and its answer
+
+    async def _travel(self, trip: _Trip, body: bytes) -> Reply:
+        head = f"{trip.target.head}{trip.outgoing.text}Content-Length: {len(body)}\r\n\r\n".encode()
+        connection = self._take_kept(trip.place)
+        if connection is not None:
+            await self._request(trip, connection, head, body)
+            # It may have been closed before the request came. If the target has read it after all, it reads it twice;
+            # it is never sent a third time.
+            is_unheard = connection.is_lost and not connection.first_byte_at
+            if not is_unheard or connection.is_late:
+                return self._arrive(trip, connection)
+        connection = await self._open(trip)
+        await self._request(trip, connection, head, body)
+        return self._arrive(trip, connection)
+
+    async def _request(
+        self, trip: _Trip, connection: Connection, head: bytes, body: bytes
+    ) -> None:
+        waiter = self._loop.create_future()
+        connection.begin(head, body, waiter)
+        self._under_way[connection] = deadline = trip.deadline
+        if deadline < self._timer_at:
+            self._set_timer(deadline)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        finally:
+            del self._under_way[connection]
+
+    def _arrive(self, trip: _Trip, connection: Connection) -> Reply:
+        """What the request came to. The status wins over a body that takes too long or is too large."""
+        answer, error, is_late = connection.answer, connection.error, connection.is_late
+        phases = trip.phases
+        is_sent = connection.is_lost or connection.is_sent
+        if answer.has_begun:
+            phases["first_byte"] = connection.first_byte_at - trip.began
+        phases["total"] = perf_counter() - trip.began
+        if error is None and not is_late and answer.lasts and is_sent:
+            self._keep(connection, trip.place)
+        else:
+            connection.abort()
+        exchange = self._exchange(trip, connection)
+        head = answer.head
+        if head is not None and error is None:
+            return Reply(exchange, head.retry_after)
+        host = trip.target.host
+        if error is None:
+            failure = failures.late(
+                host, self._timeout, is_sent=is_sent, has_begun=answer.has_begun
+            )
+        else:
+            failure = failures.unanswered(host, error, has_begun=answer.has_begun)
+        raise _unreachable(failure, exchange)
+
+    def _exchange(self, trip: _Trip, connection: Connection) -> Exchange:
+        answer, secrets = connection.answer, trip.outgoing.secrets
+        status, pairs, body = answer.status, answer.pairs, answer.body
+        for secret in secrets:
+            if secret in answer.raw or secret in body or answer.head is None:
+                pairs = tuple(
+                    (_masked(name, secrets), _masked(value, secrets)) for name, value in pairs
+                )
+                body = mask(body, secrets)
+                break
+        return Exchange(
+            address=connection.address,
+            status=status if status >= answers.FIRST_FINAL_STATUS else None,
+            request_headers=trip.outgoing.shown,
+            response_headers=pairs,
+            response_body=body,
+            response_truncated=answer.is_cut
+            or (connection.is_late and answer.head is not None),
+            phases=trip.phases,
         )
-        transfer.prepare(work, body, self._pin(work))
-        self._multi.add_handle(transfer.curl)
-        self._running.add(transfer)
-        self._is_idle.clear()
-        self._tick_soon()
-        return transfer
 
-    def _pin(self, work: Work) -> list[str]:
-        """RESOLVE lines that make libcurl use the judged addresses, if it does not know them yet."""
-        target = work.target
-        pin = target.host, target.port
-        if target.address is not None or self._pins.get(pin) == work.addresses:
-            return []
-        self._new_pins.append((pin, work.addresses))
-        texts = [
-            f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-            for address in work.addresses[:_MOST_ADDRESSES]
-        ]
-        lines = [f"{target.host}:{target.port}:{','.join(texts)}"]
-        while len(self._pins) > _MOST_PINS:
-            (host, port), _ = self._pins.popitem(last=False)
-            lines.append(f"-{host}:{port}")
-        return lines
+    def _set_timer(self, deadline: float) -> None:
+        """One timer for the first deadline of all: nearly every request is over by then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(
+            max(0.001, deadline - perf_counter()), self._end_late
+        )
 
-    def _end(self, transfer: Transfer) -> None:
-        """Take the handle off libcurl; an unfinished request ends with its connection."""
-        self._multi.remove_handle(transfer.curl)
-        transfer.clear()
-        self._running.discard(transfer)
-        self._free.append(transfer)
-        if not self._running:
-            self._is_idle.set()
+    def _end_late(self) -> None:
+        self._timer, self._timer_at = None, inf
+        now = perf_counter()
+        first = inf
+        for connection, deadline in self._under_way.items():
+            if deadline <= now:
+                connection.expire()
+            elif deadline < first:
+                first = deadline
+        if first < inf:
+            self._set_timer(first)
 
-    def _open(self, family: int, kind: int, protocol: int, peer: Peer) -> socket.socket | None:
-        self._opens += 1
-        made = self._open_socket(family, kind, protocol, peer)
-        if made is not None:
-            self._copies.append(made)
+    # Connections
+
+    async def _open(self, trip: _Trip) -> Connection:
+        """A new connection, to an address that is judged once more at the last moment at which that can be done."""
+        target = trip.target
+        seconds = min(self._connect_timeout, trip.deadline - perf_counter())
+        secure = target.scheme == "https"
+        made: socket.socket | None = None
+        address: Address | None = None
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                made, address = await connect(
+                    trip.addresses[:_MOST_ADDRESSES], target.port, partial(self._make, target)
+                )
+                trip.phases["connect"] = perf_counter() - trip.began
+                _, connection = await self._loop.create_connection(
+                    partial(Connection, str(address), self._forget),
+                    sock=made,
+                    ssl=self._secured() if secure else None,
+                    server_hostname=target.host if secure else None,
+                )
+        except UnreachableError as error:
+            failure = error.code, error.detail, error.fault
+        except (TimeoutError, OSError) as error:
+            if made is not None and secure:
+                failure = failures.unsecured(target.host, error)
+            elif isinstance(error, TimeoutError) and error.errno is None:
+                failure = failures.unconnected_in_time(target.host)
+            else:
+                failure = failures.unconnected(target.host, target.port, error)
+        else:
+            if secure:
+                trip.phases["tls"] = perf_counter() - trip.began
+            return connection
+        trip.phases["total"] = perf_counter() - trip.began
+        exchange = Exchange(
+            address=None if address is None else str(address),
+            request_headers=trip.outgoing.shown,
+            phases=trip.phases,
+        )
+        raise _unreachable(failure, exchange)
+
+    def _make(self, target: Target, address: Address) -> socket.socket:
+        """The socket for this very address, if the guard lets it pass."""
+        self._judge(target, address)
+        made = self._open_socket(
+            family_of(address),
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            (str(address), target.port),
+        )
+        if made is None:
+            raise OSError("no socket was made")
         return made
 
-    def _act(self, descriptor: int, bits: int) -> None:
-        self._multi.socket_action(descriptor, bits)
-        # pycurl has duplicated the descriptors of new sockets by now. Ours must go at once: an epoll set forgets a
-        # closed descriptor only when its last duplicate is closed.
-        if self._copies:
-            for made in self._copies:
-                made.close()
-            self._copies.clear()
+    def _secured(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = secured(self._ca_file)
+        return self._tls
 
-    def _on_interest(self, what: int, descriptor: int, multi: object, data: object) -> None:
-        """Watch what libcurl wants watched, with as few system calls as possible.
+    def _take_kept(self, place: _Place) -> Connection | None:
+        """An idle connection that can be trusted: libraries that do not look take stray bytes for the next answer."""
+        kept = self._kept.get(place)
+        while kept:
+            connection = kept.pop()
+            del self._idle[connection]
+            now = perf_counter()
+            is_fresh = (
+                now - connection.idle_since < _IDLE_SECONDS
+                and now - connection.opened_at < _LONGEST_LIFE_SECONDS
+            )
+            if is_fresh and connection.is_quiet:
+                return connection
+            connection.abort()
+        return None
 
-        A connection that libcurl keeps for later stays in the epoll set: the next request on it wants the same.
-        A descriptor's number may have gone to another connection meanwhile, but only if one was opened.
-        """
-        del multi, data
-        if what == pycurl.POLL_REMOVE:
-            self._wanted.discard(descriptor)
+    def _keep(self, connection: Connection, place: _Place) -> None:
+        if self._is_closing:
+            connection.abort()
             return
-        self._wanted.add(descriptor)
-        watched = _MASKS[what], self._opens
-        if self._watched.get(descriptor) == watched:
-            return
-        self._watched[descriptor] = watched
-        try:
-            self._epoll.modify(descriptor, watched[0])
-        except FileNotFoundError:
-            self._epoll.register(descriptor, watched[0])
+        connection.idle_since = perf_counter()
+        self._kept.setdefault(place, []).append(connection)
+        self._idle[connection] = place
+        if len(self._idle) > self._kept_connections:
+            self._drop(next(iter(self._idle)))
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._drop_old)
 
-    def _on_events(self) -> None:
-        self._serve_sockets()
-        self._settle()
+    def _forget(self, connection: Connection) -> None:
+        """An idle connection has ended."""
+        place = self._idle.pop(connection, None)
+        if place is not None:
+            self._kept[place].remove(connection)
 
-    def _serve_sockets(self) -> None:
-        events = self._epoll.poll(0)
-        for descriptor, _ in events:
-            if descriptor not in self._wanted:
-                self._retire(descriptor)
-        for descriptor, event in events:
-            if descriptor in self._wanted:
-                bits = pycurl.CSELECT_OUT if event & select.EPOLLOUT else 0
-                if event & ~select.EPOLLOUT:
-                    bits |= pycurl.CSELECT_IN
-                self._act(descriptor, bits)
+    def _drop(self, connection: Connection) -> None:
+        self._forget(connection)
+        connection.abort()
 
-    def _retire(self, descriptor: int) -> None:
-        """Make sure that an idle connection that was closed, or spoke out of turn, is never used again.
+    def _drop_old(self) -> None:
+        """Close what nobody needed for long, and forget the places that have nothing left."""
+        since = perf_counter() - _IDLE_SECONDS
+        for connection in list(self._idle):
+            if connection.idle_since > since:
+                break
+            self._drop(connection)
+        self._kept = {place: kept for place, kept in self._kept.items() if kept}
+        self._sweep = (
+            self._loop.call_later(_SWEEP_SECONDS, self._drop_old) if self._idle else None
+        )
 
-        libcurl does not look at a connection that it used a moment ago: stray bytes would be the answer to the next
-        request. A dead socket in its place makes that request go to a new connection, before anything is sent.
-        """
-        self._watched.pop(descriptor, None)
-        dead, peer = socket.socketpair()
-        with dead, peer:
-            os.dup2(dead.fileno(), descriptor, inheritable=False)
 
-    def _tick_soon(self) -> None:
-        if not self._tick_is_due:
-            self._tick_is_due = True
-            self._loop.call_soon(self._tick)
-
-    def _tick(self) -> None:
-        """Let libcurl do what is due: begin new requests, end late ones."""
-        self._tick_is_due = False
-        if self._is_started:
-            self._serve_sockets()  # a request must not begin on a connection that is dead by now
-            self._act(pycurl.SOCKET_TIMEOUT, 0)
-            self._settle()
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._tick()
-
-    def _settle(self) -> None:
-        """Hand over what has finished, and see when libcurl wants to be called next."""
-        queued = 1
-        while queued:
-            queued, succeeded, failed = self._multi.info_read(_MESSAGES)
-            for curl in succeeded:
-                self._finish(curl.transfer, 0, "")
-            for curl, error, message in failed:
-                self._finish(curl.transfer, error, message)
-        milliseconds = self._multi.timeout()
-        if milliseconds == 0:
-            self._tick_soon()
-            return
-        if self._new_pins:
-            self._confirm_pins()
-        if milliseconds > 0:
-            due = self._loop.time() + milliseconds / 1000
-            if self._timer is None:
-                self._timer = self._loop.call_at(due, self._on_timer)
-            elif due < self._timer.when():
-                self._timer.cancel()
-                self._timer = self._loop.call_at(due, self._on_timer)
-
-    def _finish(self, transfer: Transfer, error: int, message: str) -> None:
-        work = transfer.work
-        if work is None:
-            return
-        result = transfer.result(work, error, message)
-        if error:
-            self._pins.pop((work.target.host, work.target.port), None)
-        self._end(transfer)
-        if work.future.done():
-            return
-        if isinstance(result, Reply):
-            work.future.set_result(result)
-        else:
-            work.future.set_exception(result)
-
-    def _confirm_pins(self) -> None:
-        """Every request begun so far has handed its pins to libcurl by now."""
-        for pin, addresses in self._new_pins:
-            self._pins[pin] = addresses
-            self._pins.move_to_end(pin)
-        self._new_pins.clear()
+def _masked(text: str, secrets: tuple[bytes, ...]) -> str:
+    return mask(text.encode("latin-1"), secrets).decode("latin-1")
 
 
 def _blocked(refusal: Refusal) -> UnreachableError:
     return UnreachableError(refusal.code, refusal.detail, exchange=Exchange())
+
+
+def _unreachable(failure: Failure, exchange: Exchange) -> UnreachableError:
+    code, detail, fault = failure
+    return UnreachableError(code, detail, fault=fault, exchange=exchange)

@@ -31,9 +31,10 @@ class InvalidHostError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes. `url` is what libcurl gets: canonical, without credentials."""
+    """Where a request goes, in canonical form and without credentials."""
 
     url: str = field(repr=False)
+    head: str = field(repr=False)  # the lines that every request to it begins with
     scheme: str
     host: str  # lower case, ASCII; an IPv6 address without brackets
     port: int
@@ -69,8 +70,10 @@ def target_of(url: str) -> Target:
     if port != _DEFAULT_PORTS[scheme]:
         shown = f"{shown}:{port}"
     rest = quote(match["rest"], safe="!$%&'()*+,/:;=?@[]~^|{}\"<>`")
+    path = rest if rest.startswith("/") else "/" + rest
     return Target(
-        url=f"{scheme}://{shown}{rest if rest.startswith('/') else '/' + rest}",
+        url=f"{scheme}://{shown}{path}",
+        head=f"POST {path} HTTP/1.1\r\nHost: {shown}\r\n",
         scheme=scheme,
         host=host,
         port=port,
