@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dockbell.domain.outcomes import Outcome
+from dockbell.domain.values import value
 
 
 class State(StrEnum):
@@ -35,7 +36,7 @@ class PauseReason(StrEnum):
     PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Order:
     """A leased delivery: all that the engine needs to make one try."""
 
@@ -59,7 +60,7 @@ class Decision:
     is_charged: bool = True  # the try counts against the retry waits
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Result:
     """A try that is over: what came of it, and what follows."""
 

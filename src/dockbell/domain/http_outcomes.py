@@ -43,7 +43,7 @@ def outcome_of(reply: Reply, now: datetime) -> Outcome:
     status = reply.status
     said = f"The target answered {status}."
     if 200 <= status < 300:  # noqa: PLR2004 -- the numbers of the standard
-        return Delivered(exchange=reply.exchange, detail=said)
+        return Delivered(reply.exchange, said)
     if status == _GONE:
         return Rejected(
             code=Code.HTTP_410,

@@ -13,6 +13,7 @@ from dockbell.domain.forms import PayloadForm
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome
 from dockbell.domain.signing import Signature, SigningSecret
+from dockbell.domain.values import value
 
 Config = Mapping[str, object]
 Headers = Sequence[tuple[str, str]]
@@ -29,7 +30,7 @@ class Field:
     required: bool = True
 
 
-@dataclass(frozen=True)
+@value(slots=False)  # the cached properties need a place
 class Message:
     """What one try sends. Summary and HTML are rendered when a method asks for them."""
 
@@ -58,7 +59,7 @@ class Message:
         return self.kind.html(self.event, self.links)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Reply:
     """A complete HTTP answer."""
 

@@ -1,9 +1,11 @@
 """What one try came to, and the words for why (delivery engines' common vocabulary)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
+
+from dockbell.domain.values import value
 
 
 class Fault(StrEnum):
@@ -52,7 +54,7 @@ class Code(StrEnum):
     NO_RECIPIENT = "no_recipient"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Exchange:
     """What went over the wire in one try. Times in seconds from the start of the try."""
 
@@ -70,7 +72,7 @@ class Exchange:
 NOTHING_SENT = Exchange()
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Delivered:
     """The target took it."""
 
@@ -79,7 +81,7 @@ class Delivered:
     code: Code = Code.OK
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Rejected:
     """No further try can help: the delivery is dead at once. `gone` asks to pause the notification (410)."""
 
@@ -90,7 +92,7 @@ class Rejected:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Failed:
     """A later try may succeed. `retry_after` can only push the next try later."""
 

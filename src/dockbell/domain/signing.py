@@ -147,9 +147,11 @@ def signed_bytes(message_id: str, timestamp: int, body: bytes) -> bytes:
 def sign(secrets: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """The v1 part of `webhook-signature`: one signature per secret, with spaces between."""
     signed = signed_bytes(message_id, timestamp, body)
-    return " ".join(
-        "v1," + base64.b64encode(_hmac(secret, signed)).decode() for secret in secrets
-    )
+    parts = [
+        "v1," + binascii.b2a_base64(_hmac(secret, signed), newline=False).decode()
+        for secret in secrets
+    ]
+    return " ".join(parts)
 
 
 def github(secret: SigningSecret, body: bytes) -> str:

@@ -15,6 +15,7 @@ from dockbell.domain.links import Links
 from dockbell.domain.methods import Message, Method, Outbound
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
+from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
@@ -22,7 +23,8 @@ from dockbell.observability import logs
 _log = structlog.get_logger("dockbell.engine")
 
 # Tries end by the guard's time. One that took so much longer is late because this process was frozen or blocked.
-_STOOD_STILL = timedelta(seconds=2)
+_STOOD_STILL_SECONDS = 2.0
+_OUTCOMES = (Delivered, Rejected, Failed)
 _STOPPED = Failed(
     Code.INTERRUPTED,
     "The server was stopped during the try. It may have arrived.",
@@ -30,7 +32,7 @@ _STOPPED = Failed(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Job:
     """An order with what it is about.
 
@@ -70,12 +72,11 @@ class Attempts:
             if duration < self.guard:
                 decision = retry.hand_back(self.clock())
                 return Result(order, _STOPPED, decision, started_at, duration)
-            seconds = f"{self.guard.total_seconds():g}"
-            outcome = Failed(
-                Code.TOTAL_TIMEOUT, f"The try was not over after {seconds} seconds."
-            )
-        duration = timedelta(seconds=perf_counter() - began)
-        if duration > self.guard + _STOOD_STILL:
+            limit = f"{self.guard.total_seconds():g}"
+            outcome = Failed(Code.TOTAL_TIMEOUT, f"The try was not over after {limit} seconds.")
+        seconds = perf_counter() - began
+        duration = timedelta(0, seconds)
+        if seconds > self.guard.total_seconds() + _STOOD_STILL_SECONDS:
             outcome = _blame_us(outcome)
         if isinstance(outcome, Delivered):
             if logs.shows_debug():
@@ -101,18 +102,19 @@ class Attempts:
         method = self.methods.get(notification.method)
         if kind is None or method is None:
             return _not_installed(event, notification, has_kind=kind is not None)
-        message = Message(
-            event=event,
-            kind=kind,
-            links=self.links,
-            delivery_id=job.order.delivery_id,
-            notification_id=notification.id,
-            attempt=job.order.attempts + 1,
-            trigger=job.order.trigger,
-            now=now,
-            form=notification.payload_form,
-            signatures=notification.signatures,
-            secrets=notification.live_secrets(now),
+        order = job.order
+        message = Message(  # by position: keywords take as long as all the rest of it
+            event,
+            kind,
+            self.links,
+            order.delivery_id,
+            notification.id,
+            order.attempts + 1,
+            order.trigger,
+            now,
+            notification.payload_form,
+            notification.signatures,
+            notification.live_secrets(now),
         )
         try:
             outcome: object = await method.send(message, notification.config, self.out)
@@ -122,7 +124,7 @@ class Attempts:
             )
             return _bug(method, type(error).__name__)
         # A method can come from elsewhere, and nothing that it says may get stuck on its way to the tables.
-        if isinstance(outcome, Delivered | Rejected | Failed):
+        if isinstance(outcome, _OUTCOMES):
             return outcome
         _log.error("a method gave no outcome", method=method.name, gave=type(outcome).__name__)
         return _bug(method, f"it returned {type(outcome).__name__}")

@@ -1,7 +1,8 @@
 """The ways out of a try: HTTP through `net`, and our own users' in-app inboxes."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dockbell.domain.methods import Headers, Message, Recipient, Reply
 from dockbell.store import notices
@@ -21,8 +22,8 @@ class Outlet:
     store: Store
     sender: Post
 
-    async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
-        return await self.sender.post(url, body, headers)
+    def post(self, url: str, body: bytes, headers: Headers = ()) -> Coroutine[Any, Any, Reply]:
+        return self.sender.post(url, body, headers)
 
     async def notice(self, message: Message, recipient: Recipient) -> int:
         """Write the notices in a short transaction of their own; a repeated try makes no second ones."""

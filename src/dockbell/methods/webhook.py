@@ -7,6 +7,7 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dockbell.domain import forms, signing, urls
+from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import ConfigError, TemplateError
 from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
@@ -25,7 +26,11 @@ from dockbell.domain.templates import compile_template
 from dockbell.net.headers import mask
 
 _compiled = lru_cache(maxsize=512)(compile_template)
+_V1_ONLY = (Signature.V1,)  # as nearly always
 _SHORTEST_SECRET = 32  # characters of a secret of 24 bytes
+_USER_AGENT = ("User-Agent", USER_AGENT)
+_JSON = ("Content-type", "application/json")
+_BY_EVENT = ("dockbell-trigger", Trigger.EVENT.value)
 # To make a key of its bytes takes as long as to sign with it.
 _ed25519 = lru_cache(maxsize=1024)(Ed25519PrivateKey.from_private_bytes)
 
@@ -84,22 +89,24 @@ class Webhook:
                 body = _compiled(str(template)).render(document)
             except TemplateError as error:
                 return Rejected(Code.TEMPLATE_ERROR, error.detail, fault=Fault.CONFIG)
-            content_type = "application/json"  # whatever it is by now, it is JSON
+            content_type = _JSON  # whatever it is by now, it is JSON
         else:
             body = forms.body_of(message.event, message.form, message.links)
-            content_type = forms.CONTENT_TYPES[message.form]
+            content_type = _JSON
+            if message.form is not forms.PayloadForm.QUAY:
+                content_type = "Content-type", forms.CONTENT_TYPES[message.form]
         timestamp = int(message.now.timestamp())
         headers = [
-            ("Content-type", content_type),
-            ("User-Agent", USER_AGENT),
+            content_type,
+            _USER_AGENT,
             ("webhook-id", message.delivery_id),
             ("webhook-timestamp", str(timestamp)),
-        ]
-        headers += _signatures(message, timestamp, body)
-        headers += [
+            *_signatures(message, timestamp, body),
             ("dockbell-event", message.event.kind),
             ("dockbell-attempt", str(message.attempt)),
-            ("dockbell-trigger", message.trigger.value),
+            _BY_EVENT
+            if message.trigger is Trigger.EVENT
+            else ("dockbell-trigger", message.trigger.value),
         ]
         try:
             reply = await out.post(str(config.get("url")), body, headers)
@@ -114,7 +121,14 @@ class Webhook:
 
 def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str, str]]:
     """The headers that prove where the body comes from; none without a secret."""
-    secrets = [secret.value for secret in message.secrets if secret.kind is SecretKind.HMAC]
+    hmac = SecretKind.HMAC
+    secrets = [secret.value for secret in message.secrets if secret.kind is hmac]
+    if message.signatures == _V1_ONLY:
+        if not secrets:
+            return []
+        return [
+            ("webhook-signature", signing.sign(secrets, message.delivery_id, timestamp, body))
+        ]
     parts = [signing.sign(secrets, message.delivery_id, timestamp, body)] if secrets else []
     if Signature.V1A in message.signatures:
         signed = signing.signed_bytes(message.delivery_id, timestamp, body)
@@ -137,9 +151,12 @@ def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str
 def _forgetful(exchange: Exchange, message: Message) -> Exchange:
     """The same without our signing secrets, which a target knows and may send back for everybody to read."""
     said = exchange.response_body
-    longest = max(len(said), *(len(value) for _, value in exchange.response_headers), 0)
-    if longest < _SHORTEST_SECRET and Signature.GITHUB not in message.signatures:
-        return exchange  # as nearly always
+    if message.signatures == _V1_ONLY and len(said) < _SHORTEST_SECRET:
+        for _, value in exchange.response_headers:
+            if len(value) >= _SHORTEST_SECRET:
+                break
+        else:
+            return exchange  # as nearly always
     texts = [
         secret.value if secret.kind is SecretKind.GITHUB else base64.b64encode(secret.value)
         for secret in message.secrets
