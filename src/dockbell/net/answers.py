@@ -19,6 +19,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\0\r]*)?")
 _FIELD = re.compile(rb"[^\0-\40\177:][^\0\r:]*:[^\0\r]*")
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\0\r]*)?\r?")
+_NO_STATUS_LINE = "it does not begin with a status line"
 _SWITCHING = 101
 FIRST_FINAL_STATUS = 200
 _BODILESS = {204, 304}
@@ -64,7 +65,7 @@ class Answer:
 
     def __init__(self) -> None:
         self.head: Head | None = None
-        self.raw = b""  # the head as it came
+        self.raw = b""  # the head as it came, as far as it did
         self.body = b""
         self.is_cut = False
         self.lasts = False
@@ -80,6 +81,11 @@ class Answer:
         A body that is longer than what is kept counts as complete: the rest is not read.
         """
         if self.head is None:
+            if not self._read and not self._text and len(data) <= _REMEMBERED_HEAD:
+                head = _whole(data)
+                if head is not None:
+                    self.head, self.raw, self.lasts = head, data, head.lasts
+                    return True
             data = self._take_heads(data)
         head = self.head
         if head is None:
@@ -94,11 +100,6 @@ class Answer:
     def end(self) -> bool:
         """The other side sends no more: return whether that makes the answer complete."""
         return self.head is not None and self.head.framing is Framing.CLOSE
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a status line came."""
-        return self.status > 0
 
     @property
     def status(self) -> int:
@@ -136,8 +137,8 @@ class Answer:
                 self.lasts, self._left = head.lasts, head.length
                 return data
         if not data.startswith(_BEGINNING) and not _BEGINNING.startswith(data[:7]):
-            raise MalformedError("the answer does not begin with HTTP/1")
-        self._text = data
+            raise MalformedError(_NO_STATUS_LINE)
+        self._text = self.raw = data
         if len(data) + self._read > LONGEST_HEAD or (
             data.count(b"\n") + self._lines > MOST_LINES
         ):
@@ -219,7 +220,7 @@ def _status_of(line: bytes) -> tuple[int, int]:
     """The minor version and the status."""
     found = _STATUS_LINE.fullmatch(line.removesuffix(b"\r"))
     if found is None:
-        raise MalformedError("its first line is not a status line")
+        raise MalformedError(_NO_STATUS_LINE)
     return int(found[1]), int(found[2])
 
 
@@ -255,6 +256,17 @@ def _head_of(text: bytes) -> Head:
 
 # Targets answer with the same lines again and again.
 _short_head = lru_cache(maxsize=1024)(_head_of)
+
+
+@lru_cache(maxsize=1024)
+def _whole(data: bytes) -> Head | None:
+    """The head, if the data are it and nothing else, and nothing follows it. Most targets answer so."""
+    found = _END.search(data)
+    if found is None or found.end() < len(data):
+        return None
+    head = _head_of(data[: found.start()])
+    is_all = head.framing is Framing.LENGTH and not head.length and head.lines <= MOST_LINES
+    return head if is_all and head.status >= FIRST_FINAL_STATUS else None
 
 
 @lru_cache(maxsize=1024)

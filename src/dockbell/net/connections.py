@@ -60,6 +60,16 @@ class Connection(asyncio.Protocol):
         """Whether the system has taken all of the request."""
         return self._transport.get_write_buffer_size() == 0
 
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the connection ended, and not a byte of an answer came."""
+        return self.is_lost and not self.first_byte_at and not self.is_late
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the request went out whole and in time, and nothing has ended the connection."""
+        return not (self.is_late or self.is_lost or self._transport.get_write_buffer_size())
+
     def begin(self, head: bytes, body: bytes, waiter: asyncio.Future[None]) -> None:
         """Send a request. The waiter is done when the answer is complete, or when none can come any more."""
         self.answer = Answer()

@@ -137,9 +137,8 @@ class Sender:
                     Code.INTERRUPTED, "The server is shutting down.", fault=Fault.OURS
                 )
             began = perf_counter() - looked_up_in
-            trip = _Trip(
-                target, place, addresses, outgoing, began, began + self._timeout, phases
-            )
+            deadline = began + self._timeout
+            trip = _Trip(target, place, addresses, outgoing, began, deadline, phases)
             return await self._travel(trip, body)
         finally:
             self._give_turn_back()
@@ -210,77 +209,84 @@ class Sender:
     async def _travel(self, trip: _Trip, body: bytes) -> Reply:
         head = f"{trip.target.head}{trip.outgoing.text}Content-Length: {len(body)}\r\n\r\n".encode()
         connection = self._take_kept(trip.place)
-        if connection is not None:
-            await self._request(trip, connection, head, body)
-            # It may have been closed before the request came. If the target has read it after all, it reads it twice;
-            # it is never sent a third time.
-            is_unheard = connection.is_lost and not connection.first_byte_at
-            if not is_unheard or connection.is_late:
+        is_kept = connection is not None
+        while True:
+            if connection is None:
+                connection = await self._open(trip)
+            waiter = self._loop.create_future()
+            connection.begin(head, body, waiter)
+            self._under_way[connection] = deadline = trip.deadline
+            if deadline < self._timer_at:
+                self._set_timer(deadline)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                connection.abort()
+                raise
+            finally:
+                del self._under_way[connection]
+            if not (is_kept and connection.is_unheard):
                 return self._arrive(trip, connection)
-        connection = await self._open(trip)
-        await self._request(trip, connection, head, body)
-        return self._arrive(trip, connection)
-
-    async def _request(
-        self, trip: _Trip, connection: Connection, head: bytes, body: bytes
-    ) -> None:
-        waiter = self._loop.create_future()
-        connection.begin(head, body, waiter)
-        self._under_way[connection] = deadline = trip.deadline
-        if deadline < self._timer_at:
-            self._set_timer(deadline)
-        try:
-            await waiter
-        except asyncio.CancelledError:
+            # The connection may have been closed before the request came. If the target has read it after all, it reads
+            # it twice; it is never sent a third time.
             connection.abort()
-            raise
-        finally:
-            del self._under_way[connection]
+            connection, is_kept = None, False
 
     def _arrive(self, trip: _Trip, connection: Connection) -> Reply:
         """What the request came to. The status wins over a body that takes too long or is too large."""
-        answer, error, is_late = connection.answer, connection.error, connection.is_late
-        phases = trip.phases
-        is_sent = connection.is_lost or connection.is_sent
-        if answer.has_begun:
-            phases["first_byte"] = connection.first_byte_at - trip.began
-        phases["total"] = perf_counter() - trip.began
-        if error is None and not is_late and answer.lasts and is_sent:
-            self._keep(connection, trip.place)
+        answer, phases, now = connection.answer, trip.phases, perf_counter()
+        head = answer.head
+        if head is None or connection.error is not None:
+            raise self._lost(trip, connection)
+        phases["first_byte"] = connection.first_byte_at - trip.began
+        phases["total"] = now - trip.began
+        if answer.lasts and connection.is_reusable:
+            self._keep(connection, trip.place, now)
         else:
             connection.abort()
-        exchange = self._exchange(trip, connection)
-        head = answer.head
-        if head is not None and error is None:
-            return Reply(exchange, head.retry_after)
-        host = trip.target.host
+        exchange = self._exchange(trip, connection, head.status, head.pairs)
+        return Reply(exchange, head.retry_after)
+
+    def _lost(self, trip: _Trip, connection: Connection) -> UnreachableError:
+        """Why there is no usable answer, with what there is of one."""
+        answer, error, host = connection.answer, connection.error, trip.target.host
+        status = answer.status
+        if status:
+            trip.phases["first_byte"] = connection.first_byte_at - trip.began
+        trip.phases["total"] = perf_counter() - trip.began
         if error is None:
             failure = failures.late(
-                host, self._timeout, is_sent=is_sent, has_begun=answer.has_begun
+                host, self._timeout, is_sent=connection.is_sent, has_begun=status > 0
             )
         else:
-            failure = failures.unanswered(host, error, has_begun=answer.has_begun)
-        raise _unreachable(failure, exchange)
+            failure = failures.unanswered(host, error, has_begun=status > 0)
+        connection.abort()
+        final_status = status if status >= answers.FIRST_FINAL_STATUS else None
+        return _unreachable(
+            failure, self._exchange(trip, connection, final_status, answer.pairs)
+        )
 
-    def _exchange(self, trip: _Trip, connection: Connection) -> Exchange:
-        answer, secrets = connection.answer, trip.outgoing.secrets
-        status, pairs, body = answer.status, answer.pairs, answer.body
+    def _exchange(
+        self, trip: _Trip, connection: Connection, status: int | None, pairs: answers.Pairs
+    ) -> Exchange:
+        answer = connection.answer
+        body, secrets = answer.body, trip.outgoing.secrets
         for secret in secrets:
-            if secret in answer.raw or secret in body or answer.head is None:
+            if secret in answer.raw or secret in body:
                 pairs = tuple(
                     (_masked(name, secrets), _masked(value, secrets)) for name, value in pairs
                 )
                 body = mask(body, secrets)
                 break
+        is_cut = answer.is_cut or (connection.is_late and answer.head is not None)
         return Exchange(
-            address=connection.address,
-            status=status if status >= answers.FIRST_FINAL_STATUS else None,
-            request_headers=trip.outgoing.shown,
-            response_headers=pairs,
-            response_body=body,
-            response_truncated=answer.is_cut
-            or (connection.is_late and answer.head is not None),
-            phases=trip.phases,
+            connection.address,
+            status,
+            trip.outgoing.shown,
+            pairs,
+            body,
+            is_cut,
+            trip.phases,
         )
 
     def _set_timer(self, deadline: float) -> None:
@@ -380,11 +386,11 @@ class Sender:
             connection.abort()
         return None
 
-    def _keep(self, connection: Connection, place: _Place) -> None:
+    def _keep(self, connection: Connection, place: _Place, now: float) -> None:
         if self._is_closing:
             connection.abort()
             return
-        connection.idle_since = perf_counter()
+        connection.idle_since = now
         self._kept.setdefault(place, []).append(connection)
         self._idle[connection] = place
         if len(self._idle) > self._kept_connections:
