@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
-import pycurl
+import uvloop
 
 from dockbell.cli.own_server import free_port
 from dockbell.domain.errors import SetupError
+from dockbell.net.connections import Connection
 
 BODY = b"x" * 1024
 _START_SECONDS = 10.0
@@ -110,7 +112,7 @@ class Reference:
 
 
 def reference(target: Target, seconds: float) -> Reference:
-    """POST 1 KiB over and over, 64 at a time: wrk with one thread if it is installed, else plain libcurl."""
+    """POST 1 KiB over and over, 64 at a time: wrk with one thread if it is installed, else our own connections."""
     return post(target.url, seconds, script=_WRK, bodies=repeat(BODY))
 
 
@@ -123,7 +125,7 @@ def post(  # noqa: PLR0913 -- what is sent, and how
     headers: Sequence[str] = ("Content-Type: application/json",),
     in_flight: int = _IN_FLIGHT,
 ) -> Reference:
-    """POST as fast as it goes: by wrk with this script if both are there, else these bodies by plain libcurl.
+    """POST as fast as it goes: by wrk with this script if both are there, else these bodies by connections of our own.
 
     Raise SetupError if anything is answered with another status than 2xx.
     """
@@ -132,9 +134,9 @@ def post(  # noqa: PLR0913 -- what is sent, and how
         return Reference(
             _post_with_wrk(wrk, url, seconds, script), "wrk, 1 thread, 64 connections"
         )
-    rate = _post_with_curl(url, seconds, bodies, headers, in_flight)
+    rate = uvloop.run(_post_bare(url, seconds, bodies, headers, in_flight))
     advice = "" if script is None else " (install wrk for figures that can be compared)"
-    return Reference(rate, f"libcurl{advice}")
+    return Reference(rate, f"our own connections{advice}")
 
 
 def _post_with_wrk(wrk: str, url: str, seconds: float, text: str) -> float:
@@ -158,39 +160,42 @@ def _post_with_wrk(wrk: str, url: str, seconds: float, text: str) -> float:
     raise SetupError(f"wrk said nothing of use: {done.stdout}")
 
 
-def _post_with_curl(
+async def _post_bare(
     url: str, seconds: float, bodies: Iterator[bytes], headers: Sequence[str], in_flight: int
 ) -> float:
-    """The same with bare libcurl in this process."""
-    multi = pycurl.CurlMulti()
-    for _ in range(in_flight):
-        multi.add_handle(_handle(url, next(bodies), headers))
+    """The same with our own connections, and nothing around them."""
+    loop = asyncio.get_running_loop()
+    parts = urlsplit(url)
+    lines = [f"POST {parts.path or '/'} HTTP/1.1", f"Host: {parts.netloc}", *headers]
+    start = "\r\n".join(lines)
     done, began = 0, time.perf_counter()
-    while (spent := time.perf_counter() - began) < seconds:
-        multi.perform()
-        _, ended, failed = multi.info_read(in_flight)
-        if failed:
-            raise SetupError(f"The benchmark's receiver does not answer: {failed[0][2]}.")
-        for curl in ended:
-            status = curl.getinfo(pycurl.RESPONSE_CODE)
+
+    async def post_on_one() -> None:
+        nonlocal done
+        _, connection = await loop.create_connection(
+            lambda: Connection(parts.netloc, lambda _: None),
+            parts.hostname or "",
+            parts.port or 80,
+        )
+        while time.perf_counter() - began < seconds:
+            body = next(bodies)
+            waiter = loop.create_future()
+            head = f"{start}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            connection.begin(head, body, waiter)
+            await waiter
+            status = connection.answer.status
             if not 200 <= status < 300:  # noqa: PLR2004 -- HTTP's class of success
-                raise SetupError(f"The benchmark's receiver answered {status}.")
+                raise SetupError(f"The benchmark's receiver answered {status or 'nothing'}.")
             done += 1
-            multi.remove_handle(curl)
-            curl.setopt(pycurl.POSTFIELDS, next(bodies))
-            multi.add_handle(curl)
-        multi.select(0.1)
-    return done / spent
+        connection.abort()
 
-
-def _handle(url: str, body: bytes, headers: Sequence[str]) -> pycurl.Curl:
-    curl = pycurl.Curl()
-    curl.setopt(pycurl.URL, url)
-    curl.setopt(pycurl.NOSIGNAL, 1)
-    curl.setopt(pycurl.POSTFIELDS, body)
-    curl.setopt(pycurl.HTTPHEADER, [*headers, "Expect:"])
-    curl.setopt(pycurl.WRITEFUNCTION, lambda _: None)
-    return curl
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(post_on_one())
+    except* (OSError, SetupError) as failed:
+        raise SetupError(str(failed.exceptions[0])) from failed
+    return done / (time.perf_counter() - began)
 
 
 class _Receiver(asyncio.Protocol):
