@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from dockbell.domain.methods import UnreachableError
+from dockbell.domain.methods import Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
+from dockbell.net import http
 from dockbell.net.addresses import METADATA, Address
 from dockbell.net.answers import KEPT_BODY
 from dockbell.net.connections import OpenSocket, Peer, open_socket
@@ -37,6 +38,7 @@ async def opened(
     timeout: float = 5.0,
     connect_timeout: float = 2.0,
     max_inflight: int = 256,
+    kept_connections: int = 512,
     policy: EgressPolicy | None = None,
     ca_file: Path | None = None,
     opener: OpenSocket = open_socket,
@@ -48,6 +50,7 @@ async def opened(
         timeout=timeout,
         connect_timeout=connect_timeout,
         max_inflight=max_inflight,
+        kept_connections=kept_connections,
         ca_file=None if ca_file is None else str(ca_file),
         open_socket=opener,
     )
@@ -485,6 +488,66 @@ async def test_a_new_connection_that_ends_without_an_answer_is_one_request(
     assert len(receiver.requests) == 1
 
 
+async def test_only_so_many_connections_are_kept(receiver: Receiver) -> None:
+    receiver.answer(wait=0.05)
+
+    async with opened(kept_connections=2) as sender:
+        for _ in range(2):
+            await asyncio.gather(*(sender.post(receiver.url(), BODY) for _ in range(4)))
+
+        assert receiver.connections == 4 + 2
+
+
+async def test_a_connection_that_nobody_needs_is_closed(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(http, "_SWEEP_SECONDS", 0.05)
+
+    async with opened() as sender:
+        await sender.post(receiver.url(), BODY)
+        await receiver.wait_for_silence()
+        reply = await sender.post(receiver.url(), BODY)
+
+    assert (reply.status, receiver.connections) == (200, 2)
+
+
+async def test_an_old_connection_is_replaced(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_LONGEST_LIFE_SECONDS", 0.0)
+
+    async with opened() as sender:
+        replies = [await sender.post(receiver.url(), BODY) for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [200] * 3
+    assert receiver.connections == 3
+
+
+async def test_an_answer_before_the_request_was_read_counts_and_its_connection_does_not() -> (
+    None
+):
+    handlers = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=1024)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        async with opened() as sender:
+            replies = [await sender.post(url, b"x" * 20_000_000) for _ in range(2)]
+        await asyncio.gather(*handlers)
+
+    assert [reply.status for reply in replies] == [413, 413]
+    assert len(handlers) == 2
+
+
 # What goes wrong
 
 
@@ -639,6 +702,34 @@ async def test_a_target_that_takes_no_connection_ends_in_time(tmp_path: Path) ->
         each.close()
 
     assert error.code == Code.CONNECT_TIMEOUT
+
+
+async def test_the_next_address_is_tried_beside_one_that_hangs(receiver: Receiver) -> None:
+    full = socket.socket()
+    full.bind(("127.0.0.2", receiver.port))
+    full.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.settimeout(0)
+        filler.connect_ex(full.getsockname())
+
+    async with opened(lookup=lambda _: ["127.0.0.2", "127.0.0.1"]) as sender:
+        reply = await sender.post(receiver.url(host="hooks.example.org"), BODY)
+    for each in (full, *fillers):
+        each.close()
+
+    assert reply.exchange.address == "127.0.0.1"
+    assert 0.2 <= reply.exchange.phases["connect"] < 1
+
+
+async def test_the_next_address_is_tried_at_once_after_one_that_refuses(
+    receiver: Receiver,
+) -> None:
+    async with opened(lookup=lambda _: ["127.0.0.2", "127.0.0.3", "127.0.0.1"]) as sender:
+        reply = await sender.post(receiver.url(host="hooks.example.org"), BODY)
+
+    assert reply.exchange.address == "127.0.0.1"
+    assert reply.exchange.phases["connect"] < 0.2
 
 
 async def test_a_name_that_does_not_exist_has_its_code() -> None:
@@ -965,6 +1056,53 @@ async def test_a_cancelled_request_ends_and_leaves_the_rest_alone(receiver: Rece
         reply = await sender.post(receiver.url(), BODY)
 
     assert (reply.status, len(receiver.requests)) == (200, 2)
+
+
+async def test_a_request_that_is_cancelled_before_its_turn_takes_none(
+    receiver: Receiver,
+) -> None:
+    receiver.answer(drop="stall", times=1)
+
+    async with opened(max_inflight=1) as sender:
+        first = asyncio.create_task(sender.post(receiver.url(), BODY))
+        await receiver.wait_for(1)
+        second, third = (asyncio.create_task(sender.post(receiver.url(), BODY)) for _ in "ab")
+        await asyncio.sleep(0)
+        second.cancel()
+        first.cancel()
+        reply = await third
+        await asyncio.gather(first, second, return_exceptions=True)
+
+    assert (first.cancelled(), second.cancelled(), reply.status) == (True, True, 200)
+    assert len(receiver.requests) == 2
+
+
+async def test_a_request_that_is_cancelled_as_its_turn_comes_gives_it_on(
+    receiver: Receiver,
+) -> None:
+    async with opened(max_inflight=1) as sender:
+        first, second, third = (
+            asyncio.create_task(sender.post(receiver.url(), BODY)) for _ in "abc"
+        )
+        first.add_done_callback(lambda _: second.cancel())
+        replies = await asyncio.gather(first, second, third, return_exceptions=True)
+
+    assert [type(reply) for reply in replies] == [Reply, asyncio.CancelledError, Reply]
+
+
+async def test_a_request_that_is_cancelled_while_it_connects_leaves_no_socket() -> None:
+    async with Receiver(at_accept="stall") as receiver, opened() as sender:
+        before = count_descriptors()
+        task = asyncio.create_task(sender.post(receiver.url().replace("http:", "https:"), BODY))
+        while not receiver.connections:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        async with asyncio.timeout(5):
+            while count_descriptors() > before + 1:  # the receiver's own end
+                await asyncio.sleep(0.01)
+
+    assert task.cancelled()
 
 
 async def test_a_hanging_target_does_not_delay_another(receiver: Receiver) -> None:
