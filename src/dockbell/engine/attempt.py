@@ -23,7 +23,7 @@ from dockbell.observability import logs
 _log = structlog.get_logger("dockbell.engine")
 
 # Tries end by the guard's time. One that took so much longer is late because this process was frozen or blocked.
-_STOOD_STILL_SECONDS = 2.0
+_STOOD_STILL = timedelta(seconds=2)
 _OUTCOMES = (Delivered, Rejected, Failed)
 _STOPPED = Failed(
     Code.INTERRUPTED,
@@ -74,9 +74,8 @@ class Attempts:
                 return Result(order, _STOPPED, decision, started_at, duration)
             limit = f"{self.guard.total_seconds():g}"
             outcome = Failed(Code.TOTAL_TIMEOUT, f"The try was not over after {limit} seconds.")
-        seconds = perf_counter() - began
-        duration = timedelta(0, seconds)
-        if seconds > self.guard.total_seconds() + _STOOD_STILL_SECONDS:
+        duration = timedelta(0, perf_counter() - began)
+        if duration > self.guard + _STOOD_STILL:
             outcome = _blame_us(outcome)
         if isinstance(outcome, Delivered):
             if logs.shows_debug():
