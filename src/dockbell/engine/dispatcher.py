@@ -12,12 +12,13 @@ import structlog
 
 from dockbell.domain.deliveries import Order, State, Trigger
 from dockbell.domain.interruptions import name_of
+from dockbell.engine import throttle
 from dockbell.engine.attempt import Attempts, Job
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
 from dockbell.observability.metrics import Metrics
-from dockbell.store import deliveries, lanes
+from dockbell.store import deliveries, lanes, throttles
 from dockbell.store.deliveries import Settled
 from dockbell.store.failures import is_passing
 from dockbell.store.lanes import Outlook
@@ -217,6 +218,9 @@ class Dispatcher:
                 if batch:
                     settled = await self._settler.settle(tx, batch)
                     await self._hosts.write(tx, judged)
+                    await throttles.hold(
+                        tx, throttle.holds_of(batch, tx.now, self._attempts.policy)
+                    )
                 await deliveries.release(tx, untried)
                 if refused:
                     await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])

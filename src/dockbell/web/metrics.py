@@ -135,7 +135,7 @@ class Scrapes:
         return [
             gauges(
                 "dockbell_deliveries_pending",
-                "Deliveries that are not final: due, later (a retry), held (its host is down or busy), "
+                "Deliveries that are not final: due, later (a retry), held (its target is down, busy or asked for time), "
                 f"parked (its notification is paused), sending. Counted up to {backlog.MOST_COUNTED}.",
                 "state",
                 found.pending,
@@ -150,7 +150,7 @@ class Scrapes:
             ),
             gauges(
                 "dockbell_lanes",
-                "Lanes of notifications that are not served: held (their host) or paused.",
+                "Lanes of notifications that are not served: held (their target) or paused.",
                 "state",
                 {"held": found.lanes_held, "paused": found.lanes_paused},
             ),
