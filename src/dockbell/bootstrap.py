@@ -184,6 +184,7 @@ class Application:
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},
+            warnings={"network": self._network_problem},
             scrapes=self.scrapes,
             max_body=self.settings.max_api_body,
         )
@@ -236,6 +237,9 @@ class Application:
         if self.engine is None or self._is_delivering:
             return None
         return "The engine is stopping."
+
+    async def _network_problem(self) -> str | None:
+        return None if self.engine is None else self.engine.network_problem()
 
     async def _set_clock(self) -> None:
         await self.clock.set_by(self.store)
@@ -351,6 +355,7 @@ def build(settings: Settings) -> Application:
             access=settings.metrics,
             token=settings.metrics_token,
             clock_offset=lambda: clock.offset,
+            network_problem=(lambda: None) if engine is None else engine.network_problem,
             engine_store=engine_store,
         ),
         asgi=_not_started,

@@ -13,6 +13,7 @@ from dockbell.domain.methods import Method
 from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.dispatcher import Dispatcher
+from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import Outlet, Post
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
@@ -67,6 +68,7 @@ class Engine:
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
+        self._outages = Outages(_say_outage)
         attempts = Attempts(
             kinds=kinds,
             methods=methods,
@@ -76,6 +78,7 @@ class Engine:
             chance=chance,
             policy=policy,
             guard=guard,
+            outages=self._outages,
         )
         self._store = store
         self._own_everything = own_everything
@@ -98,6 +101,10 @@ class Engine:
     def ring(self) -> None:
         """Look for work now. Called by the store after each commit that made deliveries due."""
         self._dispatcher.ring()
+
+    def network_problem(self) -> str | None:
+        """What is wrong with this server's own network, as far as tries tell; None if nothing is."""
+        return self._outages.problem()
 
     async def rescue(self) -> int:
         """Take back leases that ran out, but for what this process still works on; return how many."""
@@ -127,3 +134,10 @@ class Engine:
                 _log.error("listening for bells broke", exc_info=error)
             self._listener = None
         await self._dispatcher.stop(within)
+
+
+def _say_outage(problem: str | None) -> None:
+    if problem is None:
+        _log.info("this server's own network is well again")
+    else:
+        _log.error("this server's own network is down; no target is charged", problem=problem)
