@@ -45,6 +45,7 @@ async def running(  # a test says only what it is about
     concurrency: int = 64,
     metrics: Metrics | None = None,
     outbound: Post | None = None,
+    steady: Callable[[], float] | None = None,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -67,6 +68,7 @@ async def running(  # a test says only what it is about
         concurrency=concurrency,
         own_everything=own_everything,
         metrics=metrics,
+        steady=steady,
     )
     await engine.start()
     try:
