@@ -13,6 +13,7 @@ from dockbell import events, methods
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.engine import Engine, most_tries
+from dockbell.engine.outlet import Post
 from dockbell.engine.retry import DEFAULT, Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
@@ -43,6 +44,8 @@ async def running(  # a test says only what it is about
     worker: str = "w1",
     concurrency: int = 64,
     metrics: Metrics | None = None,
+    outbound: Post | None = None,
+    steady: Callable[[], float] | None = None,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -56,7 +59,7 @@ async def running(  # a test says only what it is about
         kinds=KINDS,
         methods={**methods.catalog(), **(more or {})},
         links=LINKS,
-        outbound=sender,
+        outbound=outbound or sender,
         clock=clock,
         chance=random.Random(7).random,
         worker=worker,
@@ -65,6 +68,7 @@ async def running(  # a test says only what it is about
         concurrency=concurrency,
         own_everything=own_everything,
         metrics=metrics,
+        steady=steady,
     )
     await engine.start()
     try:

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,7 @@ _log = structlog.get_logger("dockbell.bootstrap")
 
 KEY_FILE = "secret.key"  # in the data folder
 _ID_BITS = 80
-_CLOCK_CHECK_SECONDS = 60
+_CLOCK_CHECK_SECONDS = 10
 _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
 _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
@@ -66,6 +67,12 @@ _JOB_SECONDS = 1
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _steady() -> float:
+    """Seconds that only ever grow, on Linux also while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 _Keys = tuple[bytes, ...] | Path  # the newest first, or where the first is still to be made
@@ -184,6 +191,7 @@ class Application:
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},
+            warnings={"network": self._network_problem},
             scrapes=self.scrapes,
             max_body=self.settings.max_api_body,
         )
@@ -237,8 +245,13 @@ class Application:
             return None
         return "The engine is stopping."
 
+    async def _network_problem(self) -> str | None:
+        return None if self.engine is None else self.engine.network_problem()
+
     async def _set_clock(self) -> None:
         await self.clock.set_by(self.store)
+        if self.engine is not None and self._is_delivering:
+            await self.engine.look_at_clock()
 
     async def _look_at_key(self) -> None:
         """Learn of a new secret key, so that from now on we close with it too."""
@@ -274,7 +287,7 @@ def _name_of(work: Callable[[], Awaitable[None]]) -> str:
 def build(settings: Settings) -> Application:
     """Put everything together; nothing runs yet. Raise SetupError for what cannot work."""
     data = _data_of(settings)
-    clock = DatabaseClock(_now)
+    clock = DatabaseClock(_now, _steady)
     keys = _keys_of(settings)
     store = _open_store(settings, clock, keys)
     links = Links(settings.public_address)
@@ -332,6 +345,7 @@ def build(settings: Settings) -> Application:
             own_everything=settings.is_sqlite,
             metrics=metrics,
             keep=_keep_of(settings),
+            steady=_steady,
         )
     return Application(
         settings=settings,
@@ -351,6 +365,7 @@ def build(settings: Settings) -> Application:
             access=settings.metrics,
             token=settings.metrics_token,
             clock_offset=lambda: clock.offset,
+            network_problem=(lambda: None) if engine is None else engine.network_problem,
             engine_store=engine_store,
         ),
         asgi=_not_started,
@@ -391,7 +406,7 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
     if file is not None:
         _must_exist(file)
     keys = _keys_of(settings)
-    clock = DatabaseClock(_now)
+    clock = DatabaseClock(_now, _steady)
     store = _open_store(settings, clock, keys)
     try:
         with _usable_database():
@@ -409,7 +424,7 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
 
 def unchecked(settings: Settings) -> tuple[Store, DatabaseClock]:
     """The database as it is, for whoever looks for what is wrong. Raise SetupError for a key that is none."""
-    clock = DatabaseClock(_now)
+    clock = DatabaseClock(_now, _steady)
     return _open_store(settings, clock, _keys_of(settings)), clock
 
 

@@ -598,31 +598,6 @@ async def test_a_process_that_owns_everything_takes_back_fresh_leases(store: Sto
     assert [order.delivery_id for order in await lease(store)] == list(made)
 
 
-async def test_a_delivery_interrupted_three_times_in_a_row_is_set_aside(
-    store: Store, clock: SetClock
-) -> None:
-    (one,) = await prepare(store)
-    async with store.begin() as tx:
-        (delivery_id,) = await record(tx, [one])
-    seen = []
-    for _ in range(3):
-        await lease(store)
-        clock.move(minutes=1)
-        async with store.begin() as tx:
-            await deliveries.rescue(tx, lambda: 0.5)
-        ((state, due_at),) = await rows(
-            store, select(t.deliveries.c.state, t.deliveries.c.due_at)
-        )
-        seen.append((state, (due_at - clock()).total_seconds()))
-        clock.move(minutes=1)
-
-    assert seen[:2] == [("waiting", 0.0), ("waiting", 17.5)]
-    assert seen[2][0] == "dead"
-    assert [code for _, _, code in await attempts(store, delivery_id)] == ["interrupted"] * 3
-    assert (await _standing(store, one))[0] == 0
-    await assert_lanes_are_right(store)
-
-
 async def test_an_answer_ends_the_count_of_interruptions(store: Store, clock: SetClock) -> None:
     (one,) = await prepare(store)
     async with store.begin() as tx:

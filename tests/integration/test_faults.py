@@ -15,7 +15,7 @@ from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import UnavailableError
 from dockbell.engine import attempt, dispatcher, engine
 from dockbell.engine.retry import Policy
-from dockbell.store import deliveries
+from dockbell.store import breakers, clock_jumps, deliveries, lanes
 from dockbell.store import tables as t
 from dockbell.store.clocks import DatabaseClock
 from dockbell.store.transactions import Store, Tx
@@ -205,6 +205,101 @@ async def test_a_clock_that_goes_back_holds_up_nothing_new(
 
     assert len(receiver.requests) == 2
     await queues.assert_lanes_are_right(store)
+
+
+async def test_what_waits_is_pulled_forward_when_the_clock_goes_back(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    steady = [0.0]
+    await add(store, receiver.url("/a"))
+    other = await add(store, receiver.url("/b"))
+    receiver.answer(status=404)
+    policy = Policy(waits=(timedelta(minutes=1),) * 5, jitter=0.0)
+
+    async with running(store, clock, policy=policy, steady=lambda: steady[0]) as one:
+        await record(store, clock)
+        await until_states(store, "waiting", "waiting")
+        async with store.begin() as tx:
+            await lanes.hold(tx, {other.id: clock() + timedelta(minutes=2)}, "b.test:80")
+            await breakers.open_for(tx, "b.test:80", "http_5xx", clock() + timedelta(hours=9))
+        receiver.answer(status=200)
+        steady[0] += 10
+        clock.move(seconds=10, hours=-2)
+        await one.look_at_clock()
+        waits = [
+            (due_at - clock()).total_seconds()
+            for (due_at,) in await queues.rows(store, select(t.deliveries.c.due_at))
+        ]
+        held = await queues.rows(store, select(t.lanes.c.held_until).order_by(t.lanes.c.id))
+        open_until = await queues.rows(store, select(t.breakers.c.open_until))
+        clock.move(minutes=1)
+        one.ring()
+        await until_states(store, "waiting", "delivered")
+
+    later = clock() - timedelta(minutes=1)
+    assert waits == [50, 50]
+    assert held == [(None,), (later + timedelta(seconds=110),)]
+    assert open_until == [(later + timedelta(hours=9, seconds=-10),)]
+    assert len(receiver.requests) == 3
+    entries = await queues.rows(
+        store, select(t.audit_entries.c.kind, t.audit_entries.c.metadata)
+    )
+    assert entries == [("clock_went_back", {"seconds": 7200.0})]
+    await queues.assert_lanes_are_right(store)
+
+
+async def test_one_of_many_processes_sets_right_what_waits(
+    store: Store, clock: SetClock
+) -> None:
+    if store.is_sqlite:
+        pytest.skip("SQLite has one process that delivers")
+    (notification,) = await queues.prepare(store)
+    async with store.begin() as tx:
+        await queues.record(tx, [notification])
+    (order,) = await queues.lease(store)
+    await queues.settle(store, [queues.again(order, clock() + timedelta(hours=5))])
+    clock.move(hours=-2)
+
+    done = []
+    for _ in range(2):
+        async with store.begin() as tx:
+            done.append(await clock_jumps.set_right(tx, timedelta(hours=2)))
+
+    ((due_at,),) = await queues.rows(store, select(t.deliveries.c.due_at))
+    assert (done, due_at - clock()) == ([True, False], timedelta(hours=5))
+
+
+async def test_the_lease_of_a_process_that_died_ends_though_the_clock_goes_back(
+    store: Store, clock: SetClock
+) -> None:
+    (notification,) = await queues.prepare(store)
+    async with store.begin() as tx:
+        await queues.record(tx, [notification])
+    await queues.lease(store)
+    clock.move(hours=-2)
+    async with store.begin() as tx:
+        await clock_jumps.set_right(tx, timedelta(hours=2))
+
+    clock.now += queues.LEASE
+
+    async with store.read() as tx:
+        assert await deliveries.has_expired(tx)
+
+
+async def test_a_jump_of_a_workers_own_clock_changes_nothing(
+    store: Store, clock: SetClock
+) -> None:
+    if store.is_sqlite:
+        pytest.skip("on SQLite there is no other clock")
+    steady = [0.0]
+    skewed = DatabaseClock(clock, lambda: steady[0])
+    await skewed.set_by(store)
+    before = skewed()
+
+    clock.move(hours=3)
+    steady[0] += 60
+
+    assert skewed() - before == timedelta(seconds=60)
 
 
 async def test_what_is_late_because_we_stood_still_is_nobodys_fault(

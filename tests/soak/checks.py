@@ -15,7 +15,6 @@ from tests import queues
 from tests.receiver import Answer, Received
 from tests.soak.targets import tag_of
 
-_INTERRUPTIONS = 3
 # What the program says of its own mistakes.
 _COMPLAINTS = (
     "Traceback",
@@ -49,8 +48,6 @@ class Report:
     most_duplicates: int = 0
     interrupted: int = 0  # tries of which nothing was heard
     late: int = 0  # results that came after their lease
-    set_aside: int = 0  # deliveries that three killed processes in a row were sending
-    never_arrived: int = 0  # those of them that no target had taken before
     unsettled: Mapping[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -65,8 +62,7 @@ class Report:
         )
         verdict = "lost 0" if self.has_passed else "FAILED"
         sends = f"duplicates {self.duplicates} (at most {self.most_duplicates})"
-        aside = f"set aside {self.set_aside} ({self.never_arrived} never arrived)"
-        ends = f"interrupted {self.interrupted}, late {self.late}, {aside}"
+        ends = f"interrupted {self.interrupted}, late {self.late}"
         lines = [
             f"seed {self.seed}, {self.seconds:.0f} s: {hits}",
             f"  {pushes}, {self.deliveries} deliveries, {self.requests} requests",
@@ -143,11 +139,11 @@ def _every_push_became_deliveries(
 
 
 def _everything_ended(report: Report, rows: Sequence[_Row]) -> None:
-    for row in rows:
-        if row.state == "dead" and row.interruptions == _INTERRUPTIONS:
-            report.set_aside += 1
-        elif row.state != "delivered":
-            report.problems.append(f"{row.id} is {row.state} ({row.code})")
+    report.problems += [
+        f"{row.id} is {row.state} ({row.code}) after {row.interruptions} interruptions"
+        for row in rows
+        if row.state != "delivered"
+    ]
 
 
 def _what_is_delivered_arrived(
@@ -167,10 +163,7 @@ def _what_is_delivered_arrived(
     ]
     arrived = {(one.path, tag_of(one)) for one in taken}
     missing = {(path, tag) for tag in acknowledged for path in paths} - arrived
-    if len(missing) > report.set_aside:
-        report.problems += [
-            f"LOST: {tag} never came to {path}" for path, tag in sorted(missing)
-        ]
+    report.problems += [f"LOST: {tag} never came to {path}" for path, tag in sorted(missing)]
 
 
 def _one_id_has_one_body(report: Report, requests: Sequence[Received]) -> None:

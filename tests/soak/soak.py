@@ -34,7 +34,7 @@ from tests.soak.targets import STEADY, TROUBLED, Moods
 
 CONCURRENCY = 16
 LEASE_SECONDS = 24.0  # of a send timeout of one second
-SETTLE_SECONDS = 240.0
+SETTLE_SECONDS = 480.0  # what was interrupted four times in a row waits for up to six minutes
 _LOGIN = ("alice", "correct-horse-battery")
 _PUSHERS = 2
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -17,6 +17,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.domain.values import value
 from dockbell.engine import retry
+from dockbell.engine.outages import Outages
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 
@@ -60,6 +61,7 @@ class Attempts:
     chance: Callable[[], float]
     policy: Policy
     guard: timedelta
+    outages: Outages = field(default_factory=Outages)
 
     async def make(self, job: Job) -> Result:
         """Make the try. If it is cancelled before the guard's time, the result hands the delivery back."""
@@ -77,6 +79,7 @@ class Attempts:
         duration = timedelta(0, perf_counter() - began)
         if duration > self.guard + _STOOD_STILL:
             outcome = _blame_us(outcome)
+        outcome = self.outages.judge(job.host, outcome, began)
         if isinstance(outcome, Delivered):
             if logs.shows_debug():
                 _say(job, outcome, retry.DELIVERED, duration)

@@ -11,12 +11,14 @@ from functools import partial
 import structlog
 
 from dockbell.domain.deliveries import Order, State, Trigger
+from dockbell.domain.interruptions import name_of
+from dockbell.engine import throttle
 from dockbell.engine.attempt import Attempts, Job
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
 from dockbell.observability.metrics import Metrics
-from dockbell.store import deliveries, lanes
+from dockbell.store import deliveries, lanes, throttles
 from dockbell.store.deliveries import Settled
 from dockbell.store.failures import is_passing
 from dockbell.store.lanes import Outlook
@@ -83,12 +85,14 @@ class Dispatcher:
         self._is_stopping = False
         self._is_crowded = False  # something is due but has no room in its lane
         # By the loop's clock:
+        self._started_at = 0.0
         self._look_at = 0.0  # when something may be due
         self._turned_at = -math.inf  # the end of the last turn
         self._task: asyncio.Task[None] | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
+        self._started_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name="dispatcher")
         self._end_overdue()
 
@@ -214,6 +218,9 @@ class Dispatcher:
                 if batch:
                     settled = await self._settler.settle(tx, batch)
                     await self._hosts.write(tx, judged)
+                    await throttles.hold(
+                        tx, throttle.holds_of(batch, tx.now, self._attempts.policy)
+                    )
                 await deliveries.release(tx, untried)
                 if refused:
                     await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
@@ -241,7 +248,9 @@ class Dispatcher:
         self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
 
     async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
-        leased = await deliveries.lease(tx, self._worker, tx.now + self._lease_span, limit)
+        uptime = timedelta(seconds=asyncio.get_running_loop().time() - self._started_at)
+        name = name_of(self._worker, uptime)
+        leased = await deliveries.lease(tx, name, tx.now + self._lease_span, limit)
         if not leased.orders:
             return (), leased.outlook
         orders = leased.orders

@@ -12,13 +12,16 @@ from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
 from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
+from dockbell.engine.clock_watch import ClockWatch
 from dockbell.engine.dispatcher import Dispatcher
+from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import Outlet, Post
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
 from dockbell.observability.metrics import Metrics
+from dockbell.store import clock_jumps
 from dockbell.store.bells import listen
 from dockbell.store.transactions import Store
 
@@ -64,9 +67,11 @@ class Engine:
         max_age: timedelta = MAX_AGE,
         metrics: Metrics | None = None,
         keep: Keep | None = None,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
+        self._outages = Outages(_say_outage)
         attempts = Attempts(
             kinds=kinds,
             methods=methods,
@@ -76,6 +81,7 @@ class Engine:
             chance=chance,
             policy=policy,
             guard=guard,
+            outages=self._outages,
         )
         self._store = store
         self._own_everything = own_everything
@@ -93,18 +99,36 @@ class Engine:
         )
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
+        self._clock_watch = None if steady is None else ClockWatch(clock, steady)
         self._listener: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
         """Look for work now. Called by the store after each commit that made deliveries due."""
         self._dispatcher.ring()
 
+    def network_problem(self) -> str | None:
+        """What is wrong with this server's own network, as far as tries tell; None if nothing is."""
+        return self._outages.problem()
+
     async def rescue(self) -> int:
         """Take back leases that ran out, but for what this process still works on; return how many."""
         return await self._rescuer.rescue()
 
+    async def look_at_clock(self) -> None:
+        """If the time has gone back, have what waits wait no longer for that. Call it when the clock was just set."""
+        watch = self._clock_watch
+        gone = None if watch is None else watch.gone_back()
+        if watch is None or gone is None:
+            return
+        async with self._store.begin() as tx:
+            is_ours = await clock_jumps.set_right(tx, gone)
+        watch.begin_anew()
+        if is_ours:
+            _log.warning("the clock has gone back", seconds=gone.total_seconds())
+
     async def start(self) -> None:
         """Take back what a former process left, then deliver."""
+        await self.look_at_clock()
         await self._rescuer.rescue(own_everything=self._own_everything)
         self._store.bell = self.ring
         self._dispatcher.start()
@@ -127,3 +151,10 @@ class Engine:
                 _log.error("listening for bells broke", exc_info=error)
             self._listener = None
         await self._dispatcher.stop(within)
+
+
+def _say_outage(problem: str | None) -> None:
+    if problem is None:
+        _log.info("this server's own network is well again")
+    else:
+        _log.error("this server's own network is down; no target is charged", problem=problem)

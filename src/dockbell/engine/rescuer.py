@@ -56,7 +56,7 @@ class Rescuer:
             self._metrics.note_rescue(len(rescued.all), len(rescued.dead))
             for delivery_id in rescued.dead:
                 _log.error(
-                    "delivery is dead: three processes in a row stopped while they sent it",
+                    "delivery is dead: one process after another stopped while it sent it",
                     delivery=delivery_id,
                 )
         if total:

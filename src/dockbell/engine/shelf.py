@@ -96,11 +96,11 @@ class Shelf:
         return (
             kept is not None
             and kept.version == version
-            and now - kept.loaded_at < _LONGEST_KEPT
+            and abs(now - kept.loaded_at) < _LONGEST_KEPT  # the clock can go back
         )
 
     async def _load_events(self, tx: Tx, ids: set[str]) -> dict[str, Event]:
-        if tx.now - self._events_since > _LONGEST_KEPT:  # some may be expunged by now
+        if abs(tx.now - self._events_since) > _LONGEST_KEPT:  # some may be expunged by now
             self._events.clear()
             self._event_bytes = 0
             self._events_since = tx.now

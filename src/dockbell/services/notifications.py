@@ -19,7 +19,7 @@ from dockbell.domain.signing import Signature
 from dockbell.services import audit_entries, repositories, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import deliveries, locks, notification_lists, notifications
+from dockbell.store import deliveries, locks, notification_lists, notifications, throttles
 from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
@@ -161,6 +161,7 @@ class Notifications:
             )
         ):
             raise NotFoundError
+        await throttles.lift(tx, known.id)
         made = replace(
             known,
             method=new.method,
@@ -237,6 +238,7 @@ class Notifications:
         known = await self._known(tx, admin, uuid)
         await notifications.resume(tx, known.id)
         await deliveries.resume(tx, known.id)
+        await throttles.lift(tx, known.id)
         await _audit(tx, admin, "reset_repo_notification", known)
 
     async def test(self, tx: Tx, admin: AdminOf, uuid: str) -> str:

@@ -4,25 +4,24 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
 from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
+from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.outcomes import Code, Failed, Fault
-from dockbell.store import attempts, lanes, standings
+from dockbell.store import attempts, interruptions, lanes, standings
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
 from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.transactions import Tx
 
-QUARANTINE_LIMIT = 3  # leases that ran out in a row
 _RESCUE_BATCH = 500
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 _in_turn = itemgetter(8, 0)  # by due time, then id
-_SUSPECT_WAIT = timedelta(seconds=5)
 
 _INTERRUPTED = Failed(
     Code.INTERRUPTED,
@@ -287,10 +286,9 @@ async def rescue(
 ) -> Rescued:
     """Take back leases that ran out, some hundreds at most, without charging a try.
 
-    The first time a delivery is due again at once. The second time it waits for a while that is left to
-    chance, so that it is not again in company of what may have brought its worker down. The third time it
-    is dead: it is probably what brings workers down. With `own_everything` no other process can hold a
-    lease, so all of them are taken back, but for `except_leases`, which the caller still works on.
+    The first time a delivery is due again at once, later it waits longer and longer. The one that probably
+    brings workers down is dead (docs/decisions/0004-leases.md). With `own_everything` no other process can
+    hold a lease, so all of them are taken back, but for `except_leases`, which the caller still works on.
     """
     ran_out = deliveries.c.state == State.SENDING.value
     if not own_everything:
@@ -307,16 +305,20 @@ async def rescue(
             deliveries.c.leased_until,
         )
         .where(ran_out)
-        .order_by(deliveries.c.leased_until, deliveries.c.id)
+        # Those that were interrupted before come first: who of them is suspect shows among them.
+        .order_by(deliveries.c.interruptions.desc(), deliveries.c.leased_until, deliveries.c.id)
         .limit(_RESCUE_BATCH)
         .with_for_update(skip_locked=True)
+    )
+    guilty = await interruptions.find_guilty(
+        tx, [Interruption(row.id, row.interruptions + 1, row.leased_by) for row in rows]
     )
     ended: list[tuple[str, datetime | None]] = []
     moved = []
     for row in rows:
         times = row.interruptions + 1
-        is_dead = times >= QUARANTINE_LIMIT
-        due = tx.now if times == 1 else tx.now + _SUSPECT_WAIT * (1 + 5 * chance())
+        is_dead = row.id in guilty
+        due = tx.now + wait_of(times, chance())
         ended.append((row.lane_id, None if is_dead else due))
         moved.append(
             {
@@ -337,7 +339,9 @@ async def rescue(
         attempts=deliveries.c.attempts + 1,
         code=Code.INTERRUPTED.value,
     )
-    lost = [(row.id, row.attempts + 1, row.leased_until, row.leased_by) for row in rows]
+    lost = [
+        (row.id, row.attempts + 1, row.leased_until, worker_of(row.leased_by)) for row in rows
+    ]
     await attempts.record_interrupted(tx, lost, _INTERRUPTED)
     await lanes.settle(tx, _ended(ended))
     if rows:

@@ -390,8 +390,8 @@ lanes = Table(
     Column("is_paused", Boolean, nullable=False, default=False),
     Column(
         "held_until", Moment
-    ),  # nothing of it is leased before, because its host is down or busy
-    Column("held_by", String),  # that host
+    ),  # nothing of it is leased before: its host is down or busy, or asked for time
+    Column("held_by", String),  # that host; store/throttles.py says who asked for time
 )
 Index(
     "ix_lanes_held",

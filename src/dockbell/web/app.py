@@ -29,6 +29,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     registry: ASGIApp,
     intake: ASGIApp,
     checks: Mapping[str, Check],
+    warnings: Mapping[str, Check] | None = None,
     scrapes: Scrapes | None = None,
     max_body: int = 1 << 20,
 ) -> ASGIApp:
@@ -61,6 +62,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
                 "store": store,
                 "faces": faces,
                 "checks": checks,
+                "warnings": warnings or {},
                 "scrapes": scrapes,
                 "max_body": max_body,
             }

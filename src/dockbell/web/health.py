@@ -24,7 +24,10 @@ async def livez() -> Response[bytes]:
 
 @get("/readyz", include_in_schema=False)
 async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
-    """200 when the database answers and the engine runs; otherwise 503 with each reason."""
+    """200 when the database answers and the engine runs; otherwise 503 with each reason.
+
+    What is wrong and would not be better elsewhere stands beside it as a warning.
+    """
     reasons = {}
     reason = await _database_problem(request.app.state.store)
     if reason is not None:
@@ -36,6 +39,13 @@ async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
             reasons[name] = reason
     if reasons:
         return reply(503, {"status": "not ready", "reasons": reasons})
+    warnings = {}
+    for name, check in request.app.state.warnings.items():
+        warning = await check()
+        if warning is not None:
+            warnings[name] = warning
+    if warnings:
+        return reply(200, {"status": "ok", "warnings": warnings})
     return reply(200, {"status": "ok"})
 
 

@@ -46,6 +46,7 @@ class Scrapes:
     access: str = LOCAL
     token: str = field(default="", repr=False)
     clock_offset: Callable[[], timedelta] = timedelta
+    network_problem: Callable[[], str | None] = lambda: None
     engine_store: Store | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queue: list[Family] = field(default_factory=list)
@@ -83,6 +84,11 @@ class Scrapes:
                 self.clock_offset().total_seconds(),
             ),
             gauge("dockbell_database_up", "Whether the database answers.", bool(queue)),
+            gauge(
+                "dockbell_network_up",
+                "Whether anything goes out, as far as this process has tried.",
+                self.network_problem() is None,
+            ),
             *queue,
             *self._pool_families(),
             *self.metrics.families(),
@@ -135,7 +141,7 @@ class Scrapes:
         return [
             gauges(
                 "dockbell_deliveries_pending",
-                "Deliveries that are not final: due, later (a retry), held (its host is down or busy), "
+                "Deliveries that are not final: due, later (a retry), held (its target is down, busy or asked for time), "
                 f"parked (its notification is paused), sending. Counted up to {backlog.MOST_COUNTED}.",
                 "state",
                 found.pending,
@@ -150,7 +156,7 @@ class Scrapes:
             ),
             gauges(
                 "dockbell_lanes",
-                "Lanes of notifications that are not served: held (their host) or paused.",
+                "Lanes of notifications that are not served: held (their target) or paused.",
                 "state",
                 {"held": found.lanes_held, "paused": found.lanes_paused},
             ),
