@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dockbell.domain import forms
-from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Event, EventKind, Performer
 from dockbell.domain.forms import PayloadForm
 from dockbell.methods.webhook import METHOD
@@ -113,16 +112,6 @@ def test_times_are_told_in_utc() -> None:
     east = datetime(2026, 3, 14, 14, 30, 0, 5, timezone(timedelta(hours=2, minutes=30)))
 
     assert forms.moment(east) == "2026-03-14T12:00:00.000005Z"
-
-
-def test_an_unknown_form_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError) as refused:
-        PayloadForm.of_name("xml")
-
-    assert (refused.value.detail, refused.value.field) == (
-        "Unknown payload form 'xml'. Must be one of: quay, quay+, cloudevents",
-        "payload_form",
-    )
 
 
 @pytest.mark.parametrize(

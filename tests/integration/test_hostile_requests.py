@@ -34,7 +34,7 @@ from tests.hub import (
     push_manifest,
     rows_of,
 )
-from tests.world import World, add_repository, open_world
+from tests.world import PUBLIC_URL, World, add_repository, open_world
 
 HOOK = {
     "event": "repo_push",
@@ -340,6 +340,39 @@ async def test_doubled_slashes_and_nul_do_not_go_round_the_edge(
     answer = await admin.get(path)
 
     assert answer.status == status
+
+
+@pytest.mark.parametrize("place", ["{0}/%00", "{0}/a%00b?limit=1", "{0}/stats?repository=%00"])
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+async def test_nul_in_an_address_is_refused_in_the_words_of_its_api(
+    world: World, verb: str, place: str
+) -> None:
+    words = "The address must not hold the character U+0000"
+
+    v1 = await world.anonymous.send(verb, place.format("/api/v1"))
+    v2 = await world.anonymous.send(verb, place.format("/api/v2"))
+
+    assert (v1.status, v1.json()) == (
+        400,
+        {
+            "detail": words,
+            "error_message": words,
+            "error_type": "invalid_request",
+            "title": "invalid_request",
+            "type": f"{PUBLIC_URL}/api/v1/error/invalid_request",
+            "status": 400,
+        },
+    )
+    assert (v2.status, v2.headers["content-type"], v2.json()) == (
+        400,
+        "application/problem+json",
+        {
+            "type": f"{PUBLIC_URL}/api/v1/error/invalid_request",
+            "title": "Invalid request",
+            "status": 400,
+            "detail": words,
+        },
+    )
 
 
 async def test_nul_reaches_the_registry_and_is_refused_in_its_words(hub: Hub) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import quote
 
-from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Event
 from dockbell.domain.links import Links
 
@@ -21,18 +20,6 @@ class PayloadForm(StrEnum):
     QUAY = "quay"
     QUAY_PLUS = "quay+"
     CLOUDEVENTS = "cloudevents"
-
-    @classmethod
-    def of_name(cls, name: str) -> "PayloadForm":
-        """The form of this name, or ConfigError that lists them."""
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(one.value for one in cls)
-            raise ConfigError(
-                f"Unknown payload form '{name[:64]}'. Must be one of: {known}",
-                field="payload_form",
-            ) from None
 
 
 CONTENT_TYPES: Mapping[PayloadForm, str] = {

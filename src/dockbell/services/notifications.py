@@ -62,8 +62,7 @@ class Notifications:
 
         No transaction may be open: a method can ask a name server about its target.
         """
-        _check_size("config", new.config)
-        _check_size("event_config", new.event_config)
+        check_sizes(new)
         method = self.methods.get(new.method)
         if method is None:
             raise InvalidRequestError(
@@ -278,8 +277,13 @@ def _unknown(problem: str, name: str, known: Collection[str]) -> str:
     return f"{problem}{hint}. Must be one of: {', '.join(sorted(known))}"
 
 
+def check_sizes(new: NewNotification) -> None:
+    """Raise InvalidRequestError if a document of the notification is too large or too deep to keep."""
+    _check_size("config", new.config)
+    _check_size("event_config", new.event_config)
+
+
 def _check_size(name: str, document: Mapping[str, object]) -> None:
-    """Raise InvalidRequestError for a document that is too large or too deep to keep."""
     level: list[object] = [document]
     for _ in range(_MOST_LEVELS):
         level = [

@@ -10,7 +10,7 @@ from dockbell.domain.links import Links
 from dockbell.domain.methods import Headers, Message, Method, Recipient, Reply
 from dockbell.domain.outcomes import Delivered, Exchange
 from dockbell.domain.permissions import AdminOf
-from dockbell.services.notifications import NewNotification
+from dockbell.services.notifications import NewNotification, check_sizes
 from dockbell.store import event_lists
 from dockbell.store.transactions import Tx
 
@@ -69,6 +69,7 @@ class Previews:
 
         If none does, the kind's sample is rendered. Nothing is sent and nothing is kept.
         """
+        check_sizes(new)
         kind, method = self.kinds.get(new.kind), self.methods.get(new.method)
         if kind is None:
             raise InvalidRequestError(f"Invalid event '{new.kind[:64]}'")

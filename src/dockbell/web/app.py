@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from dockbell.domain.errors import DockbellError
+from dockbell.domain.links import Links
 from dockbell.store.transactions import Store
 from dockbell.web import errors, health, metrics, problems, reference
 from dockbell.web.calls import provide_call, read_body
-from dockbell.web.edge import ASGIApp, Edge
+from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
 from dockbell.web.metrics import Scrapes
@@ -70,7 +72,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
-    return Edge(pages, registry, intake, scrapes.metrics)
+    return Edge(pages, registry, intake, scrapes.metrics, refuse_nul=_nul_refusal(faces.links))
 
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]
@@ -80,8 +82,30 @@ def _by_face(v1: _Answer, v2: _Answer) -> _Answer:
     """What answers an error, by the API whose address was called."""
 
     def answer(request: Request[Any, Any, State], error: Any) -> Response[bytes]:
-        path: str = request.scope["path"]
-        is_v2 = path == problems.PREFIX or path.startswith(f"{problems.PREFIX}/")
-        return (v2 if is_v2 else v1)(request, error)
+        return (v2 if _is_v2(request.scope["path"]) else v1)(request, error)
 
     return answer
+
+
+def _is_v2(path: str) -> bool:
+    return path == problems.PREFIX or path.startswith(f"{problems.PREFIX}/")
+
+
+def _nul_refusal(links: Links) -> ASGIApp:
+    """What answers an address with U+0000 in it: a part of the edge, since the framework must not see one."""
+    words = "The address must not hold the character U+0000"
+    v1 = errors.problem(links, "invalid_request", words, 400).content
+    v2 = msgspec.json.encode(problems.problem_of(links, 400, "invalid_request", words))
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        is_v2 = _is_v2(scope["path"])
+        media_type, body = (problems.MEDIA_TYPE, v2) if is_v2 else ("application/json", v1)
+        headers = [
+            (b"content-type", media_type.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return refuse

@@ -119,7 +119,12 @@ def parse(raw: bytes, content_type: str) -> Any:
         raise MalformedBodyError from error
     if value is None:
         raise InvalidRequestError("Missing JSON body")
+    refuse_nul(raw, value)
+    return value
+
+
+def refuse_nul(raw: bytes, value: Any) -> None:
+    """Raise InvalidRequestError if a text of this body, decoded to `value`, holds U+0000."""
     # PostgreSQL stores no such character, so SQLite must not either.
     if b"\\u0000" in raw and _holds_nul(value):
         raise InvalidRequestError("Text must not hold the character U+0000")
-    return value

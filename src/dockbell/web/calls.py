@@ -164,16 +164,19 @@ async def _read_body(request: Request[Any, Any, State]) -> bytes:
 async def read_body(request: Request[Any, Any, State]) -> None:
     """Read the whole body now, so that whoever asks for it later has it at once.
 
-    Raise InvalidRequestError for one that is no JSON.
+    Raise InvalidRequestError for one that is no JSON or holds a text that cannot be stored.
     """
-    if not await _read_body(request):
+    raw = await _read_body(request)
+    if not raw:
         return
     try:
-        await request.json()  # kept by the request
-    except SerializationException as error:
+        value = await request.json()  # kept by the request
+    # The decoder lets through that its own check of UTF-8 failed.
+    except (SerializationException, UnicodeDecodeError) as error:
         raise InvalidRequestError("The body is not valid JSON.") from error
     except RecursionError as error:
         raise InvalidRequestError("The body is nested too deeply.") from error
+    bodies.refuse_nul(raw, value)
 
 
 async def provide_call(request: Request[Any, Any, State]) -> ApiCall:

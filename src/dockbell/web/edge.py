@@ -44,11 +44,14 @@ class Edge:
         registry: ASGIApp,
         intake: ASGIApp,
         metrics: Metrics | None = None,
+        *,
+        refuse_nul: ASGIApp | None = None,
     ) -> None:
         self._pages = pages
         self._registry = registry
         self._intake = intake
         self._metrics = metrics or Metrics()
+        self._refuse_nul = refuse_nul or pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,7 +101,8 @@ class Edge:
         if path == "/v2" or path.startswith("/v2/"):
             await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
         elif "\x00" in path or b"%00" in scope.get("query_string", b""):
-            await _answer_empty(send, 400)
+            # No name or id holds it, and PostgreSQL takes no text that does.
+            await self._refuse_nul(scope, receive, send)
         elif path in ADDRESSES and scope["method"] in {"GET", "HEAD"}:
             await self._pages(
                 {**scope, "path": ADDRESSES[path], "method": "GET"}, receive, send

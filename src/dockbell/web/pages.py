@@ -14,6 +14,7 @@ from dockbell.domain.errors import ConfigError
 MOST = 200
 USUAL = 50
 _LONGEST = 128
+_LAST = (1 << 31) - 1  # the largest number of the columns that lists are in order of
 
 T = TypeVar("T")
 
@@ -57,6 +58,6 @@ def number_of_cursor(cursor: str) -> int | None:
     place = of_cursor(cursor)
     if not place:
         return None
-    if not place.isdecimal() or len(place) > len("1000000000"):
+    if not place.isdecimal() or len(place) > len(str(_LAST)) or int(place) > _LAST:
         raise ConfigError("This is not a cursor of ours", field="cursor")
     return int(place)

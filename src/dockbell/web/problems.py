@@ -15,6 +15,7 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.links import Links
+from dockbell.web import hints
 from dockbell.web.calls import reply
 from dockbell.web.errors import (
     asks_to_repeat,
@@ -28,7 +29,6 @@ from dockbell.web.outages import RETRY_AFTER
 PREFIX = "/api/v2"
 MEDIA_TYPE = "application/problem+json"
 _KINDS = {401: "invalid_token", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-_WHOLE = "body"
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -106,7 +106,12 @@ def answer_http_error(
         )
     if status == 404:  # noqa: PLR2004 -- HTTP's number
         return answer(request, status, kind, "There is nothing at this address.")
-    errors = [_field_of(extra) for extra in _extras(error)]
+    errors = [
+        FieldProblem(
+            *hints.explain(request, str(extra.get("key") or ""), str(extra["message"]))
+        )
+        for extra in _extras(error)
+    ]
     detail = errors[0].message if errors else str(error.detail)
     if errors:
         detail = f"{errors[0].field}: {detail}"
@@ -131,11 +136,3 @@ def _extras(error: HTTPException) -> Sequence[Mapping[str, Any]]:
     if not isinstance(extra, list):
         return ()
     return [one for one in extra if isinstance(one, dict) and "message" in one]
-
-
-def _field_of(extra: Mapping[str, Any]) -> FieldProblem:
-    """What the framework says of one field. Of a body it names the place within the body."""
-    field = str(extra.get("key") or _WHOLE)
-    if field == "data":  # what the framework calls the body
-        field = _WHOLE
-    return FieldProblem(field, str(extra["message"]))

@@ -73,10 +73,12 @@ async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the q
             tx, actor, repository=repository, notification_id=notification
         )
         end = tx.now if until is None else until
-        start = end - _USUAL if since is None else since
+        start = _day_before(end) if since is None else since
         if not timedelta() < end - start <= _LONGEST:
             raise ConfigError("The time must be above zero and at most 31 days", field="since")
         width = (end - start) / spans
+        if not width:
+            raise ConfigError("A span must be a microsecond or longer", field="spans")
         found = await statistics.load(
             tx, admin, notification_id=notification, since=start, until=end, width=width
         )
@@ -109,6 +111,13 @@ async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the q
         success_rate=counts[State.DELIVERED] / over if over else None,
         spans=shown,
     )
+
+
+def _day_before(end: datetime) -> datetime:
+    try:
+        return end - _USUAL
+    except OverflowError:
+        raise ConfigError("A day before it is no time", field="until") from None
 
 
 HANDLERS = [get_stats]

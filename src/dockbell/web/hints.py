@@ -1,0 +1,78 @@
+"""What would be right where the framework only says what is wrong: the words to choose from, the fields there are."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import State
+from msgspec import inspect
+
+WHOLE = "body"
+_BODY = "data"  # what the framework calls it
+_NOT_ONE_OF = re.compile(r"Invalid enum value (?P<shown>.*)", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_ABSENT = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+def explain(request: Request[Any, Any, State], key: str, message: str) -> tuple[str, str]:
+    """The field as the caller knows it, and the message with what would be right."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    field, known = key, parameters.get(_BODY)
+    if key in parameters and key != _BODY:
+        known = parameters[key]
+        field, steps = getattr(known.kwarg_definition, "name", None) or key, []
+    else:
+        # Of a body the framework names the place within the body, except for the body itself.
+        place = key.removeprefix(_BODY)
+        field, steps = place or WHOLE, _STEP.findall(place)
+    if known is None:
+        return field, message
+    kind = _at(inspect.type_info(known.raw), steps)
+    if (found := _NOT_ONE_OF.fullmatch(message)) is not None and (words := _words(kind)):
+        return field, f"{found['shown']} is not one of {', '.join(words)}"
+    inside = "" if field == WHOLE else f"{field}."
+    if (found := _ABSENT.fullmatch(message)) is not None:
+        return f"{inside}{found['name']}", "It is missing"
+    found = _UNKNOWN.fullmatch(message)
+    if found is not None and isinstance(kind, inspect.StructType):
+        fields = ", ".join(one.encode_name for one in kind.fields)
+        return f"{inside}{found['name']}", f"It is not known here. The fields are {fields}"
+    return field, message
+
+
+def _at(kind: inspect.Type, steps: Sequence[str]) -> inspect.Type:
+    """The type at this place inside of a type, as far as types are told there."""
+    kind = _bare(kind)
+    if not steps:
+        return kind
+    step, rest = steps[0], steps[1:]
+    if isinstance(kind, inspect.StructType):
+        inner = next((one.type for one in kind.fields if one.encode_name == step), None)
+    else:
+        inner = kind.item_type if isinstance(kind, inspect.CollectionType) else None
+    return inspect.AnyType() if inner is None else _at(inner, rest)
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    """The type without what may also be there: null, nothing, or notes of ours."""
+    if isinstance(kind, inspect.Metadata):
+        return _bare(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        real = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        return _bare(real[0]) if len(real) == 1 else kind
+    return kind
+
+
+def _words(kind: inspect.Type) -> Sequence[str]:
+    match kind:
+        case inspect.EnumType():
+            return [str(one.value) for one in kind.cls]
+        case inspect.LiteralType():
+            return [str(one) for one in kind.values]
+        # A list that is one argument of a query: the framework names the list and not the item.
+        case inspect.CollectionType():
+            return _words(_bare(kind.item_type))
+        case _:
+            return ()
