@@ -15,6 +15,7 @@ from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
+from dockbell.web.live import Hub
 from dockbell.web.metrics import Scrapes
 from dockbell.web.repeats import Repeats
 
@@ -30,6 +31,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     intake: ASGIApp,
     checks: Mapping[str, Check],
     scrapes: Scrapes | None = None,
+    hub: Hub | None = None,
     max_body: int = 1 << 20,
 ) -> ASGIApp:
     """The whole HTTP application.
@@ -63,6 +65,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
                 "checks": checks,
                 "scrapes": scrapes,
                 "max_body": max_body,
+                "live": hub or Hub(store),
             }
         ),
         logging_config=None,
