@@ -197,9 +197,12 @@ class Watch:
                     del self._told[mark.id]
 
     async def _places(self, tx: Tx) -> Sequence[str]:
+        """What may stand in the column of the repository: a namespace's own things are filed under its id."""
         if isinstance(self.right, AdminOf):
             return [self.right.repository.id]
-        return await changes.repositories_of(tx, self.right.namespace.id, MOST_REPOSITORIES)
+        namespace_id = self.right.namespace.id
+        inside = await changes.repositories_of(tx, namespace_id, MOST_REPOSITORIES)
+        return [namespace_id, *inside]
 
 
 async def load(

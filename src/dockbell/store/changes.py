@@ -138,11 +138,19 @@ async def find_open(tx: Tx, repository_ids: Sequence[str], limit: int) -> Sequen
         tx,
         _MARK.where(_SENDING, deliveries.c.repository_id.in_(repository_ids)).limit(limit),
     )
+    notification = notifications.c
+    is_of_places = or_(
+        notification.repository_id.in_(repository_ids),
+        and_(
+            notification.repository_id.is_(None),
+            notification.namespace_id.in_(repository_ids),
+        ),
+    )
     waiting = await _marks(
         tx,
         _MARK.join(lanes, lanes.c.id == deliveries.c.lane_id)
-        .join(notifications, notifications.c.id == lanes.c.notification_id)
-        .where(_WAITING, notifications.c.repository_id.in_(repository_ids))
+        .join(notifications, notification.id == lanes.c.notification_id)
+        .where(_WAITING, is_of_places)
         .order_by(lanes.c.is_paused, deliveries.c.due_at)
         .limit(limit - len(sending)),
     )
