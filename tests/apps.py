@@ -12,6 +12,7 @@ from dockbell.store.transactions import Store
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.live import Hub
 from dockbell.web.receiving import Receiving
 
 _built: list[Any] = []
@@ -33,7 +34,9 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
             )
         )
     edge: Any = _built[0]
-    edge._pages._app.state.update({"store": store, "faces": faces})
+    edge._pages._app.state.update(
+        {"store": store, "faces": faces, "live": Hub(store, look_seconds=0.01)}
+    )
     edge._intake = intake_of(store, faces)
     app: ASGIApp = edge
     return app

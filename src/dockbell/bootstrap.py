@@ -51,6 +51,7 @@ from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
+from dockbell.web.live import Hub
 from dockbell.web.metrics import Scrapes
 from dockbell.web.receiving import Receiving
 
@@ -154,6 +155,7 @@ class Application:
     faces: Faces
     files: Files
     scrapes: Scrapes
+    hub: Hub
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
@@ -193,6 +195,7 @@ class Application:
             checks={"engine": self._engine_problem},
             warnings={"network": self._network_problem},
             scrapes=self.scrapes,
+            hub=self.hub,
             max_body=self.settings.max_api_body,
         )
         self.sender.start()
@@ -226,6 +229,7 @@ class Application:
         self._is_delivering = False
         for task in self._tasks:
             task.cancel()
+        await self.hub.drain()
         if self.engine is not None:
             await self.engine.drain(within=self.settings.send_timeout.total_seconds() + 1)
 
@@ -368,6 +372,7 @@ def build(settings: Settings) -> Application:
             network_problem=(lambda: None) if engine is None else engine.network_problem,
             engine_store=engine_store,
         ),
+        hub=Hub(store),
         asgi=_not_started,
     )
 

@@ -46,3 +46,9 @@ async def list_page(
         statement = statement.where(events.c.id < before)
     rows = await tx.rows(statement.order_by(events.c.id.desc()).limit(limit))
     return [_of_row(row) for row in rows]
+
+
+async def list_of_ids(tx: Tx, event_ids: Sequence[str]) -> Sequence[EventRecord]:
+    """These events, the oldest first; those that are gone are left out. One query."""
+    rows = await tx.rows(select(events).where(events.c.id.in_(event_ids)).order_by(events.c.id))
+    return [_of_row(row) for row in rows]

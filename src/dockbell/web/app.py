@@ -17,6 +17,7 @@ from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
+from dockbell.web.live import Hub
 from dockbell.web.metrics import Scrapes
 from dockbell.web.repeats import Repeats
 
@@ -33,6 +34,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     checks: Mapping[str, Check],
     warnings: Mapping[str, Check] | None = None,
     scrapes: Scrapes | None = None,
+    hub: Hub | None = None,
     max_body: int = 1 << 20,
 ) -> ASGIApp:
     """The whole HTTP application.
@@ -67,6 +69,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
                 "warnings": warnings or {},
                 "scrapes": scrapes,
                 "max_body": max_body,
+                "live": hub or Hub(store),
             }
         ),
         logging_config=None,

@@ -32,6 +32,7 @@ _CORS = [
 _CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, value in _CORS]
 _GONE = 499  # as it is logged: the client went away before there was an answer
 _INTAKE = "/api/v2/events"
+_LIVE = "/api/v2/live"
 _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
 
@@ -60,6 +61,7 @@ class Edge:
         request_id = uuid.uuid4().hex
         started = time.perf_counter()
         status = _GONE
+        seconds: float | None = None
         path: str = scope["path"]
         if "//" in path and not path.startswith("/v2/"):
             # The framework takes several slashes for one, so what is decided here has to do the same.
@@ -72,9 +74,11 @@ class Edge:
             extra += _CORS_V2 if path.startswith("/api/v2/") else _CORS
 
         async def send_out(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if path == _LIVE:  # how long somebody listened is no time of an answer
+                    seconds = time.perf_counter() - started
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
             elif verb == "HEAD" and is_api:
                 message = {**message, "body": b""}
@@ -84,7 +88,8 @@ class Edge:
         try:
             await self._route(scope, receive, send_out)
         finally:
-            seconds = time.perf_counter() - started
+            if seconds is None:
+                seconds = time.perf_counter() - started
             self._metrics.note_request(verb, path, status, seconds)
             if path not in _QUIET:
                 _log.info(
@@ -116,7 +121,14 @@ class Edge:
                 return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await self._pages(
-                {**scope, "path": paths.rewrite(path), "method": method}, receive, send
+                {
+                    **scope,
+                    "path": paths.rewrite(path),
+                    "method": method,
+                    "dockbell_verb": scope["method"],
+                },
+                receive,
+                send,
             )
         else:
             await self._pages(scope, receive, send)

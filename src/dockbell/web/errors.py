@@ -22,6 +22,7 @@ from dockbell.web import repeats
 from dockbell.web.bodies import WrongContentTypeError
 from dockbell.web.calls import ArgumentError, UnfinishedBodyError, reply
 from dockbell.web.edge import Scope
+from dockbell.web.live import TooManyStreamsError
 from dockbell.web.outages import RETRY_AFTER, warn_of
 
 _log = structlog.get_logger("dockbell.web")
@@ -33,6 +34,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (ConflictError, 409),
     (UnavailableError, 503),
     (UnfinishedBodyError, 408),
+    (TooManyStreamsError, 429),
     (InvalidRequestError, 400),
 )
 
@@ -44,6 +46,7 @@ DESCRIPTIONS = {
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
     "conflict": "The request is at odds with the present state.",
     "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
+    "too_many_streams": "There are too many live streams already, of the server or of one user.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
     "request_timeout": "The body of the request did not come in time.",

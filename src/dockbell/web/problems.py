@@ -24,6 +24,7 @@ from dockbell.web.errors import (
     status_of,
     warn_unavailable,
 )
+from dockbell.web.live import BEAT_SECONDS, TooManyStreamsError
 from dockbell.web.outages import RETRY_AFTER
 
 PREFIX = "/api/v2"
@@ -85,6 +86,8 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
     if isinstance(error, UnavailableError):
         warn_unavailable(request, error)
         headers = {"retry-after": RETRY_AFTER}
+    if isinstance(error, TooManyStreamsError):
+        headers = {"retry-after": str(round(BEAT_SECONDS))}
     if isinstance(error, UnauthenticatedError):
         headers = {"www-authenticate": "Bearer"}
     if isinstance(error, ConfigError) and error.field is not None:

@@ -28,6 +28,8 @@ _REFUSALS = {
     "404": "There is nothing here that the caller may see.",
     "409": "It is at odds with the present state; `type` and `detail` say why.",
 }
+_LIVE = f"{_PAGE.removesuffix('/docs')}/live"
+_TOO_MANY = {"429": "There are too many streams; `Retry-After` says when to come again."}
 _PROBLEM: Mapping[str, Any] = {
     "type": "object",
     "title": "Problem",
@@ -56,10 +58,10 @@ def described(schema: Mapping[str, Any]) -> dict[str, Any]:
     text = re.sub(r"Page_[\w.]*?(\w+)_(?=\")", r"PageOf\1", json.dumps(copy.deepcopy(schema)))
     ours: dict[str, Any] = json.loads(text)
     ours["components"]["schemas"]["Problem"] = _PROBLEM
-    for _, verb, operation in operations(ours):
+    for path, verb, operation in operations(ours):
         about = operation.pop("description", "")
         operation["summary"] = about
-        for code, why in _REFUSALS.items():
+        for code, why in (_REFUSALS | (_TOO_MANY if path == _LIVE else {})).items():
             if code != "409" or verb in {"post", "patch", "delete"}:
                 operation["responses"][code] = {
                     "description": why,

@@ -10,6 +10,7 @@ from dockbell.web.edge import ASGIApp, Message, Receive, Scope, Send
 # Before each repeat. Whoever was in the way has ended by then, or ends soon.
 WAITS: Sequence[float] = (0.0, 0.02, 0.1, 0.3)
 _WISH = "dockbell_repeat"
+_STREAM = b"text/event-stream"
 
 
 def may_help(error: Exception) -> bool:
@@ -32,7 +33,10 @@ def ask(scope: Scope, error: Exception) -> bool:
 
 
 class Repeats:
-    """Wraps an application whose bodies and answers are small: an answer leaves when it is complete."""
+    """Wraps an application whose bodies and answers are small: an answer leaves when it is complete.
+
+    A stream of events has no such end: it leaves as it comes, and is never asked for again.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -45,7 +49,9 @@ class Repeats:
         for wait in WAITS:
             wishes: list[Exception] = []
             answer: list[Message] = []
-            await self._app(_fresh(scope, wishes), _replayed(kept, receive), _kept(answer))
+            await self._app(
+                _fresh(scope, wishes), _replayed(kept, receive), _kept(answer, send)
+            )
             if not wishes:
                 for message in answer:
                     await send(message)
@@ -73,8 +79,16 @@ def _replayed(kept: list[Message], receive: Receive) -> Receive:
     return take
 
 
-def _kept(answer: list[Message]) -> Send:
+def _kept(answer: list[Message], send: Send) -> Send:
+    is_stream = False
+
     async def keep(message: Message) -> None:
-        answer.append(message)
+        nonlocal is_stream
+        if message["type"] == "http.response.start":
+            is_stream = dict(message["headers"]).get(b"content-type", b"").startswith(_STREAM)
+        if is_stream:
+            await send(message)
+        else:
+            answer.append(message)
 
     return keep

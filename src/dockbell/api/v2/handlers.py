@@ -3,6 +3,7 @@
 from dockbell.api.v2 import (
     deliveries,
     events,
+    live,
     messages,
     notifications,
     previews,
@@ -14,6 +15,7 @@ from dockbell.api.v2 import (
 HANDLERS = [
     *deliveries.HANDLERS,
     *events.HANDLERS,
+    *live.HANDLERS,
     *messages.HANDLERS,
     *notifications.HANDLERS,
     *previews.HANDLERS,
