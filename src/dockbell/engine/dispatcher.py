@@ -255,7 +255,7 @@ class Dispatcher:
             ended = await deliveries.release(tx, expired, state=State.EXPIRED)
             tx.after.append(partial(self._metrics.note_ended, State.EXPIRED, len(ended)))
             orders = [one for one in orders if not is_expired(one, oldest)]
-        jobs, orphans = await self._shelf.complete(tx, orders)
+        jobs, orphans = await self._shelf.complete(tx, orders, leased.versions)
         ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
         tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
         jobs, held = await self._hosts.sift(tx, jobs)
