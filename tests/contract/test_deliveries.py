@@ -775,7 +775,7 @@ async def test_an_attempt_cannot_take_the_number_of_another(store: Store) -> Non
         await record(tx, [one])
     (order,) = await lease(store)
     async with store.begin() as tx:
-        await attempts_store.record(tx, [(1, result_of(order))], "w1")
+        await attempts_store.record_late(tx, 1, result_of(order), "w1")
 
     with pytest.raises(Exception, match=r"(?i)unique"):
         await settle(store, [result_of(order)])

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from dockbell.domain.deliveries import Order, State, Trigger
+from dockbell.domain.deliveries import Order, Result, State, Trigger
 from dockbell.domain.interruptions import name_of
 from dockbell.engine import throttle
 from dockbell.engine.attempt import Attempts, Job
@@ -28,6 +28,8 @@ _log = structlog.get_logger("dockbell.engine")
 
 POLL_SECONDS = 2.0
 _BATCH = 500
+# So many may be leased beyond what fits now: one batch for the hands while a turn settles another.
+_MOST_AHEAD = 2 * _BATCH
 # Under load a turn waits so long for company, because each has its price. When idle nothing waits.
 _GATHER_SECONDS = 0.025
 _GATHER_SECONDS_IF_CROWDED = 0.002
@@ -79,6 +81,7 @@ class Dispatcher:
         self._hands: set[asyncio.Task[None]] = set()  # each makes one try after the other
         self._running: dict[asyncio.Task[None], _Running] = {}  # oldest first
         self._queue: deque[tuple[Job, float]] = deque()  # leased, for the hands
+        self._tried: list[tuple[str | None, Result]] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
         self._wake = asyncio.Event()
@@ -201,11 +204,13 @@ class Dispatcher:
         return max(1, self._concurrency // 2, min(self._ahead, _BATCH))
 
     async def _turn(self) -> None:
+        tried, self._tried = self._tried, []
+        self._metrics.note_tries(tried)
         batch = self._settler.batch()
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
         # that end during this one, and during the next.
         is_full = len(self._running) + len(batch) >= self._places()
-        self._ahead = min(2 * len(batch), _BATCH) if is_full else 0
+        self._ahead = min(2 * len(batch), _MOST_AHEAD) if is_full else 0
         room = self._room()
         untried, self._untried = self._untried, []
         refused, self._refused = self._refused, []
@@ -225,7 +230,7 @@ class Dispatcher:
                 if refused:
                     await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
                 if room > 0 and not self._is_stopping:
-                    jobs, outlook = await self._lease(tx, min(room, _BATCH))
+                    jobs, outlook = await self._lease(tx, min(room, _MOST_AHEAD))
         except BaseException as error:
             self._look_at = 0.0
             self._untried += untried
@@ -259,7 +264,7 @@ class Dispatcher:
             ended = await deliveries.release(tx, expired, state=State.EXPIRED)
             tx.after.append(partial(self._metrics.note_ended, State.EXPIRED, len(ended)))
             orders = [one for one in orders if not is_expired(one, oldest)]
-        jobs, orphans = await self._shelf.complete(tx, orders)
+        jobs, orphans = await self._shelf.complete(tx, orders, leased.versions)
         ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
         tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
         jobs, held = await self._hosts.sift(tx, jobs)
@@ -315,7 +320,7 @@ class Dispatcher:
                 _log.exception("a try broke", delivery=job.order.delivery_id)
             else:
                 self._settler.put(result)
-                self._metrics.note_try(_method_of(job, self._attempts), result)
+                self._tried.append((_method_of(job, self._attempts), result))
             finally:
                 self._running.pop(hand, None)
                 if running.is_slow:

@@ -25,7 +25,7 @@ _LONGEST_KEPT = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    version: datetime
+    version: int
     loaded_at: datetime
     notification: Notification | None
     host: str | None
@@ -42,10 +42,10 @@ class Shelf:
         self._events_since = datetime.min.replace(tzinfo=UTC)
 
     async def complete(
-        self, tx: Tx, orders: Sequence[Order]
+        self, tx: Tx, orders: Sequence[Order], versions: Mapping[str, int]
     ) -> tuple[Sequence[Job], Sequence[Order]]:
-        """Return a job for each order, and the orders whose notification is gone."""
-        known = await self._load_notifications(tx, {order.notification_id for order in orders})
+        """Return a job for each order, and the orders whose notification is gone: it has no version any more."""
+        known = await self._load_notifications(tx, versions)
         kept = await self._load_events(
             tx, {order.event_id for order in orders if order.notification_id in known}
         )
@@ -58,9 +58,10 @@ class Shelf:
                 orphans.append(order)
         return jobs, orphans
 
-    async def _load_notifications(self, tx: Tx, ids: set[str]) -> Mapping[str, "_Kept"]:
-        """Those that exist. One that exists and cannot be read is kept as None: its try says so, and no other suffers."""
-        versions = await notifications.find_versions(tx, list(ids))
+    async def _load_notifications(
+        self, tx: Tx, versions: Mapping[str, int]
+    ) -> Mapping[str, "_Kept"]:
+        """One that exists and cannot be read is kept as None: its try says so, and no other suffers."""
         stale = [
             notification_id
             for notification_id, version in versions.items()
@@ -91,7 +92,7 @@ class Shelf:
             _log.exception("a method cannot tell its host", method=method.name)
             return None
 
-    def _is_fresh(self, notification_id: str, version: datetime, now: datetime) -> bool:
+    def _is_fresh(self, notification_id: str, version: int, now: datetime) -> bool:
         kept = self._notifications.get(notification_id)
         return (
             kept is not None

@@ -4,7 +4,7 @@ Everything runs on one event loop, so nothing here locks.
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,12 +64,26 @@ class Histogram:
         self._sums: dict[tuple[str, ...], float] = {}
 
     def observe(self, value: float, *values: str) -> None:
+        self._buckets(values)[bisect_left(self._bounds, value)] += 1
+        self._sums[values] += value
+
+    def observe_all(self, observed: Sequence[float], *values: str) -> None:
+        """The same for many at once: sorted, they cost one search for each bucket and not for each value."""
+        counts, below = self._buckets(values), 0
+        in_order = sorted(observed)
+        for place, bound in enumerate(self._bounds):
+            so_far = bisect_right(in_order, bound)
+            counts[place] += so_far - below
+            below = so_far
+        counts[-1] += len(in_order) - below
+        self._sums[values] += sum(in_order)
+
+    def _buckets(self, values: tuple[str, ...]) -> list[int]:
         counts = self._counts.get(values)
         if counts is None:
             counts = self._counts[values] = [0] * (len(self._bounds) + 1)
             self._sums[values] = 0.0
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[values] += value
+        return counts
 
     def family(self) -> Family:
         samples = []

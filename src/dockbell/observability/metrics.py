@@ -1,10 +1,12 @@
 """What this process counts and times. No label holds a name that users choose, so their number stays small."""
 
+from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from dockbell.domain.deliveries import Result, State
-from dockbell.domain.outcomes import Delivered, Failed, Outcome, Rejected
+from dockbell.domain.outcomes import Delivered, Outcome, Rejected
 from dockbell.observability.exposition import Counter, Family, Histogram
 
 _REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -101,34 +103,46 @@ class Metrics:
     def note_repeat(self, source: str, count: int = 1) -> None:
         self._repeated.add(source, count=count)
 
-    def note_try(self, method: str | None, result: Result) -> None:
-        """A try is over; `method` must be one that is installed, or None."""
-        outcome, name = result.outcome, method or _UNKNOWN
-        status = outcome.exchange.status
-        self._attempts.add(
-            name,
-            _word(outcome),
-            outcome.code.value,
-            "none" if status is None else f"{status // 100}xx",
-        )
-        self._duration.observe(result.duration.total_seconds(), name)
-        for phase, seconds in outcome.exchange.phases.items():
+    def note_tries(self, tries: Sequence[tuple[str | None, Result]]) -> None:
+        """These tries are over; each comes with its method, which must be one that is installed, or None."""
+        times: defaultdict[str, list[float]] = defaultdict(list)
+        phases: defaultdict[str, list[float]] = defaultdict(list)
+        kinds: Tally[tuple[str, type[Outcome], str, int | None]] = Tally()
+        for method, result in tries:
+            outcome, name = result.outcome, method or _UNKNOWN
+            exchange = outcome.exchange
+            kinds[name, type(outcome), outcome.code._value_, exchange.status] += 1
+            times[name].append(result.duration.total_seconds())
+            for phase, seconds in exchange.phases.items():
+                phases[phase].append(seconds)
+        for (name, outcome_type, code, status), count in kinds.items():
+            group = "none" if status is None else f"{status // 100}xx"
+            self._attempts.add(name, _word(outcome_type), code, group, count=count)
+        for name, seconds_each in times.items():
+            self._duration.observe_all(seconds_each, name)
+        for phase, seconds_each in phases.items():
             if phase in _PHASES:
-                self._phase.observe(seconds, phase)
+                self._phase.observe_all(seconds_each, phase)
 
     def note_settled(self, results: Sequence[Result], late: Sequence[Result]) -> None:
         """These results are written down; those that came too late changed nothing."""
         too_late = {id(result) for result in late}
+        self._late.add(count=len(too_late))
+        ended: Tally[tuple[State, str]] = Tally()
+        ways: list[float] = []
         for result in results:
             state = result.decision.state
-            if id(result) in too_late:
-                self._late.add()
-            elif state is not State.WAITING:
-                self._finished.add(state.value, result.outcome.code.value)
-                if state is State.DEAD:
-                    self._dead.add()
-                elif state is State.DELIVERED:
-                    self._way.observe(_way_of(result).total_seconds())
+            if state is State.WAITING or id(result) in too_late:
+                continue
+            ended[state, result.outcome.code._value_] += 1
+            if state is State.DELIVERED:
+                ways.append(_way_of(result).total_seconds())
+        for (state, code), count in ended.items():
+            self._finished.add(state.value, code, count=count)
+            if state is State.DEAD:
+                self._dead.add(count=count)
+        if ways:
+            self._way.observe_all(ways)
 
     def note_ended(self, state: State, count: int) -> None:
         """So many deliveries ended without a try."""
@@ -197,14 +211,10 @@ def route_class(path: str) -> str:
     return next((word for prefix, word in _CLASSES if path.startswith(prefix)), "other")
 
 
-def _word(outcome: Outcome) -> str:
-    match outcome:
-        case Delivered():
-            return "delivered"
-        case Rejected():
-            return "rejected"
-        case Failed():
-            return "failed"
+def _word(outcome_type: type[Outcome]) -> str:
+    if issubclass(outcome_type, Delivered):
+        return "delivered"
+    return "rejected" if issubclass(outcome_type, Rejected) else "failed"
 
 
 def _way_of(result: Result) -> timedelta:

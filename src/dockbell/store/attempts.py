@@ -15,13 +15,10 @@ LATE = "late"
 _MICROSECOND = timedelta(microseconds=1)
 
 
-async def record(
-    tx: Tx, numbered: Sequence[tuple[int, Result]], worker: str, *, is_late: bool = False
-) -> None:
-    """Write down these tries under their numbers. A late one came after its lease was taken away."""
-    if numbered:
-        rows = [_row(number, result, worker, is_late=is_late) for number, result in numbered]
-        await _add(tx, rows)
+async def record_late(tx: Tx, number: int, result: Result, worker: str) -> None:
+    """Write down a try under its number that came after its lease was taken away."""
+    row = (result.order.delivery_id, number, *row_of(result, is_late=True), worker)
+    await _add(tx, [row])
 
 
 async def record_interrupted(
@@ -44,16 +41,15 @@ async def _add(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
         await tx.hot(statement, parameters)
 
 
-def _row(number: int, result: Result, worker: str, *, is_late: bool) -> tuple[Any, ...]:
+def row_of(result: Result, *, is_late: bool = False) -> tuple[Any, ...]:
+    """The attempt's row from its outcome to its body; before it belong delivery and number, after it the worker."""
     outcome = result.outcome
     exchange: Exchange = outcome.exchange
     return (
-        result.order.delivery_id,
-        number,
         LATE if is_late else _word(outcome),
-        outcome.code.value,
+        outcome.code._value_,
         _clean(outcome.detail),
-        None if isinstance(outcome, Delivered) else outcome.fault.value,
+        None if isinstance(outcome, Delivered) else outcome.fault._value_,
         exchange.status,
         exchange.address,
         to_micros(result.started_at),
@@ -62,7 +58,6 @@ def _row(number: int, result: Result, worker: str, *, is_late: bool) -> tuple[An
         _json(exchange.request_headers),
         _json(exchange.response_headers),
         exchange.response_body or None,
-        worker,
     )
 
 

@@ -1,11 +1,9 @@
 """Deliveries: recorded with their event, leased, sent, settled. The queue of the engine."""
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -14,6 +12,7 @@ from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigge
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.outcomes import Code, Failed, Fault
 from dockbell.store import attempts, interruptions, lanes, standings
+from dockbell.store.dialects.statements import Batch, Move, Moved, Terms
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
 from dockbell.store.tables import lanes as lane_rows
@@ -21,7 +20,6 @@ from dockbell.store.transactions import Tx
 
 _RESCUE_BATCH = 500
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
-_in_turn = itemgetter(8, 0)  # by due time, then id
 
 _INTERRUPTED = Failed(
     Code.INTERRUPTED,
@@ -35,6 +33,9 @@ class Leased:
     """What a lease took, and what it left."""
 
     orders: Sequence[Order]
+    versions: Mapping[
+        str, int
+    ]  # of their notifications that still exist: when they were last changed
     outlook: Outlook
 
 
@@ -90,22 +91,11 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     """
     ready = await lanes.find_ready(tx, limit)
     if not ready:
-        return Leased((), await lanes.outlook(tx))
+        return Leased((), {}, await lanes.outlook(tx))
     token = tx.new_id("lse")
-    rows = await tx.hot(
-        tx.dialect.LEASE,
-        (
-            *tx.dialect.packed([tuple(row) for row in ready]),
-            to_micros(tx.now),
-            math.ceil(limit / len(ready)),
-            limit,
-            worker,
-            token,
-            to_micros(until),
-        ),
-    )
-    taken = Counter(row[3] for row in rows)
-    await lanes.serve(tx, {lane_id: taken[lane_id] for lane_id, _ in ready})
+    share = math.ceil(limit / len(ready))
+    terms = Terms(to_micros(tx.now), share, limit, worker, token, to_micros(until))
+    rows, versions = await tx.dialect.lease(tx.hot_each, ready, terms)
     orders = [
         Order(
             row[0],
@@ -118,12 +108,12 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
             of_micros(row[7]),
             token,
         )
-        for row in sorted(rows, key=_in_turn)
+        for row in rows
     ]
     outlook = (
         Outlook(tx.now, is_crowded=False) if len(rows) == limit else await lanes.outlook(tx)
     )
-    return Leased(orders, outlook)
+    return Leased(orders, versions, outlook)
 
 
 async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
@@ -140,17 +130,31 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
         for result in results
         if once.setdefault(result.order.delivery_id, result) is not result
     ]
-    numbers = await _move(tx, list(once.values()))
-    held = [result for delivery_id, result in once.items() if delivery_id in numbers]
-    late = [result for delivery_id, result in once.items() if delivery_id not in numbers]
-    await attempts.record(
-        tx, [(numbers[result.order.delivery_id], result) for result in held], worker
+    batch = list(once.values())
+    weighty, well = standings.weigh(batch)
+    moved: Moved = await tx.dialect.settle(
+        tx.hot_each,
+        Batch(
+            [_move_of(result) for result in batch],
+            worker,
+            to_micros(tx.now),
+            well,
+            settles_lanes=not weighty,
+        ),
     )
+    late = [batch[place] for place in moved.late]
+    too_late = set(moved.late)
+    held = [one for place, one in enumerate(batch) if place not in too_late] if late else batch
     for result in late:
         await _record_late(tx, result, worker)
-    paused, resumed = await standings.follow(tx, held)
+    weighty |= moved.failing
+    paused: Mapping[str, PauseReason] = {}
+    resumed: Sequence[str] = ()
+    if weighty:
+        paused, resumed = await standings.follow(tx, held, weighty)
     ended = _ended((result.order.lane_id, result.decision.due_at) for result in held)
-    await lanes.settle(tx, ended)
+    if not moved.has_settled_lanes:
+        await lanes.settle(tx, ended)
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
     done = Settled(late, paused, resumed)
@@ -163,26 +167,17 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     )
 
 
-async def _move(tx: Tx, results: Sequence[Result]) -> Mapping[str, int]:
-    """Move the deliveries whose lease still stands; return the number of the attempt of each."""
-    alike: defaultdict[tuple[State, bool, Code], list[tuple[str, str, int | None]]] = (
-        defaultdict(list)
+def _move_of(result: Result) -> Move:
+    decision, order = result.decision, result.order
+    return Move(
+        order.delivery_id,
+        order.lease,
+        decision.state._value_,
+        None if decision.due_at is None else to_micros(decision.due_at),
+        int(decision.is_charged),
+        result.outcome.code._value_,
+        attempts.row_of(result),
     )
-    for result in results:
-        decision, order = result.decision, result.order
-        due = None if decision.due_at is None else to_micros(decision.due_at)
-        alike[decision.state, decision.is_charged, result.outcome.code].append(
-            (order.delivery_id, order.lease, due)
-        )
-    numbers: dict[str, int] = {}
-    for (state, is_charged, code), rows in alike.items():
-        finished = None if state is State.WAITING else to_micros(tx.now)
-        moved = await tx.hot(
-            tx.dialect.SETTLE,
-            (*tx.dialect.packed(rows), state.value, int(is_charged), code.value, finished),
-        )
-        numbers.update((row[0], row[1]) for row in moved)
-    return numbers
 
 
 def _ended(
@@ -213,7 +208,7 @@ async def _record_late(tx: Tx, result: Result, worker: str) -> None:
         .returning(deliveries.c.attempts)
     )
     if row is not None:
-        await attempts.record(tx, [(row.attempts, result)], worker, is_late=True)
+        await attempts.record_late(tx, row.attempts, result, worker)
 
 
 async def release(

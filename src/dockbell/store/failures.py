@@ -67,8 +67,8 @@ def meaning_of(error: Exception, *, is_commit: bool = False) -> UnavailableError
             return _of_state(getattr(cause, "sqlstate", None), is_commit=is_commit)
         case sqlite3.Error():
             return _of_sqlite(error)
-        case _:
-            return None
+        case _:  # PostgreSQL's own error, as its driver raises it
+            return _of_state(getattr(error, "sqlstate", None), is_commit=is_commit)
 
 
 def meaning_of_driver(error: Exception, *, is_commit: bool = False) -> UnavailableError | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, case, func, literal, select, update
 
 from dockbell.domain.deliveries import State
+from dockbell.store.dialects.statements import ReadyLane
 from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
@@ -51,22 +52,15 @@ async def put_in_front(tx: Tx, lane_id: str) -> None:
     await tx.run(update(lanes).where(lanes.c.id == lane_id).values(served_at=of_micros(-1)))
 
 
-async def find_ready(tx: Tx, limit: int) -> Sequence[tuple[str, int]]:
+async def find_ready(tx: Tx, limit: int) -> Sequence[ReadyLane]:
     """Lanes with something due and the room in each, the one served longest ago first.
 
     On PostgreSQL they are locked for this transaction; those that another process has locked are left out.
     """
-    return await tx.hot(tx.dialect.FIND_READY_LANES, (to_micros(tx.now), limit))
-
-
-async def serve(tx: Tx, taken: Mapping[str, int]) -> None:
-    """Note how many deliveries of each ready lane were leased, and when the next of it is due."""
-    rows = [(lane_id, count, True) for lane_id, count in taken.items()]
-    if tx.dialect.FIND_QUIET_LANES is not None:
-        found = await tx.hot(tx.dialect.FIND_QUIET_LANES, (list(taken),))
-        quiet = {row[0] for row in found}
-        rows = [(lane_id, count, lane_id in quiet) for lane_id, count, _ in rows]
-    await tx.hot(tx.dialect.SERVE_LANES, (*tx.dialect.packed(rows), to_micros(tx.now)))
+    ready: Sequence[ReadyLane] = await tx.dialect.find_ready(
+        tx.hot_each, to_micros(tx.now), limit
+    )
+    return ready
 
 
 async def settle(tx: Tx, ended: Mapping[str, tuple[int, datetime | None]]) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +19,7 @@ from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import Notification
 from dockbell.domain.signing import Signature
 from dockbell.store import signing_secrets
-from dockbell.store.tables import namespaces, notifications, of_micros, repositories
+from dockbell.store.tables import namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
 
 _COLUMNS = (
@@ -252,14 +251,6 @@ async def find_candidates_many(
         if place in found:
             found[place].append(Candidate(row.id, row.event_config, row.paused_at is not None))
     return found
-
-
-async def find_versions(tx: Tx, ids: Sequence[str]) -> Mapping[str, datetime]:
-    """When each of the notifications that still exist was last changed. One query."""
-    if not ids:
-        return {}
-    rows = await tx.hot(tx.dialect.FIND_VERSIONS, tx.dialect.packed([(one,) for one in ids]))
-    return {row[0]: of_micros(row[1]) for row in rows}
 
 
 async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | None:

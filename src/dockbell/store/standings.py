@@ -1,7 +1,7 @@
 """Standings: what settled tries mean for their notifications, and telling their owners."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -15,31 +15,38 @@ from dockbell.store.tables import deliveries, namespaces, notifications, reposit
 from dockbell.store.transactions import Tx
 
 
+def weigh(results: Iterable[Result]) -> tuple[set[str], set[str]]:
+    """The notifications whose standing these results may change, and those that only had success.
+
+    A success is news only for a notification that was failing.
+    """
+    weighty: set[str] = set()
+    well: set[str] = set()
+    for result in results:
+        is_good = isinstance(result.outcome, Delivered)
+        if result.order.trigger is Trigger.TEST:
+            if is_good:
+                weighty.add(result.order.notification_id)
+        else:
+            (well if is_good else weighty).add(result.order.notification_id)
+    return weighty, well - weighty
+
+
 async def follow(
-    tx: Tx, settled: Sequence[Result]
+    tx: Tx, settled: Sequence[Result], ids: Collection[str]
 ) -> tuple[Mapping[str, PauseReason], Sequence[str]]:
-    """Bring the notifications up to date with these results, given in the order they ended.
+    """Bring these notifications up to date with the results, given in the order they ended.
 
     Return those that were paused by it, with the reason, and those that were resumed. Their owners have a notice
     in the same transaction: it is there if and only if the change is.
     """
     by_notification: defaultdict[str, list[Result]] = defaultdict(list)
-    weighty: set[str] = set()
-    well: set[str] = set()
     for result in settled:
-        notification_id = result.order.notification_id
-        by_notification[notification_id].append(result)
-        is_good = isinstance(result.outcome, Delivered)
-        if result.order.trigger is Trigger.TEST:
-            if is_good:
-                weighty.add(notification_id)
-        else:
-            (well if is_good else weighty).add(notification_id)
-    if only_well := well - weighty:
-        weighty |= await _find_failing(tx, only_well)
+        if result.order.notification_id in ids:
+            by_notification[result.order.notification_id].append(result)
     paused: dict[str, PauseReason] = {}
     resumed: list[str] = []
-    for notification_id, before in (await _lock(tx, weighty)).items():
+    for notification_id, before in (await _lock(tx, set(by_notification))).items():
         after = before
         for result in by_notification[notification_id]:
             after = after.after(result.order.trigger, result.outcome, result.decision, tx.now)
@@ -49,12 +56,6 @@ async def follow(
             resumed.append(notification_id)
         await _write(tx, notification_id, before, after)
     return paused, resumed
-
-
-async def _find_failing(tx: Tx, ids: Collection[str]) -> set[str]:
-    """Those of the notifications for which a success is news."""
-    rows = await tx.hot(tx.dialect.FIND_FAILING, tx.dialect.packed([(one,) for one in ids]))
-    return {row[0] for row in rows}
 
 
 async def _lock(tx: Tx, ids: set[str]) -> Mapping[str, Standing]:

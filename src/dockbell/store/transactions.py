@@ -31,6 +31,7 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.ids import Clock, NewId
 from dockbell.store.dialects import sqlite, sqlite_driver
+from dockbell.store.dialects.statements import Statement
 from dockbell.store.failures import meaning_of, meaning_of_driver
 from dockbell.store.seals import Seal
 
@@ -65,7 +66,7 @@ class Tx:
     seal: Seal
     rings: bool = False  # deliveries became due: wake the engine after the commit
     after: list[Callable[[], None]] = field(default_factory=list)  # called once it is committed
-    _driver: Any = None  # SQLite's own connection, once a hot statement asked for it
+    _driver: Any = None  # the driver's own connection, once a hot statement asked for it
 
     async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         with _explained:
@@ -92,17 +93,27 @@ class Tx:
 
     async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
         """Execute a hand-written statement of a dialect file as the driver takes it; return its rows."""
+        return (await self.hot_each(((sql, parameters),)))[0]
+
+    async def hot_each(self, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+        """Execute hand-written statements one after another; return the rows of each.
+
+        Straight to the driver: what SQLAlchemy would add costs more than most of them do.
+        """
         with _explained:
             if self.dialect is sqlite:
-                # Straight to the driver: what SQLAlchemy would add costs more than most statements do.
-                rows: Sequence[Any] = await (await self._sqlite()).execute_fetchall(
-                    sql, parameters
+                rows: Sequence[Sequence[Any]] = await (await self._sqlite()).execute_each(
+                    statements
                 )
                 return rows
-            result = await self.connection.exec_driver_sql(sql, parameters)
-            return result.all() if result.returns_rows else ()
+            driver = await self._asyncpg()
+            try:
+                return [await driver.fetch(sql, *values) for sql, values in statements]
+            except Exception as error:
+                await self._forget_if_broken(driver, error)
+                raise
 
-    async def hot_all(self, statements: Iterable[tuple[str, tuple[Any, ...]]]) -> int:
+    async def hot_all(self, statements: Iterable[Statement]) -> int:
         """Execute hand-written changes one after another; return how many rows they met."""
         with _explained:
             if self.dialect is sqlite:
@@ -119,6 +130,29 @@ class Tx:
         if self._driver is None:
             self._driver = (await self.connection.get_raw_connection()).driver_connection
         return self._driver
+
+    async def _asyncpg(self) -> Any:
+        """PostgreSQL's own connection, with the transaction begun: SQLAlchemy begins it at its own first statement."""
+        if self._driver is None:
+            raw = await self.connection.get_raw_connection()
+            adapted: Any = raw.dbapi_connection
+            try:
+                if adapted._transaction is None:  # noqa: SLF001 -- it has no public name
+                    await adapted._start_transaction()  # noqa: SLF001 -- likewise
+            except Exception as error:
+                await self._forget_if_broken(raw.driver_connection, error)
+                raise
+            self._driver = raw.driver_connection
+        return self._driver
+
+    async def _forget_if_broken(self, driver: Any, error: Exception) -> None:
+        """Have the pool throw away a connection that broke, which it cannot see by itself here."""
+        if driver.is_closed():
+            await self.connection.invalidate(error)
+            if (
+                getattr(error, "sqlstate", None) is None
+            ):  # the driver's word for a closed connection
+                raise ConnectionResetError(str(error)) from error
 
     @contextlib.asynccontextmanager
     async def nested(self) -> AsyncIterator[None]:

@@ -38,6 +38,17 @@ def test_a_counter_counts_apart_for_each_set_of_labels() -> None:
     ]
 
 
+def test_many_observed_at_once_count_as_each_of_them() -> None:
+    one_by_one = Histogram("way_seconds", "Way.", bounds=(0.1, 1.0, 5.0))
+    at_once = Histogram("way_seconds", "Way.", bounds=(0.1, 1.0, 5.0))
+    for seconds in (0.5, 7.0, 0.1, 0.0625, 1.0, 0.5):
+        one_by_one.observe(seconds)
+
+    at_once.observe_all((0.5, 7.0, 0.1, 0.0625, 1.0, 0.5))
+
+    assert text_of([at_once.family()]) == text_of([one_by_one.family()])
+
+
 def test_a_counter_without_labels_begins_at_zero() -> None:
     assert text_of([Counter("dead_total", "Given up.").family()]) == (
         "# HELP dead_total Given up.\n# TYPE dead_total counter\ndead_total 0\n"

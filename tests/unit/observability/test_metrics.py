@@ -30,15 +30,17 @@ def test_tries_are_counted_by_method_outcome_code_and_status_class() -> None:
     metrics = Metrics()
     reply = Exchange(status=503, phases={"dns": 0.001, "first_byte": 0.02, "total": 0.03})
 
-    metrics.note_try("webhook", result_of(Delivered(Exchange(status=204)), State.DELIVERED))
-    metrics.note_try(
-        "slack",
-        result_of(Failed(Code.HTTP_5XX, "The target answered 503.", reply), State.WAITING),
+    metrics.note_tries(
+        [
+            ("webhook", result_of(Delivered(Exchange(status=204)), State.DELIVERED)),
+            ("webhook", result_of(Delivered(Exchange(status=204)), State.DELIVERED)),
+            ("slack", result_of(Failed(Code.HTTP_5XX, "It said 503.", reply), State.WAITING)),
+            (None, result_of(Rejected(Code.METHOD_UNKNOWN, "No method."), State.DEAD)),
+        ]
     )
-    metrics.note_try(None, result_of(Rejected(Code.METHOD_UNKNOWN, "No method."), State.DEAD))
 
     assert counted(metrics, "dockbell_delivery_attempts_total") == {
-        ("webhook", "delivered", "ok", "2xx"): 1,
+        ("webhook", "delivered", "ok", "2xx"): 2,
         ("slack", "failed", "http_5xx", "5xx"): 1,
         ("unknown", "rejected", "method_unknown", "none"): 1,
     }

@@ -4,11 +4,21 @@ Many rows go in as one array for each column, which `unnest` puts together again
 once; whoever needs more than one lane takes them in the order of their ids, so that nobody waits in a circle.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy.dialects.postgresql import insert as _insert
+
+from dockbell.store.dialects.statements import (
+    Batch,
+    HotEach,
+    Moved,
+    ReadyLane,
+    Statement,
+    Terms,
+)
 
 NAME = "postgresql"
 # The two databases share the words ON CONFLICT DO NOTHING, but SQLAlchemy keeps one construct for each.
@@ -84,57 +94,156 @@ WITH idle AS MATERIALIZED (
 UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
 """
 
-FIND_VERSIONS = "SELECT id, updated_at FROM notifications WHERE id = ANY($1::text[])"
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at
 FROM events WHERE id = ANY($1::text[])
 """
 
-FIND_READY_LANES = """
-SELECT id, max_inflight - inflight FROM lanes
-WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= $1 AND inflight < max_inflight
-  AND (held_until IS NULL OR held_until <= $1)
-ORDER BY served_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
-"""
-# MATERIALIZED, because a plan that runs the picking twice would lock twice as many.
-LEASE = """
-WITH picked AS MATERIALIZED (
-  SELECT w.id FROM unnest($1::text[], $2::int[]) AS ready (id, room), LATERAL (
-    SELECT d.id, row_number() OVER () AS place FROM (
-      SELECT id FROM deliveries
-      WHERE lane_id = ready.id AND state = 'waiting' AND due_at <= $3
-      ORDER BY due_at, id LIMIT least(ready.room, $4::int) FOR NO KEY UPDATE SKIP LOCKED
-    ) AS d
-  ) AS w
-  ORDER BY w.place LIMIT $5
+# A producer that adds to a lane just now holds it weakly, so that the strong lock is not to be had: then the lane
+# is not quiet, and what it waits for cannot be told. It comes before the lease, which sees all that came before it.
+_FIND_READY = """
+WITH ready AS MATERIALIZED (
+  SELECT id, max_inflight - inflight AS room, served_at FROM lanes
+  WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= $1 AND inflight < max_inflight
+    AND (held_until IS NULL OR held_until <= $1)
+  ORDER BY served_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+), quiet AS MATERIALIZED (
+  SELECT id FROM lanes WHERE id IN (SELECT id FROM ready) FOR UPDATE SKIP LOCKED
 )
-UPDATE deliveries SET state = 'sending', leased_by = $6, lease = $7, leased_until = $8
-FROM picked WHERE deliveries.id = picked.id
-RETURNING deliveries.id, notification_id, event_id, lane_id, "trigger", tries, attempts, created_at, due_at
-"""
-FIND_QUIET_LANES = "SELECT id FROM lanes WHERE id = ANY($1::text[]) FOR UPDATE SKIP LOCKED"
-SERVE_LANES = """
-UPDATE lanes SET inflight = inflight + served.taken, served_at = $4::bigint, next_due_at = CASE
-  WHEN served.is_quiet THEN (
-    SELECT min(d.due_at) FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state = 'waiting'
-  )
-  ELSE least($4::bigint + 20000, (
-    SELECT min(d.due_at) FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state = 'waiting'
-  )) END
-FROM unnest($1::text[], $2::int[], $3::bool[]) AS served (id, taken, is_quiet)
-WHERE lanes.id = served.id
+SELECT ready.id, ready.room, quiet.id IS NOT NULL FROM ready LEFT JOIN quiet ON quiet.id = ready.id
+ORDER BY ready.served_at
 """
 
-SETTLE = """
-UPDATE deliveries SET
-  state = $4, due_at = coalesce(done.due_at, deliveries.due_at), tries = tries + $5,
-  attempts = attempts + 1, interruptions = 0, code = $6, finished_at = $7,
-  leased_by = NULL, lease = NULL, leased_until = NULL
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS done (id, lease, due_at)
-WHERE deliveries.id = done.id AND deliveries.lease = done.lease
-RETURNING deliveries.id, attempts
+
+async def find_ready(hot: HotEach, now: int, limit: int) -> Sequence[ReadyLane]:
+    """Lanes with something due, the one served longest ago first. They are locked; locked ones are left out."""
+    (rows,) = await hot(((_FIND_READY, (now, limit)),))
+    return [tuple(row) for row in rows]
+
+
+# MATERIALIZED, because a plan that runs the picking twice would lock twice as many. One statement does not see
+# what it changes itself, so what was picked is left out of what a lane waits for.
+_LEASE = """
+WITH ready AS MATERIALIZED (
+  SELECT * FROM unnest(string_to_array($1, ' '), string_to_array($2, ' ')::int[], string_to_array($3, ' ')::bool[])
+    AS ready (id, room, is_quiet)
+), picked AS MATERIALIZED (
+  SELECT w.id, ready.id AS lane_id FROM ready, LATERAL (
+    SELECT d.id, row_number() OVER () AS place FROM (
+      SELECT id FROM deliveries
+      WHERE lane_id = ready.id AND state = 'waiting' AND due_at <= $4
+      ORDER BY due_at, id LIMIT least(ready.room, $5::int) FOR NO KEY UPDATE SKIP LOCKED
+    ) AS d
+  ) AS w
+  ORDER BY w.place LIMIT $6
+), taken AS (
+  UPDATE deliveries SET state = 'sending', leased_by = $7, lease = $8, leased_until = $9
+  FROM picked WHERE deliveries.id = picked.id
+  RETURNING deliveries.id, notification_id, event_id, deliveries.lane_id, "trigger", tries, attempts, created_at,
+            due_at
+), served AS (
+  UPDATE lanes SET inflight = inflight + few.taken, served_at = $4, next_due_at = CASE
+    WHEN few.is_quiet THEN few.next_due_at ELSE least($4 + 20000, few.next_due_at) END
+  FROM (
+    SELECT ready.id, ready.is_quiet, coalesce(counted.taken, 0) AS taken, (
+      SELECT min(d.due_at) FROM deliveries AS d
+      WHERE d.lane_id = ready.id AND d.state = 'waiting' AND d.id NOT IN (SELECT id FROM picked)
+    ) AS next_due_at
+    FROM ready LEFT JOIN (
+      SELECT lane_id, count(*)::int AS taken FROM picked GROUP BY lane_id
+    ) AS counted ON counted.lane_id = ready.id
+  ) AS few
+  WHERE lanes.id = few.id
+)
+SELECT taken.*, n.updated_at FROM taken LEFT JOIN notifications AS n ON n.id = taken.notification_id
 """
+_in_turn = itemgetter(8, 0)  # by due time, then id
+
+
+async def lease(
+    hot: HotEach, ready: Sequence[ReadyLane], terms: Terms
+) -> tuple[Sequence[Sequence[Any]], Mapping[str, int]]:
+    """Lease what is due in these lanes; return the rows, and when each of their notifications was last changed."""
+    ids, rooms, quiet = _joined(ready)
+    parameters = (
+        ids, rooms, quiet, terms.now, terms.share, terms.limit, terms.worker, terms.token, terms.until,
+    )  # fmt: skip
+    (rows,) = await hot(((_LEASE, parameters),))
+    return sorted(rows, key=_in_turn), {row[1]: row[9] for row in rows if row[9] is not None}
+
+
+def _joined(rows: Sequence[tuple[Any, ...]]) -> tuple[str, ...]:
+    """The columns of the rows, each as one text with blanks between, for `string_to_array`.
+
+    For ids and numbers, which have no blanks: the driver looks at every value of an array three times.
+    """
+    return tuple(" ".join(map(str, column)) for column in zip(*rows, strict=True))
+
+
+# All that a batch changes, in the order of store.locks: its deliveries and then, if no notification comes
+# between, their lanes. One document, because the driver takes it as it is.
+_SETTLE = """
+WITH done AS MATERIALIZED (
+  SELECT a FROM jsonb_array_elements($1::jsonb) AS a
+), moved AS (
+  UPDATE deliveries SET
+    state = a ->> 2, due_at = coalesce((a ->> 3)::bigint, due_at), tries = tries + (a ->> 4)::int,
+    attempts = attempts + 1, interruptions = 0, code = a ->> 5,
+    finished_at = CASE WHEN a ->> 2 <> 'waiting' THEN $2::bigint END,
+    leased_by = NULL, lease = NULL, leased_until = NULL
+  FROM done WHERE deliveries.id = a ->> 0 AND lease = a ->> 1
+  RETURNING deliveries.id, attempts, lane_id, (a ->> 3)::bigint AS due_at, a
+), added AS (
+  INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,
+                        duration_micros, phases, request_headers, response_headers, response_body, worker)
+  SELECT id, attempts, a ->> 6, a ->> 7, a ->> 8, a ->> 9, (a ->> 10)::int, a ->> 11, (a ->> 12)::bigint,
+         (a ->> 13)::bigint, a ->> 14, a ->> 15, a ->> 16, decode(a ->> 17, 'base64'), $3
+  FROM moved
+), failing AS MATERIALIZED (
+  SELECT id FROM notifications
+  WHERE id = ANY(string_to_array($4, ' ')) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
+), ended AS (
+  SELECT lane_id, count(*)::int AS ended, min(due_at) AS due_at FROM moved GROUP BY lane_id
+), held AS MATERIALIZED (
+  SELECT id FROM lanes
+  WHERE $5::bool AND NOT EXISTS (SELECT 1 FROM failing) AND id IN (SELECT lane_id FROM ended)
+  ORDER BY id FOR NO KEY UPDATE
+), settled AS (
+  UPDATE lanes SET inflight = inflight - ended.ended, next_due_at = least(lanes.next_due_at, ended.due_at)
+  FROM ended JOIN held ON held.id = ended.lane_id
+  WHERE lanes.id = held.id
+)
+SELECT true, id FROM failing
+UNION ALL
+SELECT false, a ->> 0 FROM done WHERE a ->> 0 NOT IN (SELECT id FROM moved)
+"""
+
+
+async def settle(hot: HotEach, batch: Batch) -> Moved:
+    """Move the deliveries whose lease still stands, and write down their attempts.
+
+    Their lanes too, unless a notification has to be locked before them.
+    """
+    moves = batch.moves
+    document = [(*one[:6], *one.attempt) for one in moves]
+    parameters = (
+        msgspec.json.encode(document).decode(),
+        batch.now,
+        batch.worker,
+        " ".join(batch.well),
+        batch.settles_lanes,
+    )
+    (rows,) = await hot(((_SETTLE, parameters),))
+    failing = {row[1] for row in rows if row[0]}
+    late = {row[1] for row in rows if not row[0]}
+    return Moved(
+        [place for place, one in enumerate(moves) if one.delivery_id in late] if late else (),
+        failing,
+        has_settled_lanes=batch.settles_lanes and not failing,
+    )
+
+
 SETTLE_LANES = """
 WITH held AS MATERIALIZED (
   SELECT id FROM lanes WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
@@ -143,10 +252,6 @@ UPDATE lanes SET inflight = inflight - done.ended, next_due_at = least(lanes.nex
 FROM unnest($1::text[], $2::int[], $3::bigint[]) AS done (id, ended, due_at)
 JOIN held ON held.id = done.id
 WHERE lanes.id = done.id
-"""
-FIND_FAILING = """
-SELECT id FROM notifications
-WHERE id = ANY($1::text[]) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
 """
 HOLD_WORD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _ADD_ATTEMPTS = """
@@ -158,9 +263,7 @@ FROM jsonb_array_elements($1::jsonb) AS a
 """
 
 
-def add_attempts(
-    rows: Sequence[tuple[Any, ...]],
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def add_attempts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:
     """Statements with their parameters that add these rows.
 
     One document instead of an array for each of so many columns: the driver looks at every value of an array
@@ -169,6 +272,6 @@ def add_attempts(
     yield _ADD_ATTEMPTS, (msgspec.json.encode(rows).decode(),)
 
 
-def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:
     """Statements with their parameters that add these rows, but for those whose producer key is known."""
     yield _ADD_EVENTS, (msgspec.json.encode(rows).decode(),)

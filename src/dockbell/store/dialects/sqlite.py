@@ -4,25 +4,44 @@ Many rows go in as one JSON document, which `json_each` takes apart: one call of
 There is one writer at a time, so nothing here locks a row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy.dialects.sqlite import insert as _insert
 
+from dockbell.store.dialects.statements import (
+    Batch,
+    HotEach,
+    Moved,
+    ReadyLane,
+    Statement,
+    Terms,
+)
+
 NAME = "sqlite"
 # The two databases share the words ON CONFLICT DO NOTHING, but SQLAlchemy keeps one construct for each.
 insert = _insert
 
-_ATTEMPTS_AT_ONCE = (64, 16, 4, 1)
+_ATTEMPT_WIDTH = 15  # columns
+_ATTEMPTS_AT_ONCE = (256, 64, 16, 4, 1)
 _EVENTS_AT_ONCE = (256, 64, 16, 4, 1)
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     """The rows as the first parameters of a statement that takes many: here one, `?1`."""
-    return (msgspec.json.encode(rows).decode(),)
+    return (_encode(rows),)
 
 
 ADD_DELIVERIES = """
@@ -73,56 +92,111 @@ WAKE_LANES = None  # ADD_LANES did
 
 HOLD_WORD = None  # only one transaction writes
 
-FIND_VERSIONS = """
-SELECT id, updated_at FROM notifications WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
-"""
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at
 FROM events WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
 """
 
-FIND_READY_LANES = """
-SELECT id, max_inflight - inflight FROM lanes
-WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= ?1 AND inflight < max_inflight
-  AND (held_until IS NULL OR held_until <= ?1)
-ORDER BY served_at LIMIT ?2
+# Rows that come back as one JSON document: the driver gives the interpreter's lock away for each step of a
+# statement, so that five hundred rows are five hundred chances to wait for it.
+_FIND_READY = """
+SELECT json_group_array(json_array(id, room)) FROM (
+  SELECT id, max_inflight - inflight AS room FROM lanes
+  WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= ?1 AND inflight < max_inflight
+    AND (held_until IS NULL OR held_until <= ?1)
+  ORDER BY served_at LIMIT ?2
+)
 """
 
+
+async def find_ready(hot: HotEach, now: int, limit: int) -> Sequence[ReadyLane]:
+    """Lanes with something due, the one served longest ago first. All are quiet: only one transaction writes."""
+    (((found,),),) = await hot(((_FIND_READY, (now, limit)),))
+    return [(lane_id, room, True) for lane_id, room in _decode(found)]
+
+
 # There is no LATERAL, but a correlated IN with a LIMIT walks the index of each lane just as well.
-LEASE = """
-UPDATE deliveries SET state = 'sending', leased_by = ?5, lease = ?6, leased_until = ?7
-WHERE rowid IN (
-  SELECT rowid FROM (
-    SELECT d.rowid, ready.value ->> 1 AS room,
-           row_number() OVER (PARTITION BY d.lane_id ORDER BY d.due_at, d.id) AS place
-    FROM json_each(?1) AS ready JOIN deliveries AS d ON d.rowid IN (
-      SELECT w.rowid FROM deliveries AS w
-      WHERE w.lane_id = ready.value ->> 0 AND w.state = 'waiting' AND w.due_at <= ?2
-      ORDER BY w.due_at, w.id LIMIT ?3
-    )
-  )
-  WHERE place <= room ORDER BY place LIMIT ?4
+_PICK = """
+SELECT json_group_array(json_array(d.id, d.notification_id, d.event_id, d.lane_id, d."trigger", d.tries,
+                                   d.attempts, d.created_at, d.due_at, d.rowid))
+FROM json_each(?1) AS ready CROSS JOIN deliveries AS d ON d.rowid IN (
+  SELECT w.rowid FROM deliveries AS w
+  WHERE w.lane_id = ready.value AND w.state = 'waiting' AND w.due_at <= ?2
+  ORDER BY w.due_at, w.id LIMIT ?3
 )
-RETURNING id, notification_id, event_id, lane_id, "trigger", tries, attempts, created_at, due_at
 """
-FIND_QUIET_LANES = None  # all are: only one transaction writes
-SERVE_LANES = """
+_LEASE = """
+UPDATE deliveries SET state = 'sending', leased_by = ?2, lease = ?3, leased_until = ?4
+WHERE rowid IN (SELECT value FROM json_each(?1))
+"""
+_SERVE = """
 UPDATE lanes SET inflight = inflight + served.taken, served_at = ?2, next_due_at = (
   SELECT min(d.due_at) FROM deliveries AS d WHERE d.lane_id = lanes.id AND d.state = 'waiting'
 )
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS taken FROM json_each(?1)) AS served
 WHERE lanes.id = served.id
 """
+_FIND_VERSIONS = """
+SELECT id, updated_at FROM notifications WHERE id IN (SELECT value FROM json_each(?1))
+"""
+_in_turn = itemgetter(8, 0)  # by due time, then id
 
-SETTLE = """
+
+async def lease(
+    hot: HotEach, ready: Sequence[ReadyLane], terms: Terms
+) -> tuple[Sequence[Sequence[Any]], Mapping[str, int]]:
+    """Lease what is due in these lanes; return the rows, and when each of their notifications was last changed."""
+    lanes = _encode([lane_id for lane_id, _, _ in ready])
+    (((found,),),) = await hot(((_PICK, (lanes, terms.now, terms.share)),))
+    rows = _fitting(sorted(_decode(found), key=_in_turn), ready, terms)
+    taken = Counter([row[3] for row in rows])
+    served = _encode([(lane_id, taken[lane_id]) for lane_id, _, _ in ready])
+    chosen = _encode([row[9] for row in rows])
+    asked = _encode(list({row[1] for row in rows}))
+    _, _, versions = await hot(
+        (
+            (_LEASE, (chosen, terms.worker, terms.token, terms.until)),
+            (_SERVE, (served, terms.now)),
+            (_FIND_VERSIONS, (asked,)),
+        )
+    )
+    return rows, dict(versions)
+
+
+def _fitting(
+    rows: Sequence[Sequence[Any]], ready: Sequence[ReadyLane], terms: Terms
+) -> Sequence[Sequence[Any]]:
+    """Those of the rows, which are in turn, that their lanes have room for: of each lane the first before the second."""
+    room = {lane_id: room for lane_id, room, _ in ready}
+    if len(rows) <= terms.limit and min(room.values()) >= terms.share:
+        return rows
+    places: Counter[str] = Counter()
+    fitting = []
+    for row in rows:
+        place = places[row[3]]
+        if place < room[row[3]]:
+            places[row[3]] = place + 1
+            fitting.append((place, row))
+    if len(fitting) > terms.limit:
+        fitting.sort(key=itemgetter(0))
+        del fitting[terms.limit :]
+        return sorted([row for _, row in fitting], key=_in_turn)
+    return [row for _, row in fitting]
+
+
+_FIND_HELD = """
+SELECT json_group_array(json_array(done.key, d.rowid, d.attempts + 1))
+FROM json_each(?1) AS done CROSS JOIN deliveries AS d ON d.id = done.value ->> 0
+WHERE d.lease = done.value ->> 1
+"""
+_MOVE = """
 UPDATE deliveries SET
-  state = ?2, due_at = coalesce(done.value ->> 2, deliveries.due_at), tries = tries + ?3,
+  state = ?2, due_at = coalesce(done.value ->> 1, deliveries.due_at), tries = tries + ?3,
   attempts = attempts + 1, interruptions = 0, code = ?4, finished_at = ?5,
   leased_by = NULL, lease = NULL, leased_until = NULL
 FROM json_each(?1) AS done
-WHERE deliveries.id = done.value ->> 0 AND deliveries.lease = done.value ->> 1
-RETURNING deliveries.id, attempts
+WHERE deliveries.rowid = done.value ->> 0
 """
 SETTLE_LANES = """
 UPDATE lanes SET inflight = inflight - done.ended,
@@ -131,31 +205,63 @@ UPDATE lanes SET inflight = inflight - done.ended,
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS ended, value ->> 2 AS due_at FROM json_each(?1)) AS done
 WHERE lanes.id = done.id
 """
-FIND_FAILING = """
+_FIND_FAILING = """
 SELECT id FROM notifications
-WHERE id IN (SELECT value ->> 0 FROM json_each(?1)) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
+WHERE id IN (SELECT value FROM json_each(?1)) AND (failure_streak <> 0 OR failing_since IS NOT NULL)
 """
 
 
-def add_attempts(
-    rows: Sequence[tuple[Any, ...]],
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Statements with their parameters that add these rows.
+async def settle(hot: HotEach, batch: Batch) -> Moved:
+    """Move the deliveries whose lease still stands, and write down their attempts.
 
-    Bodies are bytes, which JSON has not. So rows are bound one value at a time, in statements of a few fixed
-    sizes that the driver keeps prepared.
+    Lanes are left to the caller, who knows then what was late.
+    """
+    moves = batch.moves
+    leases = _encode([(one.delivery_id, one.lease) for one in moves])
+    (((found,),),) = await hot(((_FIND_HELD, (leases,)),))
+    held: Sequence[tuple[int, int, int]] = _decode(found)
+    alike: defaultdict[tuple[str, int, str], list[tuple[int, int | None]]] = defaultdict(list)
+    values: list[Any] = []
+    for place, row_id, number in held:
+        one = moves[place]
+        alike[one.state, one.charge, one.code].append((row_id, one.due_at))
+        values += (one.delivery_id, number, *one.attempt, batch.worker)
+    statements: list[Statement] = []
+    for (state, charge, code), rows in alike.items():
+        finished_at = None if state == "waiting" else batch.now
+        statements.append((_MOVE, (_encode(rows), state, charge, code, finished_at)))
+    statements += _attempts_of(values)
+    statements.append((_FIND_FAILING, (_encode(list(batch.well)),)))
+    failing = (await hot(statements))[-1]
+    if len(held) == len(moves):
+        late: Sequence[int] = ()
+    else:
+        late = sorted(set(range(len(moves))) - {place for place, _, _ in held})
+    return Moved(late, {row[0] for row in failing}, has_settled_lanes=False)
+
+
+def add_attempts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:
+    """Statements with their parameters that add these rows."""
+    return _attempts_of(list(chain.from_iterable(rows)))
+
+
+def _attempts_of(values: Sequence[Any]) -> Iterator[Statement]:
+    """The same, given the values of one row after the other.
+
+    Bodies are bytes, which JSON has not. So values are bound one at a time, in statements of a few fixed sizes
+    that the driver keeps prepared.
     """
     first = 0
     for size in _ATTEMPTS_AT_ONCE:
-        while len(rows) - first >= size:
-            part = rows[first : first + size]
-            yield _add_attempts(size), tuple(chain.from_iterable(part))
-            first += size
+        count = size * _ATTEMPT_WIDTH
+        while len(values) - first >= count:
+            yield _add_attempts(size), tuple(values[first : first + count])
+            first += count
 
 
 @cache
 def _add_attempts(count: int) -> str:
-    one = f"({', '.join('?' * 15)})"
+    one = f"({', '.join('?' * _ATTEMPT_WIDTH)})"
     return f"""
 INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,
                       duration_micros, phases, request_headers, response_headers, response_body, worker)
@@ -163,7 +269,7 @@ VALUES {", ".join([one] * count)}
 """  # noqa: S608 -- made of question marks
 
 
-def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def add_events(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:
     """Statements with their parameters that add these rows, but for those whose producer key is known.
 
     Bound as attempts are. One step of the database for many rows also gives the interpreter's lock away once

@@ -64,6 +64,17 @@ class OneHopConnection(aiosqlite.Connection):
     def cursor(self) -> Any:  # the base class makes a context manager that also awaits
         return OneHopCursor(self)
 
+    async def execute_each(
+        self, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> list[list[Any]]:
+        """Execute them in one hand-over; return the rows of each."""
+
+        def work(connection: sqlite3.Connection) -> list[list[Any]]:
+            return [connection.execute(sql, values).fetchall() for sql, values in statements]
+
+        rows: list[list[Any]] = await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]  # -- as below
+        return rows
+
     async def execute_all(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> int:
         """Execute them in one hand-over; return how many rows they met."""
 
