@@ -23,7 +23,6 @@ _SECRET = re.compile(r"authorization|signature|token|secret|password|cookie|api-
 _SHORTEST_SECRET = 8  # anything shorter could stand in an answer by chance
 
 _ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\n"
-_PRINTABLE = bytes(range(32, 127))
 _CONTENT_TYPE = ("Content-Type", "application/json")
 _CONTENT_TYPE_LINE = "Content-Type: application/json\r\n"
 
@@ -43,7 +42,6 @@ class _Plan:
 
     text: str  # with a gap for each value
     secrets: tuple[int, ...]  # where the values are secret
-    unprintable: int  # bytes of its own: those that end lines
     has_content_type: bool
     has_user_agent: bool
 
@@ -60,7 +58,6 @@ def _plan(names: tuple[str, ...]) -> _Plan:
     return _Plan(
         text=_ALWAYS + "".join([f"{name.replace('%', '%%')}: %s\r\n" for name in names]),
         secrets=tuple(index for index, name in enumerate(lower) if _SECRET.search(name)),
-        unprintable=2 * (len(names) + _ALWAYS.count("\n")),
         has_content_type="content-type" in lower,
         has_user_agent="user-agent" in lower,
     )
@@ -74,12 +71,12 @@ def compose(headers: Headers, authorization: str | None, user_agent: str) -> Out
     """The headers of one request, or UnreachableError if a name or value is not fit to be sent."""
     if authorization is not None:
         headers = [("Authorization", authorization), *headers]
-    names, values = zip(*headers, strict=True) if headers else ((), ())
-    plan = _plan(names)
-    text = plan.text % values
-    # Line ends would be among what is left: their number is known.
-    if not text.isascii() or len(text.encode().translate(None, _PRINTABLE)) != plan.unprintable:
+    plan = _plan(tuple([name for name, _ in headers]))
+    values = tuple([value for _, value in headers])
+    joined = "".join(values)
+    if not (joined.isascii() and joined.isprintable()):
         _refuse_value(headers)
+    text = plan.text % values
     if not plan.has_user_agent:
         text = f"User-Agent: {user_agent}\r\n{text}"
     shown = list(headers)
