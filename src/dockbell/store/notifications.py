@@ -277,12 +277,6 @@ async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
     return None if row is None else (f"{row[0]}/{row[1]}", of_row(tx, row[2:]))
 
 
-async def list_for(tx: Tx, repository_id: str) -> Sequence[Notification]:
-    """All notifications of the repository in the order they were created, without secrets. One query."""
-    rows = await tx.rows(selection().where(notifications.c.repository_id == repository_id))
-    return [of_row(tx, row) for row in rows]
-
-
 async def delete(tx: Tx, notification_id: str) -> bool:
     """Remove the notification and its signing secrets; return whether it was there.
 

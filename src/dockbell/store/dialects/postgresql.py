@@ -94,6 +94,10 @@ WITH idle AS MATERIALIZED (
 UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
 """
 
+LIST_OUTLINES = """
+SELECT uuid, title, kind, method, config_sealed, event_config, failure_streak, paused_at
+FROM notifications WHERE repository_id = $1 ORDER BY created_at, id
+"""
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at

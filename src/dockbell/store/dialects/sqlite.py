@@ -92,6 +92,10 @@ WAKE_LANES = None  # ADD_LANES did
 
 HOLD_WORD = None  # only one transaction writes
 
+LIST_OUTLINES = """
+SELECT uuid, title, kind, method, config_sealed, event_config, failure_streak, paused_at
+FROM notifications WHERE repository_id = ?1 ORDER BY created_at, id
+"""
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at
