@@ -94,6 +94,15 @@ WITH idle AS MATERIALIZED (
 UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
 """
 
+FIND_BEARERS = """
+SELECT t.lookup, t.id, t.token_hash, t.scope, t.expires_at, t.user_id, n.name, u.is_superuser, u.is_enabled,
+       a.client_id, a.name, t.last_used_at
+FROM tokens AS t
+JOIN namespaces AS n ON n.id = t.user_id
+JOIN users AS u ON u.namespace_id = t.user_id
+LEFT JOIN applications AS a ON a.id = t.application_id
+WHERE t.lookup = ANY($1::text[])
+"""
 LIST_OUTLINES = """
 SELECT uuid, title, kind, method, config_sealed, event_config, failure_streak, paused_at
 FROM notifications WHERE repository_id = $1 ORDER BY created_at, id
