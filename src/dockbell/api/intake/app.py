@@ -30,6 +30,9 @@ from dockbell.web.receiving import BusyError, FailedError, Receiving
 _BODY_SECONDS = 60.0
 _MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
 _JSON, _PROBLEM = b"application/json", problems.MEDIA_TYPE.encode()
+_HEADERS = frozenset(
+    {b"authorization", b"content-type", b"content-encoding", b"content-length"}
+)
 _log = structlog.get_logger("dockbell.intake")
 
 _Answer = tuple[int, object, Mapping[str, str]]
@@ -210,9 +213,11 @@ class EventIntake:
 
 
 def _headers_of(scope: Scope) -> Mapping[bytes, str]:
-    """Headers by name. Two of one name are one with a comma between (RFC 9110)."""
+    """The headers that we look at, by name. Two of one name are one with a comma between (RFC 9110)."""
     found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
+        if name not in _HEADERS:
+            continue
         text = value.decode("latin-1")
         found[name] = f"{found[name]}, {text}" if name in found else text
     return found
