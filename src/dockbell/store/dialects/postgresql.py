@@ -74,6 +74,21 @@ JOIN namespaces AS n ON n.name = asked.namespace
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.name
 """
 
+# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+FIND_CANDIDATES = """
+WITH asked AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (namespace_id, repository_id, kind)
+)
+SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
+FROM asked JOIN notifications AS n ON n.repository_id = asked.repository_id AND n.kind = asked.kind
+UNION ALL
+SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
+FROM asked JOIN notifications AS n
+ON n.namespace_id = asked.namespace_id AND n.repository_id IS NULL AND n.kind = asked.kind
+WHERE asked.repository_id IS NULL
+ORDER BY 7, 1
+"""
+
 # Lanes of busy notifications are not written at all, or all producers of one notification would queue for
 # its row and a lease, which passes over locked lanes, would never get it. Instead three steps:
 # make what is missing; hold the rows with the weakest lock, which no lease and no other producer minds;

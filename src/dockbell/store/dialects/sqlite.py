@@ -79,6 +79,19 @@ JOIN namespaces AS n ON n.name = asked.value ->> 2
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.value ->> 3
 """
 
+# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+FIND_CANDIDATES = """
+SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
+FROM json_each(?1) AS asked JOIN notifications AS n
+ON n.repository_id = asked.value ->> 1 AND n.kind = asked.value ->> 2
+UNION ALL
+SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
+FROM json_each(?1) AS asked JOIN notifications AS n
+ON n.namespace_id = asked.value ->> 0 AND n.repository_id IS NULL AND n.kind = asked.value ->> 2
+WHERE asked.value ->> 1 IS NULL
+ORDER BY 7, 1
+"""
+
 # A lane that is not due earlier becomes due; one that is busy already is left alone.
 ADD_LANES = """
 INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
