@@ -87,7 +87,7 @@ class EventIntake:
             status, value, headers = self._bug()
         body = msgspec.json.encode(value) + b"\n"
         raw = [
-            (b"content-type", _JSON if status < HTTPStatus.BAD_REQUEST else _PROBLEM),
+            (b"content-type", _JSON if status < 400 else _PROBLEM),  # noqa: PLR2004 -- HTTP's errors
             (b"content-length", str(len(body)).encode()),
             *((name.encode(), text.encode()) for name, text in headers.items()),
         ]
@@ -163,7 +163,7 @@ class EventIntake:
     def _single(self, receipt: Receipt) -> _Answer:
         if receipt.error is not None:
             return self._refusal(receipt.error, receipt.field)
-        return HTTPStatus.ACCEPTED, _shown(receipt), {}
+        return 202, _shown(receipt), {}
 
     def _batch(self, receipts: Sequence[Receipt]) -> _Answer:
         # One credential for all: if it is not good, nothing of the request counts.
@@ -172,7 +172,7 @@ class EventIntake:
                 return self._refusal(receipt.error)
         counts = Counter(receipt.status for receipt in receipts)
         return (
-            HTTPStatus.ACCEPTED,
+            202,
             {
                 **{status.value: counts[status] for status in Status},
                 "events": [_shown(receipt) for receipt in receipts],
