@@ -1,9 +1,11 @@
 """The API on an empty database, for tests that make their own people."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dockbell import events, methods
 from dockbell.domain.accounts import Scope
@@ -11,7 +13,7 @@ from dockbell.domain.links import Links
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
-from dockbell.store.transactions import Store
+from dockbell.store.transactions import Store, Tx
 from dockbell.web.faces import Faces
 from tests.apps import app_of
 from tests.asgi import Answer, Client
@@ -71,6 +73,23 @@ def said(answer: Answer) -> tuple[int, Any]:
     return answer.status, answer.json() if answer.body else None
 
 
+def note_hot(store: Store, seen: list[str]) -> None:
+    """From now on, note the hand-written statements that pass by SQLAlchemy, as SQLite's do."""
+    make = store._tx
+
+    class NotingTx(Tx):
+        async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
+            if store.is_sqlite:
+                seen.append(sql.strip())
+            return await super().hot(sql, parameters)
+
+    def noting(connection: AsyncConnection) -> Tx:
+        tx = make(connection)
+        return NotingTx(tx.connection, tx.dialect, tx.now, tx.new_id, tx.seal)
+
+    store._tx = noting  # type: ignore[method-assign] -- of this store only
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
     """Counts the statements that reach the database."""
@@ -85,6 +104,7 @@ class Statements:
             counter.seen.append(parts[2])
 
         event.listen(store._reader.sync_engine, "before_cursor_execute", note)
+        note_hot(store, counter.seen)
         return counter
 
     @classmethod

@@ -22,9 +22,9 @@ from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
-from dockbell.domain import ids
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.ids import IdMaker
 from dockbell.domain.links import Links
 from dockbell.engine.engine import Engine, most_tries
 from dockbell.engine.pruner import Keep
@@ -58,7 +58,6 @@ from dockbell.web.receiving import Receiving
 _log = structlog.get_logger("dockbell.bootstrap")
 
 KEY_FILE = "secret.key"  # in the data folder
-_ID_BITS = 80
 _CLOCK_CHECK_SECONDS = 10
 _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
@@ -396,7 +395,7 @@ def _open_store(settings: Settings, clock: DatabaseClock, keys: _Keys) -> Store:
     return Store.open(
         settings.database_address,
         clock=clock,
-        new_id=lambda prefix: ids.compose(prefix, clock(), secrets.randbits(_ID_BITS)),
+        new_id=IdMaker(clock, secrets.token_bytes),
         seal=_seal_of(settings, keys),
     )
 

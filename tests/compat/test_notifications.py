@@ -169,6 +169,36 @@ async def test_documents_come_back_to_the_byte(
     assert listed.body == b'{"notifications": [' + created.body.strip() + b"]}\n"
 
 
+async def test_a_list_shows_each_notification_as_it_shows_alone(
+    admin: Client, store: Store
+) -> None:
+    long = {"level": 1, "note": "x" * 2000}
+    made = [
+        await make(admin, title=None),
+        await make(admin, title='"Ü" \\ 🐳\n', config={"url": "http://example.com/ü"}),
+        await make(admin, event="vulnerability_found", eventConfig={"level": 5, "ü": [0.1]}),
+        await make(admin, event="vulnerability_found", eventConfig=long),
+        await make(admin, title="paused"),
+        await make(admin, title="failing"),
+    ]
+    async with store.begin() as tx:
+        for uuid in made[-2:]:
+            row = await tx.first(
+                select(notifications_table.c.id).where(notifications_table.c.uuid == uuid)
+            )
+            assert row is not None
+            await notifications.set_streak(tx, row.id, 2)
+            if uuid == made[-2]:
+                await notifications.pause(tx, row.id, PauseReason.PERSON)
+
+    alone = [await admin.get(BASE + uuid) for uuid in made]
+    listed = await admin.get(BASE)
+
+    bodies = [one.body.strip() for one in alone]
+    assert listed.body == b'{"notifications": [' + b", ".join(bodies) + b"]}\n"
+    assert [one.json()["number_of_failures"] for one in alone] == [0, 0, 0, 0, 3, 2]
+
+
 async def test_a_title_comes_back_or_is_null(admin: Client) -> None:
     titles = ["", " ", "t", "Ü 🐳", "x" * 300, None]
 

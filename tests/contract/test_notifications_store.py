@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.methods import Recipient
 from dockbell.domain.notifications import Notification
-from dockbell.store import notices, notifications, signing_secrets
+from dockbell.store import notices, notification_lists, notifications, signing_secrets
 from dockbell.store.tables import (
     namespaces,
     repositories,
@@ -139,8 +139,8 @@ async def test_notifications_list_in_the_order_they_were_created(
         clock.move(seconds=1)
 
     async with store.read() as tx:
-        listed = await notifications.list_for(tx, "rep_web")
-    assert [one.id for one in listed] == [one.id for one in made]
+        listed = await notification_lists.list_outlines(tx, "rep_web")
+    assert [one.uuid for one in listed] == [one.uuid for one in made]
 
 
 async def test_notifications_are_found_by_repository_kind_and_uuid(store: Store) -> None:

@@ -13,6 +13,7 @@ from dockbell.store import notifications as notification_rows
 from dockbell.store.tables import audit_entries, deliveries, lanes, repositories
 from dockbell.store.tables import notifications as notifications_table
 from dockbell.store.transactions import Store
+from tests.accounts import note_hot
 from tests.asgi import Client
 from tests.world import World, open_world
 
@@ -64,12 +65,14 @@ def counted(store: Store) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
+        seen.append(statement.strip())
 
     engines = {store._writer.sync_engine, store._reader.sync_engine}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
+    note_hot(store, seen)
     yield seen
+    del store._tx  # the class's own is back
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
 

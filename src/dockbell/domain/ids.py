@@ -15,6 +15,10 @@ _PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
 _SHIFTS = range(120, -1, -10)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 80
+_CHANCE_LETTERS = _RANDOM_BITS // 5
+_TIME_LETTERS = 26 - _CHANCE_LETTERS
+_LETTER_OF_BYTE = (_ALPHABET * 8).encode()
+_DRAWN_AT_ONCE = 256
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -23,10 +27,49 @@ def compose(prefix: str, now: datetime, chance: int) -> str:
 
     Later ids sort after earlier ones (to the millisecond), so an index stays compact.
     """
-    milliseconds = int((now - _EPOCH).total_seconds() * 1000)
+    return f"{prefix}_{_letters_of(_milliseconds_of(now), chance)}"
+
+
+def _letters_of(milliseconds: int, chance: int) -> str:
     number = (milliseconds << _RANDOM_BITS) | chance
-    letters = "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
-    return f"{prefix}_{letters}"
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+
+class IdMaker:
+    """Makes ids like `compose` does, many of them cheaply: every event and every delivery needs one.
+
+    Chance is drawn for many at once, so a process must not be copied (forked) while it makes ids. One thread only.
+    """
+
+    def __init__(self, clock: Clock, chance: Callable[[int], bytes]) -> None:
+        """`chance` gives that many unpredictable bytes."""
+        self._clock = clock
+        self._chance = chance
+        self._milliseconds = -1
+        self._time_letters = ""
+        self._drawn: list[str] = []  # letters of chance that are not used yet
+
+    def __call__(self, prefix: str) -> str:
+        milliseconds = _milliseconds_of(self._clock())
+        if milliseconds != self._milliseconds:
+            self._time_letters = _letters_of(milliseconds, 0)[:_TIME_LETTERS]
+            self._milliseconds = milliseconds
+        if not self._drawn:
+            self._draw()
+        return f"{prefix}_{self._time_letters}{self._drawn.pop()}"
+
+    def _draw(self) -> None:
+        # Five of the bits of each byte, because a letter stands for five.
+        drawn = self._chance(_CHANCE_LETTERS * _DRAWN_AT_ONCE)
+        letters = drawn.translate(_LETTER_OF_BYTE).decode("ascii")
+        self._drawn += [
+            letters[first : first + _CHANCE_LETTERS]
+            for first in range(0, len(letters), _CHANCE_LETTERS)
+        ]
+
+
+def _milliseconds_of(moment: datetime) -> int:
+    return int((moment - _EPOCH).total_seconds() * 1000)
 
 
 def uuid_of(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.forms import PayloadForm
@@ -41,3 +42,19 @@ class Notification:
             if not secret.is_live(now):
                 return tuple(one for one in self.secrets if one.is_live(now))
         return self.secrets
+
+
+class Outline(NamedTuple):
+    """A notification as a list of API v1 shows it, its documents as the JSON text that is shown.
+
+    A tuple, because lists are long and nothing of it is looked into: making one costs a fraction of a dataclass.
+    """
+
+    uuid: str
+    title: str | None
+    kind: str
+    method: str
+    config: str
+    event_config: str
+    failure_streak: int
+    is_paused: bool

@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -26,6 +27,7 @@ _SECRET_PARTS = (
     "privatekey",
 )
 _DEPTH = 4
+_LONGEST_NAME = 64  # of a key that is remembered
 # A value with one of these is quoted by the renderer, with all that does not print written out.
 _QUOTED_WITH = re.compile(r"""[ \t=\r\n"']""")
 
@@ -87,6 +89,11 @@ _shown = {"least": logging.INFO}
 def shows_debug() -> bool:
     """Whether lines at `debug` are shown. A line that is not costs five microseconds all the same."""
     return _shown["least"] <= logging.DEBUG
+
+
+def shows_info() -> bool:
+    """The same for lines at `info`."""
+    return _shown["least"] <= logging.INFO
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -163,5 +170,13 @@ def _masked(key: str, value: Any, depth: int) -> Any:
 
 def is_secret(key: str) -> bool:
     """Whether a key of this name holds a credential."""
+    return _is_secret_name(key) if len(key) <= _LONGEST_NAME else _is_secret(key)
+
+
+def _is_secret(key: str) -> bool:
     plain = key.lower().replace("-", "").replace("_", "")
     return any(part in plain for part in _SECRET_PARTS)
+
+
+# Each line asks for each of its keys, and they are always the same ones.
+_is_secret_name = lru_cache(maxsize=1024)(_is_secret)

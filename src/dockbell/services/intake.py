@@ -18,7 +18,7 @@ from dockbell.store.transactions import Tx
 _MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would make it three times as dear, and many are made
 class Draft:
     """Something that happened, as its source tells it. `details` are the event's own fields in Quay's body."""
 
@@ -36,7 +36,7 @@ class Draft:
     body: bytes | None = None  # the whole body, made already; `details` are not looked at then
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # as above
 class Kept:
     """What became of one draft among many."""
 

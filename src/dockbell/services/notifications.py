@@ -12,7 +12,7 @@ from dockbell.domain.events import EventKind, EventScope, Performer, Subject
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.methods import Method
-from dockbell.domain.notifications import Notification
+from dockbell.domain.notifications import Notification, Outline
 from dockbell.domain.permissions import AdminOf, AdminOfAll
 from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
@@ -187,9 +187,9 @@ class Notifications:
         await self.reset(tx, admin, uuid)
         return await notification_lists.count_waiting(tx, known.id)
 
-    async def list_all(self, tx: Tx, admin: AdminOf) -> Sequence[Notification]:
-        """The repository's notifications in the order they were created."""
-        return await notifications.list_for(tx, admin.repository.id)
+    async def list_all(self, tx: Tx, admin: AdminOf) -> Sequence[Outline]:
+        """The repository's notifications in the order they were created, for showing."""
+        return await notification_lists.list_outlines(tx, admin.repository.id)
 
     async def find(self, tx: Tx, admin: AdminOf, uuid: str) -> Notification | None:
         """The repository's notification with this UUID, if there is one."""

@@ -34,17 +34,17 @@ class Reports:
         are asked once for each caller and place. The rest, if there is one, is left for another transaction
         (see `Intake.record_many`).
         """
-        rights = await self._rights(tx, told)
+        grounds = await self._grounds(tx, told)
         answers: list[Receipt | Draft] = []
         for actor, report in told:
             if actor is None:
                 answers.append(Receipt.refused(UnauthenticatedError()))
                 continue
-            right = rights[_place(actor, report)]
+            ground = grounds[_place(actor, report)]
             answers.append(
-                Receipt.refused(right, _place_field(report))
-                if isinstance(right, DockbellError)
-                else self._draft(tx, right, report)
+                Receipt.refused(ground, _place_field(report))
+                if isinstance(ground, DockbellError)
+                else self._draft(tx, ground, report)
             )
         drafts = [one for one in answers if isinstance(one, Draft)]
         kept = iter(await self.intake.record_many(tx, drafts) if drafts else ())
@@ -59,42 +59,66 @@ class Reports:
             receipts.append(_receipt(done))
         return receipts
 
-    async def _rights(
+    async def _grounds(
         self, tx: Tx, told: Sequence[tuple[Actor | None, Report]]
-    ) -> dict[_Place, ReporterOf | DockbellError]:
+    ) -> dict[_Place, "_Ground | DockbellError"]:
         asked = {
             _place(actor, report): (actor, report.namespace, report.repository)
             for actor, report in told
             if actor is not None
         }
         rights = await repositories.reporters_of(tx, list(asked.values()))
-        return dict(zip(asked, rights, strict=True))
+        return {
+            place: right if isinstance(right, DockbellError) else self._ground(right)
+            for place, right in zip(asked, rights, strict=True)
+        }
 
-    def _draft(self, tx: Tx, right: ReporterOf, report: Report) -> Draft:
+    def _ground(self, right: ReporterOf) -> "_Ground":
         namespace, repository = right.namespace, right.repository
         subject = Subject(
             namespace.name,
             None if repository is None else repository.name,
             is_user=namespace.kind is NamespaceKind.USER,
         )
-        return Draft(
-            kind=report.kind,
+        return _Ground(
             subject=subject,
             namespace_id=namespace.id,
             repository_id=None if repository is None else repository.id,
+            performer=_performer(right.actor),
+            base=_base(subject, self.links, None, None),
+        )
+
+    def _draft(self, tx: Tx, ground: "_Ground", report: Report) -> Draft:
+        base = ground.base
+        if report.build_id is not None or report.homepage is not None:
+            base = _base(ground.subject, self.links, report.build_id, report.homepage)
+        return Draft(
+            kind=report.kind,
+            subject=ground.subject,
+            namespace_id=ground.namespace_id,
+            repository_id=ground.repository_id,
             details={},
             facts=report.facts,
             source="api",
-            performer=_performer(right.actor) if report.is_by_caller else report.performer,
+            performer=ground.performer if report.is_by_caller else report.performer,
             occurred_at=report.occurred_at or tx.now,
             # A namespace's own, so that nobody can take an id before another namespace's program does.
             producer_key=None
             if report.producer_id is None
-            else f"{namespace.id}/{report.producer_id}",
-            body=_joined(
-                _base(subject, self.links, report.build_id, report.homepage), report.details
-            ),
+            else f"{ground.namespace_id}/{report.producer_id}",
+            body=_joined(base, report.details),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all events of one caller and place share."""
+
+    subject: Subject
+    namespace_id: str
+    repository_id: str | None
+    performer: Performer
+    base: bytes  # what their payloads begin with
 
 
 def _place(actor: Actor, report: Report) -> _Place:

@@ -55,7 +55,7 @@ async def record(
     return None if first is None else str(first.id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would make it three times as dear, and many are made
 class Placed:
     """An event with the rows that it is about."""
 
@@ -90,7 +90,7 @@ async def record_many(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]
             one.namespace_id,
             one.repository_id,
             one.event.body,
-            json.dumps(one.event.facts, ensure_ascii=False, separators=(",", ":")),
+            _document_of(one.event.facts),
             None if one.event.performer is None else one.event.performer.name,
             None if one.event.performer is None else one.event.performer.kind,
             one.event.producer_key,
@@ -102,6 +102,10 @@ async def record_many(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]
     if await tx.hot_all(tx.dialect.add_events(rows)) == len(rows):
         return {}
     return await _find_earlier(tx, placed)
+
+
+def _document_of(facts: Mapping[str, object]) -> str:
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else "{}"
 
 
 async def _find_earlier(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]:

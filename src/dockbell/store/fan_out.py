@@ -18,11 +18,15 @@ async def record(tx: Tx, wanted: Sequence[tuple[str, str, bool]]) -> None:
     if not wanted:
         return
     paused = {notification_id: is_paused for _, notification_id, is_paused in wanted}
-    await lanes.touch(tx, [(one, one, is_paused) for one, is_paused in paused.items()], tx.now)
+    lanes_first = lanes.touching(
+        tx, [(one, one, is_paused) for one, is_paused in paused.items()], tx.now
+    )
     now = to_micros(tx.now)
     for first in range(0, len(wanted), _ROWS_AT_ONCE):
         rows = [
             (tx.new_id("dlv"), notification_id, notification_id, event_id)
             for event_id, notification_id, _ in wanted[first : first + _ROWS_AT_ONCE]
         ]
-        await tx.hot(tx.dialect.FAN_OUT, (*tx.dialect.packed(rows), Trigger.EVENT.value, now))
+        adding = (tx.dialect.FAN_OUT, (*tx.dialect.packed(rows), Trigger.EVENT.value, now))
+        await tx.hot_all([*lanes_first, adding])
+        lanes_first = ()

@@ -7,6 +7,7 @@ next lease that looks puts it right. Only a lease moves it to later, everything 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
@@ -39,12 +40,19 @@ async def touch(
 
     Call it before the deliveries are written: from here to the commit no lease puts these lanes to rest.
     """
+    await tx.hot_all(touching(tx, wanted, due_at, width=width))
+
+
+def touching(
+    tx: Tx, wanted: Sequence[tuple[str, str, bool]], due_at: datetime, *, width: int = WIDTH
+) -> Sequence[tuple[str, tuple[Any, ...]]]:
+    """The statements of `touch`, for whoever executes more together with them."""
     due = to_micros(due_at)
-    await tx.hot(tx.dialect.ADD_LANES, (*tx.dialect.packed(wanted), due, width))
-    if tx.dialect.HOLD_LANES is not None:
-        ids = [lane_id for lane_id, _, _ in wanted]
-        await tx.hot(tx.dialect.HOLD_LANES, (ids,))
-        await tx.hot(tx.dialect.WAKE_LANES, (ids, due))
+    adding = (tx.dialect.ADD_LANES, (*tx.dialect.packed(wanted), due, width))
+    if tx.dialect.HOLD_LANES is None:
+        return [adding]
+    ids = [lane_id for lane_id, _, _ in wanted]
+    return [adding, (tx.dialect.HOLD_LANES, (ids,)), (tx.dialect.WAKE_LANES, (ids, due))]
 
 
 async def put_in_front(tx: Tx, lane_id: str) -> None:

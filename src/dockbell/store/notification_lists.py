@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Select, func, literal, select, update
 
 from dockbell.domain.deliveries import State
-from dockbell.domain.notifications import Notification
+from dockbell.domain.notifications import Notification, Outline
 from dockbell.domain.records import Health
 from dockbell.store import lanes, notifications
 from dockbell.store.tables import deliveries, repositories
@@ -16,6 +18,7 @@ from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.tables import notifications as table
 from dockbell.store.transactions import Tx
 
+_LONGEST_KEPT = 1024  # characters of a document whose other spelling is remembered
 _LAST = 1000  # deliveries in which the last success and failure are looked for
 
 
@@ -31,6 +34,40 @@ async def find(tx: Tx, notification_id: str) -> Notification | None:
     """The notification with this id, without its signing secrets."""
     row = await tx.first(notifications.selection().where(table.c.id == notification_id))
     return None if row is None else notifications.of_row(tx, row)
+
+
+async def list_outlines(tx: Tx, repository_id: str) -> Sequence[Outline]:
+    """All notifications of the repository in the order they were created, for showing. One query.
+
+    Config is opened and passed on as the text it was sealed as. It is the most called list of all.
+    """
+    rows = await tx.hot(tx.dialect.LIST_OUTLINES, (repository_id,))
+    opened = tx.seal.open
+    return [
+        Outline(
+            uuid,
+            title,
+            kind,
+            method,
+            opened(config).decode(),
+            _respelled(event_config),
+            streak,
+            paused_at is not None,
+        )
+        for uuid, title, kind, method, config, event_config, streak, paused_at in rows
+    ]
+
+
+def _respelled(document: str) -> str:
+    """A stored document as `json.dumps` writes it. Most are short, and among few."""
+    return _spelling_of(document) if len(document) <= _LONGEST_KEPT else _spell(document)
+
+
+def _spell(document: str) -> str:
+    return json.dumps(msgspec.json.decode(document))
+
+
+_spelling_of = lru_cache(maxsize=256)(_spell)
 
 
 async def list_of_repository(

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -205,51 +205,18 @@ async def find_candidates(
     return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
 
 
-_OF_REPOSITORIES = notifications.c.repository_id.in_(bindparam("repositories", expanding=True))
-_OF_NAMESPACES = notifications.c.repository_id.is_(None) & notifications.c.namespace_id.in_(
-    bindparam("namespaces", expanding=True)
-)
-_CANDIDATES = (
-    select(
-        notifications.c.id,
-        notifications.c.event_config,
-        notifications.c.paused_at,
-        notifications.c.namespace_id,
-        notifications.c.repository_id,
-        notifications.c.kind,
-    )
-    .where(notifications.c.kind.in_(bindparam("kinds", expanding=True)))
-    .order_by(notifications.c.created_at, notifications.c.id)
-)
-# Three, because a condition on nothing would make the database read more than it must.
-_OF_EITHER_SORT = {
-    (True, False): _CANDIDATES.where(_OF_REPOSITORIES),
-    (False, True): _CANDIDATES.where(_OF_NAMESPACES),
-    (True, True): _CANDIDATES.where(_OF_REPOSITORIES | _OF_NAMESPACES),
-}
-
-
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
     """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
-    if not places:
-        return {}
-    owners = {repository: namespace for namespace, repository, _ in places if repository}
-    bare = {namespace for namespace, repository, _ in places if repository is None}
-    asked = {"repositories": list(owners), "namespaces": list(bare)}
-    rows = await tx.rows(
-        _OF_EITHER_SORT[bool(owners), bool(bare)],
-        {
-            **{name: ids for name, ids in asked.items() if ids},
-            "kinds": list({kind for _, _, kind in places}),
-        },
-    )
     found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in places}
-    for row in rows:
-        place = (owners.get(row.repository_id, row.namespace_id), row.repository_id, row.kind)
-        if place in found:
-            found[place].append(Candidate(row.id, row.event_config, row.paused_at is not None))
+    if not found:
+        return found
+    rows = await tx.hot(tx.dialect.FIND_CANDIDATES, tx.dialect.packed(list(found)))
+    for notification_id, event_config, paused_at, namespace_id, repository_id, kind, _ in rows:
+        found[namespace_id, repository_id, kind].append(
+            Candidate(notification_id, json.loads(event_config), paused_at is not None)
+        )
     return found
 
 
@@ -275,12 +242,6 @@ async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
         .where((notifications.c.id == found_id) | (notifications.c.uuid == found_id))
     )
     return None if row is None else (f"{row[0]}/{row[1]}", of_row(tx, row[2:]))
-
-
-async def list_for(tx: Tx, repository_id: str) -> Sequence[Notification]:
-    """All notifications of the repository in the order they were created, without secrets. One query."""
-    rows = await tx.rows(selection().where(notifications.c.repository_id == repository_id))
-    return [of_row(tx, row) for row in rows]
 
 
 async def delete(tx: Tx, notification_id: str) -> bool:

@@ -8,10 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Row,
-    String,
-    and_,
-    bindparam,
-    case,
     delete,
     exists,
     func,
@@ -24,7 +20,6 @@ from sqlalchemy import (
 
 from dockbell.domain.accounts import Namespace, NamespaceKind, Role, TeamRole
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.store import namespaces as namespace_rows
 from dockbell.store.tables import (
     manifest_references,
     namespaces,
@@ -39,66 +34,6 @@ from dockbell.store.transactions import Tx
 
 _ROLES = (None, Role.READ, Role.WRITE, Role.ADMIN)
 _TEAM_ROLES = (None, TeamRole.MEMBER, TeamRole.CREATOR, TeamRole.ADMIN)
-
-_actor = bindparam("actor", type_=String)
-_joined = and_(team_members.c.member_id == _actor, ~team_members.c.is_invited)
-_team_rank = (
-    select(
-        func.max(
-            case(
-                (teams.c.role == TeamRole.ADMIN, 3),
-                (teams.c.role == TeamRole.CREATOR, 2),
-                else_=1,
-            )
-        )
-    )
-    .select_from(teams.join(team_members, team_members.c.team_id == teams.c.id))
-    .where(teams.c.namespace_id == namespaces.c.id, _joined)
-    .correlate(namespaces)
-    .scalar_subquery()
-)
-_is_in_holding_team = exists().where(team_members.c.team_id == permissions.c.team_id, _joined)
-_role_rank = (
-    select(
-        func.max(
-            case(
-                (permissions.c.role == Role.ADMIN, 3),
-                (permissions.c.role == Role.WRITE, 2),
-                else_=1,
-            )
-        )
-    )
-    .where(
-        permissions.c.repository_id == repositories.c.id,
-        or_(permissions.c.holder_id == _actor, _is_in_holding_team),
-    )
-    .correlate(repositories)
-    .scalar_subquery()
-)
-
-# One statement for a check, because every API call and every push makes one.
-_ACCESS = (
-    select(
-        *namespace_rows.COLUMNS,
-        repositories.c.id.label("repository_id"),
-        repositories.c.name.label("repository"),
-        repositories.c.visibility,
-        repositories.c.description,
-        repositories.c.created_at.label("repository_created_at"),
-        _team_rank.label("team_rank"),
-        _role_rank.label("role_rank"),
-    )
-    .select_from(
-        namespaces.outerjoin(
-            repositories,
-            and_(
-                repositories.c.namespace_id == namespaces.c.id,
-                repositories.c.name == bindparam("repository", type_=String),
-            ),
-        )
-    )
-    .where(namespaces.c.name == bindparam("namespace", type_=String))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +50,16 @@ async def find_access(
     tx: Tx, actor_id: str | None, namespace: str, name: str | None
 ) -> Access | None:
     """What the caller is there; None if there is no such namespace."""
-    row = await tx.first(
-        _ACCESS, {"actor": actor_id, "namespace": namespace, "repository": name}
-    )
-    if row is None:
-        return None
-    owner = namespace_rows.of_row(row)
-    repository = None
-    if row.repository_id is not None:
-        repository = Repository(
-            id=row.repository_id,
-            namespace_id=owner.id,
-            namespace=owner.name,
-            name=row.repository,
-            visibility=Visibility(row.visibility),
-            description=row.description,
-            created_at=row.repository_created_at,
-        )
-    return Access(
-        namespace=owner,
-        repository=repository,
-        team_role=_TEAM_ROLES[row.team_rank or 0],
-        role=_ROLES[row.role_rank or 0],
-    )
+    return (await find_access_many(tx, [(actor_id, namespace, name)]))[0]
 
 
 async def find_access_many(
     tx: Tx, asked: Sequence[tuple[str | None, str, str | None]]
 ) -> Sequence[Access | None]:
-    """The same for many (actor id, namespace, name), in their order. One query."""
+    """The same for many (actor id, namespace, name), in their order.
+
+    One query, by hand: every call of the API and every push asks it.
+    """
     if not asked:
         return ()
     rows = await tx.hot(

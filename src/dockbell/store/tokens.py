@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from dockbell.domain.accounts import Token
-from dockbell.store.tables import applications, namespaces, tokens, users
+from dockbell.store.tables import applications, namespaces, of_micros, tokens, users
 from dockbell.store.transactions import Tx
 
 
@@ -46,26 +46,35 @@ _BEARER = select(
     .join(users, users.c.namespace_id == tokens.c.user_id)
     .outerjoin(applications, applications.c.id == tokens.c.application_id)
 )
-_BY_LOOKUP = _BEARER.where(tokens.c.lookup == bindparam("lookup"))
-_BY_LOOKUPS = _BEARER.add_columns(tokens.c.lookup).where(
-    tokens.c.lookup.in_(bindparam("lookups", expanding=True))
-)
 _BY_ID = _BEARER.where(tokens.c.id == bindparam("token_id"))
 
 
 async def find_bearer(tx: Tx, lookup: str) -> Bearer | None:
-    return _bearer_of_row(await tx.first(_BY_LOOKUP, {"lookup": lookup}))
+    return (await find_bearers(tx, (lookup,))).get(lookup)
 
 
 async def find_bearers(tx: Tx, lookups: Collection[str]) -> Mapping[str, Bearer]:
-    """Those of the tokens that there are, by their first half. One query."""
-    rows = await tx.rows(_BY_LOOKUPS, {"lookups": list(lookups)})
-    found = {}
-    for row in rows:
-        values = dict(row._mapping)  # noqa: SLF001 -- the documented way to a row as a mapping
-        lookup = values.pop("lookup")
-        found[lookup] = Bearer(**values)
-    return found
+    """Those of the tokens that there are, by their first half. One query, by hand: every call of the API asks it."""
+    rows = await tx.hot(tx.dialect.FIND_BEARERS, tx.dialect.packed([(one,) for one in lookups]))
+    return {
+        lookup: Bearer(
+            token_id=token_id,
+            token_hash=token_hash,
+            scope=scope,
+            expires_at=None if expires_at is None else of_micros(expires_at),
+            user_id=user_id,
+            user_name=user_name,
+            is_superuser=bool(is_superuser),
+            is_enabled=bool(is_enabled),
+            client_id=client_id,
+            application_name=application_name,
+            last_used_at=None if last_used_at is None else of_micros(last_used_at),
+        )
+        for (
+            lookup, token_id, token_hash, scope, expires_at, user_id, user_name, is_superuser, is_enabled,
+            client_id, application_name, last_used_at,
+        ) in rows
+    }  # fmt: skip
 
 
 async def find_bearer_of(tx: Tx, token_id: str) -> Bearer | None:

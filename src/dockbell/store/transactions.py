@@ -409,7 +409,10 @@ def _open_sqlite(
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        if read_only:
+            connection.connection.driver_connection.begin_reading(begin)
+        else:
+            connection.exec_driver_sql(begin)
 
     return engine
 

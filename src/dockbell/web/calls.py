@@ -108,6 +108,10 @@ class ApiCall:
         """JSON as Quay writes it: Python's spacing and a line end. A 204 has no body."""
         return reply(status, value, headers)
 
+    def reply_text(self, status: int, text: str) -> Response[bytes]:
+        """The same for JSON that is text already, in Python's spacing."""
+        return _answer(status, f"{text}\n".encode(), {})
+
 
 # How handlers and their helpers name it: the framework wants to see that it is a dependency.
 Call = NamedDependency[ApiCall]
@@ -126,11 +130,15 @@ def reply(
     status: int, value: Any = None, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
     content = b"" if status == 204 else (json.dumps(value) + "\n").encode()  # noqa: PLR2004 -- HTTP's number
+    return _answer(status, content, headers or {})
+
+
+def _answer(status: int, content: bytes, headers: Mapping[str, str]) -> Response[bytes]:
     return Response(
         content=content,
         status_code=status,
         media_type="application/json",
-        headers=dict(headers or {}),
+        headers=dict(headers),
     )
 
 

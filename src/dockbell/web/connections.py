@@ -26,14 +26,19 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_in_head = True
     _head_bytes = 0
     _trailer_bytes = 0
-    _deadline: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _waits_since: float | None = None  # for a head, by the loop's clock
+    _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_deadline()
+        self._waits_since = None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -47,7 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_head = True
-        self._head_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._header_bytes = self._trailer_bytes = 0
         self._expect_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -56,13 +61,13 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._trailer_bytes > MOST_HEAD_BYTES:
                 self.transport.close()
             return
+        self._header_bytes += len(name) + len(value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._forget_deadline()
+        self._waits_since = None
         self._is_in_head = False
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        if len(self.headers) > MOST_HEADERS or size > MOST_HEAD_BYTES:
+        if len(self.headers) > MOST_HEADERS or self._header_bytes > MOST_HEAD_BYTES:
             self._refuse()
             return
         super().on_headers_complete()
@@ -76,13 +81,21 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _expect_head(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(PATIENCE_SECONDS, self.transport.close)
+        if self._waits_since is None:
+            self._waits_since = self.loop.time()
+            if self._watch is None:
+                self._watch = self.loop.call_later(PATIENCE_SECONDS, self._look)
 
-    def _forget_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _look(self) -> None:
+        """Close if a head has been waited for too long. One timer for many requests: setting one for each costs."""
+        self._watch = None
+        if self._waits_since is None:
+            return
+        rest = self._waits_since + PATIENCE_SECONDS - self.loop.time()
+        if rest > 0:
+            self._watch = self.loop.call_later(rest, self._look)
+        else:
+            self.transport.close()
 
     def _refuse(self) -> None:
         if not self.transport.is_closing():

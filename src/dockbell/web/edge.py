@@ -1,13 +1,14 @@
 """The outermost ring of every API request: id, access line, CORS, HEAD, OPTIONS and the repository path."""
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import structlog
 
+from dockbell.observability import logs
 from dockbell.observability.metrics import Metrics
 from dockbell.web import paths
 from dockbell.web.reference import ADDRESSES
@@ -58,7 +59,7 @@ class Edge:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex
+        request_id = secrets.token_hex(16)
         started = time.perf_counter()
         status = _GONE
         seconds: float | None = None
@@ -91,7 +92,7 @@ class Edge:
             if seconds is None:
                 seconds = time.perf_counter() - started
             self._metrics.note_request(verb, path, status, seconds)
-            if path not in _QUIET:
+            if path not in _QUIET and logs.shows_info():
                 _log.info(
                     "request",
                     verb=verb,

@@ -30,6 +30,9 @@ from dockbell.web.receiving import BusyError, FailedError, Receiving
 _BODY_SECONDS = 60.0
 _MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
 _JSON, _PROBLEM = b"application/json", problems.MEDIA_TYPE.encode()
+_HEADERS = frozenset(
+    {b"authorization", b"content-type", b"content-encoding", b"content-length"}
+)
 _log = structlog.get_logger("dockbell.intake")
 
 _Answer = tuple[int, object, Mapping[str, str]]
@@ -84,7 +87,7 @@ class EventIntake:
             status, value, headers = self._bug()
         body = msgspec.json.encode(value) + b"\n"
         raw = [
-            (b"content-type", _JSON if status < HTTPStatus.BAD_REQUEST else _PROBLEM),
+            (b"content-type", _JSON if status < 400 else _PROBLEM),  # noqa: PLR2004 -- HTTP's errors
             (b"content-length", str(len(body)).encode()),
             *((name.encode(), text.encode()) for name, text in headers.items()),
         ]
@@ -160,7 +163,7 @@ class EventIntake:
     def _single(self, receipt: Receipt) -> _Answer:
         if receipt.error is not None:
             return self._refusal(receipt.error, receipt.field)
-        return HTTPStatus.ACCEPTED, _shown(receipt), {}
+        return 202, _shown(receipt), {}
 
     def _batch(self, receipts: Sequence[Receipt]) -> _Answer:
         # One credential for all: if it is not good, nothing of the request counts.
@@ -169,7 +172,7 @@ class EventIntake:
                 return self._refusal(receipt.error)
         counts = Counter(receipt.status for receipt in receipts)
         return (
-            HTTPStatus.ACCEPTED,
+            202,
             {
                 **{status.value: counts[status] for status in Status},
                 "events": [_shown(receipt) for receipt in receipts],
@@ -210,9 +213,11 @@ class EventIntake:
 
 
 def _headers_of(scope: Scope) -> Mapping[bytes, str]:
-    """Headers by name. Two of one name are one with a comma between (RFC 9110)."""
+    """The headers that we look at, by name. Two of one name are one with a comma between (RFC 9110)."""
     found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
+        if name not in _HEADERS:
+            continue
         text = value.decode("latin-1")
         found[name] = f"{found[name]}, {text}" if name in found else text
     return found

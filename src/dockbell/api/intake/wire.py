@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ MOST_LEVELS = 32
 LONGEST_ID = 200
 LONGEST_NAME = 255
 _LONGEST_URL = 2048
+_LONGEST_PATH = 2 * LONGEST_NAME + 1
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)  # by which a producer's clock may be fast
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]+")
@@ -152,8 +153,8 @@ class Reader:
 
         Whole payloads of Quay can so be passed on; and nobody can make one that names another repository.
         """
-        for key, ours in base_of(Subject(namespace, repository), self.links).items():
-            if key != "homepage" and key in details and details.pop(key) != ours:
+        for key, ours in _base_of(namespace, repository, self.links):
+            if key in details and details.pop(key) != ours:
                 raise ReportError(f"data.{key}", f"must be left out, or be {_shown(ours)}")
         homepage = details.pop("homepage", None)
         if homepage is None:
@@ -180,6 +181,23 @@ class Reader:
                 continue
             if not _fits(value, pattern) or (is_needed and value in ("", [])):
                 raise ReportError(f"data.{key}", f"must be {_said(pattern)}")
+
+
+# Most events are about a repository that had another one lately.
+@lru_cache(maxsize=1024)
+def _base_of(
+    namespace: str, repository: str | None, links: Links
+) -> Sequence[tuple[str, object]]:
+    """The fields that are ours, but for the home page."""
+    base = base_of(Subject(namespace, repository), links)
+    return [(key, value) for key, value in base.items() if key != "homepage"]
+
+
+@lru_cache(maxsize=1024)
+def _parts_of(path: str) -> tuple[str, str] | None:
+    """Namespace and name of a repository; None if the path is none."""
+    namespace, _, name = path.partition("/")
+    return (namespace, name) if is_namespace(namespace) and is_repository(name) else None
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], raw: bytes | Raw) -> Any:
@@ -226,14 +244,15 @@ def _place(told: _Event, kind: EventKind) -> tuple[str, str | None]:
             "repository",
             f"must be given as `namespace/name`, and namespace not: {kind.name} is about a repository",
         )
-    namespace, _, name = told.repository.partition("/")
-    if not is_namespace(namespace) or not is_repository(name):
+    path = told.repository
+    parts = _parts_of(path) if len(path) <= _LONGEST_PATH else None
+    if parts is None:
         raise ReportError(
             "repository",
             f"{_shown(told.repository)} is not the name of one: `namespace/name`, "
             "in small letters, digits, `.`, `_` and `-`",
         )
-    return namespace, name
+    return parts
 
 
 def _check_id(producer_id: str | None) -> None:

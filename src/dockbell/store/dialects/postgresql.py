@@ -74,6 +74,21 @@ JOIN namespaces AS n ON n.name = asked.namespace
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.name
 """
 
+# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+FIND_CANDIDATES = """
+WITH asked AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (namespace_id, repository_id, kind)
+)
+SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
+FROM asked JOIN notifications AS n ON n.repository_id = asked.repository_id AND n.kind = asked.kind
+UNION ALL
+SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
+FROM asked JOIN notifications AS n
+ON n.namespace_id = asked.namespace_id AND n.repository_id IS NULL AND n.kind = asked.kind
+WHERE asked.repository_id IS NULL
+ORDER BY 7, 1
+"""
+
 # Lanes of busy notifications are not written at all, or all producers of one notification would queue for
 # its row and a lease, which passes over locked lanes, would never get it. Instead three steps:
 # make what is missing; hold the rows with the weakest lock, which no lease and no other producer minds;
@@ -94,6 +109,19 @@ WITH idle AS MATERIALIZED (
 UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
 """
 
+FIND_BEARERS = """
+SELECT t.lookup, t.id, t.token_hash, t.scope, t.expires_at, t.user_id, n.name, u.is_superuser, u.is_enabled,
+       a.client_id, a.name, t.last_used_at
+FROM tokens AS t
+JOIN namespaces AS n ON n.id = t.user_id
+JOIN users AS u ON u.namespace_id = t.user_id
+LEFT JOIN applications AS a ON a.id = t.application_id
+WHERE t.lookup = ANY($1::text[])
+"""
+LIST_OUTLINES = """
+SELECT uuid, title, kind, method, config_sealed, event_config, failure_streak, paused_at
+FROM notifications WHERE repository_id = $1 ORDER BY created_at, id
+"""
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at

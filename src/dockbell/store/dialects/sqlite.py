@@ -79,6 +79,19 @@ JOIN namespaces AS n ON n.name = asked.value ->> 2
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.value ->> 3
 """
 
+# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+FIND_CANDIDATES = """
+SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
+FROM json_each(?1) AS asked JOIN notifications AS n
+ON n.repository_id = asked.value ->> 1 AND n.kind = asked.value ->> 2
+UNION ALL
+SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
+FROM json_each(?1) AS asked JOIN notifications AS n
+ON n.namespace_id = asked.value ->> 0 AND n.repository_id IS NULL AND n.kind = asked.value ->> 2
+WHERE asked.value ->> 1 IS NULL
+ORDER BY 7, 1
+"""
+
 # A lane that is not due earlier becomes due; one that is busy already is left alone.
 ADD_LANES = """
 INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
@@ -92,6 +105,19 @@ WAKE_LANES = None  # ADD_LANES did
 
 HOLD_WORD = None  # only one transaction writes
 
+FIND_BEARERS = """
+SELECT t.lookup, t.id, t.token_hash, t.scope, t.expires_at, t.user_id, n.name, u.is_superuser, u.is_enabled,
+       a.client_id, a.name, t.last_used_at
+FROM tokens AS t
+JOIN namespaces AS n ON n.id = t.user_id
+JOIN users AS u ON u.namespace_id = t.user_id
+LEFT JOIN applications AS a ON a.id = t.application_id
+WHERE t.lookup IN (SELECT value ->> 0 FROM json_each(?1))
+"""
+LIST_OUTLINES = """
+SELECT uuid, title, kind, method, config_sealed, event_config, failure_streak, paused_at
+FROM notifications WHERE repository_id = ?1 ORDER BY created_at, id
+"""
 LOAD_EVENTS = """
 SELECT id, kind, namespace, repository, is_user, body, facts, performer_name, performer_kind, producer_key,
        occurred_at

@@ -6,12 +6,14 @@ statements do. Results are read whole anyway, so that all four fit into one.
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 
 _KEPT_STATEMENTS = 512
 _ROWS_A_STEP = 64
+
+_Result = TypeVar("_Result")
 
 
 class OneHopCursor:
@@ -61,6 +63,29 @@ class OneHopCursor:
 class OneHopConnection(aiosqlite.Connection):
     """An aiosqlite connection whose cursors cost one hand-over a statement."""
 
+    _begin: str | None = (
+        None  # what begins the transaction, until its first statement takes it along
+    )
+    _only_reads = False
+
+    def begin_reading(self, sql: str) -> None:
+        """Begin a transaction that only reads, together with its first statement.
+
+        Nobody waits for its end either: by then all results are there.
+        """
+        self._begin, self._only_reads = sql, True
+
+    async def commit(self) -> None:
+        if not self._only_reads:
+            await super().commit()
+        elif self._begin is None:
+            self._tx.put_nowait((None, self._conn.commit))
+        self._begin = None
+
+    async def rollback(self) -> None:
+        self._begin = None
+        await super().rollback()
+
     def cursor(self) -> Any:  # the base class makes a context manager that also awaits
         return OneHopCursor(self)
 
@@ -72,8 +97,7 @@ class OneHopConnection(aiosqlite.Connection):
         def work(connection: sqlite3.Connection) -> list[list[Any]]:
             return [connection.execute(sql, values).fetchall() for sql, values in statements]
 
-        rows: list[list[Any]] = await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]  # -- as below
-        return rows
+        return await self.run(work)
 
     async def execute_all(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> int:
         """Execute them in one hand-over; return how many rows they met."""
@@ -81,14 +105,19 @@ class OneHopConnection(aiosqlite.Connection):
         def work(connection: sqlite3.Connection) -> int:
             return sum(connection.execute(sql, values).rowcount for sql, values in statements)
 
-        met: int = await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]  # -- as below
-        return met
+        return await self.run(work)
 
-    async def run(self, work: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> sqlite3.Cursor:
-        cursor: sqlite3.Cursor = await self._execute(  # type: ignore[no-untyped-call]  # -- aiosqlite leaves it untyped
-            lambda: work(self._conn)
-        )
-        return cursor
+    async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """What `work` returns, done in the connection's thread."""
+        begin, self._begin = self._begin, None
+
+        def do() -> _Result:
+            if begin is not None:
+                self._conn.execute(begin)
+            return work(self._conn)
+
+        result: _Result = await self._execute(do)  # type: ignore[no-untyped-call]  # -- aiosqlite leaves it untyped
+        return result
 
 
 def connect(path: str) -> OneHopConnection:
