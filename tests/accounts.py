@@ -8,6 +8,7 @@ from sqlalchemy import event
 from dockbell import events, methods
 from dockbell.domain.accounts import Scope
 from dockbell.domain.links import Links
+from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
@@ -39,6 +40,7 @@ def open_empty(
             lookups=Lookups(refusal=Guard()),
             chance=bytes,
         ),
+        emails=AuthorizedEmails(links, bytes),
         is_initialize_open=is_initialize_open,
         requires_team_invite=requires_team_invite,
     )

@@ -13,6 +13,7 @@ from dockbell import events, methods
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.engine import Engine, most_tries
+from dockbell.engine.outlet import Mail
 from dockbell.engine.retry import DEFAULT, Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
@@ -43,6 +44,7 @@ async def running(  # a test says only what it is about
     worker: str = "w1",
     concurrency: int = 64,
     metrics: Metrics | None = None,
+    mailer: Mail | None = None,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -65,6 +67,7 @@ async def running(  # a test says only what it is about
         concurrency=concurrency,
         own_everything=own_everything,
         metrics=metrics,
+        mailer=mailer,
     )
     await engine.start()
     try:

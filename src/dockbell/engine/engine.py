@@ -13,7 +13,7 @@ from dockbell.domain.methods import Method
 from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.dispatcher import Dispatcher
-from dockbell.engine.outlet import Outlet, Post
+from dockbell.engine.outlet import Mail, Outlet, Post
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
@@ -64,6 +64,7 @@ class Engine:
         max_age: timedelta = MAX_AGE,
         metrics: Metrics | None = None,
         keep: Keep | None = None,
+        mailer: Mail | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
@@ -71,7 +72,7 @@ class Engine:
             kinds=kinds,
             methods=methods,
             links=links,
-            out=Outlet(store, outbound),
+            out=Outlet(store, outbound, mailer),
             clock=clock,
             chance=chance,
             policy=policy,

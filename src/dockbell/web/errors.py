@@ -14,6 +14,7 @@ from dockbell.domain.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    TooManyError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -31,6 +32,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TooManyError, 429),
     (UnavailableError, 503),
     (UnfinishedBodyError, 408),
     (InvalidRequestError, 400),
@@ -43,6 +45,7 @@ DESCRIPTIONS = {
     "not_found": "There is nothing at this address, or nothing that the caller may see.",
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
     "conflict": "The request is at odds with the present state.",
+    "too_many_requests": "There were too many such requests. The detail says which, and when to try again.",
     "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
