@@ -1,5 +1,6 @@
 """E-mail addresses are confirmed as in Quay, but by a button, with codes that end (quay-compat 2.4, Q26)."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -403,3 +404,14 @@ async def test_a_deleted_repository_takes_its_addresses_along(
         200,
         "E-mail address not confirmed",
     )
+
+
+async def test_two_who_ask_at_once_send_one_mail(world: World, admin: Client) -> None:
+    statuses = await asyncio.gather(*(_status(admin) for _ in range(5)))
+
+    assert sorted(statuses) == [200, 429, 429, 429, 429]
+    assert len(world.guard.letters) == 1
+
+
+async def _status(admin: Client) -> int:
+    return (await admin.post(ONE)).status
