@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dockbell import events, methods
 from dockbell.domain.accounts import Scope
 from dockbell.domain.links import Links
+from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
@@ -41,6 +42,7 @@ def open_empty(
             lookups=Lookups(refusal=Guard()),
             chance=bytes,
         ),
+        emails=AuthorizedEmails(links, bytes),
         is_initialize_open=is_initialize_open,
         requires_team_invite=requires_team_invite,
     )

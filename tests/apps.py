@@ -9,6 +9,7 @@ from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.services.reports import Reports
 from dockbell.store.transactions import Store
+from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
@@ -27,7 +28,7 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
                 faces=faces,
                 v1=HANDLERS,
                 v2=V2_HANDLERS,
-                others=PUBLIC_HANDLERS,
+                others=[*PUBLIC_HANDLERS, *UI_HANDLERS],
                 registry=_no_registry,
                 intake=_no_registry,
                 checks={},

@@ -13,7 +13,7 @@ from dockbell import events, methods
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.engine import Engine, most_tries
-from dockbell.engine.outlet import Post
+from dockbell.engine.outlet import Mail, Post
 from dockbell.engine.retry import DEFAULT, Policy
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
@@ -46,6 +46,7 @@ async def running(  # a test says only what it is about
     metrics: Metrics | None = None,
     outbound: Post | None = None,
     steady: Callable[[], float] | None = None,
+    mailer: Mail | None = None,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -69,6 +70,7 @@ async def running(  # a test says only what it is about
         own_everything=own_everything,
         metrics=metrics,
         steady=steady,
+        mailer=mailer,
     )
     await engine.start()
     try:

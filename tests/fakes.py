@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dockbell.domain.methods import Headers, Message, Recipient, Reply, UnreachableError
+from dockbell.domain.letters import Letter
+from dockbell.domain.methods import (
+    Headers,
+    MailPhase,
+    MailReply,
+    Message,
+    Recipient,
+    Reply,
+    UnreachableError,
+)
 from dockbell.domain.outcomes import Exchange
 
 
@@ -29,6 +38,10 @@ def reply_of(
     return Reply(exchange, retry_after=retry_after)
 
 
+def mail_reply_of(status: int, phase: MailPhase = MailPhase.BODY) -> MailReply:
+    return MailReply(phase, Exchange(status=status))
+
+
 @dataclass(slots=True)
 class FakeOutbound:
     """A way out that gives one scripted answer and records what was sent."""
@@ -37,12 +50,26 @@ class FakeOutbound:
     inboxes: int = 1  # how many people a notice reaches
     posts: list[Post] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    unsubscribe: str | None = "https://dockbell.test/unsubscribe?id=aem_1&code=c0de"
+    mailed: MailReply = field(default_factory=lambda: mail_reply_of(250))
+    letters: list[Letter] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # the addresses whose consent was asked for
 
     async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
         self.posts.append(Post(url, body, tuple(headers)))
         if isinstance(self.answer, UnreachableError):
             raise self.answer
         return self.answer
+
+    async def unsubscribe_link(self, message: Message, address: str) -> str | None:
+        self.asked.append(address)
+        return self.unsubscribe
+
+    async def mail(self, letter: Letter) -> MailReply:
+        self.letters.append(letter)
+        if isinstance(self.answer, UnreachableError):
+            raise self.answer
+        return self.mailed
 
     async def notice(self, message: Message, recipient: Recipient) -> int:
         self.notices.append(Notice(message, recipient))
@@ -55,6 +82,7 @@ class FakeLookup:
 
     addresses: Mapping[str, str] = field(default_factory=dict)  # URL to why it is refused
     recipients: Mapping[str, str] = field(default_factory=dict)  # name to why it is refused
+    confirmed: frozenset[str] = frozenset({"team@example.com"})
     asked: list[object] = field(default_factory=list)
 
     async def recipient_error(self, recipient: Recipient) -> str | None:
@@ -67,4 +95,4 @@ class FakeLookup:
 
     async def is_confirmed(self, email: str) -> bool:
         self.asked.append(email)
-        return False
+        return email in self.confirmed

@@ -13,8 +13,11 @@ from sqlalchemy import insert
 
 from dockbell import events, methods
 from dockbell.domain.accounts import NamespaceKind
+from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
+from dockbell.domain.methods import MailReply, UnreachableError
 from dockbell.domain.secrets import hash_of, lookup_of
+from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
@@ -31,6 +34,7 @@ from dockbell.store.transactions import Store, Tx
 from dockbell.web.faces import Faces
 from tests.apps import app_of
 from tests.asgi import Client
+from tests.fakes import mail_reply_of
 
 PUBLIC_URL = "https://dockbell.test"
 
@@ -42,6 +46,17 @@ class Guard:
     refused: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     allows_loopback: bool = False
+    letters: list[Letter] = field(default_factory=list)
+    mail_answer: MailReply | UnreachableError = field(
+        default_factory=lambda: mail_reply_of(250)
+    )
+
+    async def mail(self, letter: Letter) -> MailReply:
+        """Stands for the mail server."""
+        self.letters.append(letter)
+        if isinstance(self.mail_answer, UnreachableError):
+            raise self.mail_answer
+        return self.mail_answer
 
     async def __call__(self, url: str) -> str | None:
         self.asked.append(url)
@@ -176,6 +191,9 @@ def world_on(store: Store, guard: Guard) -> World:
             intake=intake,
             lookups=Lookups(refusal=guard),
             chance=lambda size: next(chance).to_bytes(size, "big"),
+        ),
+        emails=AuthorizedEmails(
+            links, lambda size: next(chance).to_bytes(size, "big"), guard.mail
         ),
     )
     return World(store=store, guard=guard, faces=faces, anonymous=Client(app_of(store, faces)))

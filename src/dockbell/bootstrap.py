@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import random
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,10 +27,16 @@ from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.ids import IdMaker
 from dockbell.domain.links import Links
+from dockbell.domain.mailboxes import Sender as MailSender
+from dockbell.domain.methods import Method
 from dockbell.engine.engine import Engine, most_tries
 from dockbell.engine.pruner import Keep
 from dockbell.engine.retry import Policy
+from dockbell.methods.email import Email
+from dockbell.methods.flowdock import Flowdock
+from dockbell.methods.hipchat import HipChat
 from dockbell.net.http import Sender
+from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
 from dockbell.observability.metrics import Metrics
@@ -38,6 +45,7 @@ from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
 from dockbell.registry.uploads import purge_stale
 from dockbell.services import first_users, redelivery_jobs
+from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
@@ -48,6 +56,7 @@ from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
 from dockbell.store.schema import is_newest, migrate
 from dockbell.store.transactions import Store, check_sqlite_file
+from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
 from dockbell.web.faces import Faces
@@ -188,7 +197,7 @@ class Application:
             faces=self.faces,
             v1=HANDLERS,
             v2=V2_HANDLERS,
-            others=PUBLIC_HANDLERS,
+            others=[*PUBLIC_HANDLERS, *UI_HANDLERS],
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},
@@ -294,13 +303,7 @@ def build(settings: Settings) -> Application:
     keys = _keys_of(settings)
     store = _open_store(settings, clock, keys)
     links = Links(settings.public_address)
-    policy = EgressPolicy.of(
-        ",".join(settings.egress_allow),
-        own=[
-            (settings.host, settings.port),
-            *addresses.servers_of(settings.database_address),
-        ],  # nobody may make us talk to these
-    )
+    policy = EgressPolicy.of(",".join(settings.egress_allow), own=_own_places(settings))
     timeout = settings.send_timeout
     resolver = Resolver()
     sender = Sender(
@@ -311,8 +314,9 @@ def build(settings: Settings) -> Application:
         ca_file=_ca_file(settings),
         user_agent=f"dockbell/{version()}",
     )
+    mailer = mailer_of(settings, resolver)
     kinds = events.catalog()
-    ways = methods.catalog()
+    ways = _methods_of(settings)
     metrics = Metrics()
     intake = Intake(kinds=kinds, links=links, metrics=metrics)
     faces = Faces(
@@ -326,6 +330,9 @@ def build(settings: Settings) -> Application:
             intake=intake,
             lookups=Lookups(refusal=sender.address_error),
             chance=secrets.token_bytes,
+        ),
+        emails=AuthorizedEmails(
+            links, secrets.token_bytes, None if mailer is None else mailer.send
         ),
         is_initialize_open=settings.user_initialize,
         requires_team_invite=settings.require_team_invite,
@@ -349,6 +356,7 @@ def build(settings: Settings) -> Application:
             metrics=metrics,
             keep=_keep_of(settings),
             steady=_steady,
+            mailer=mailer,
         )
     return Application(
         settings=settings,
@@ -374,6 +382,58 @@ def build(settings: Settings) -> Application:
         hub=Hub(store),
         asgi=_not_started,
     )
+
+
+def _methods_of(settings: Settings) -> Mapping[str, Method]:
+    """All methods, those that depend on settings made for these."""
+    fitted: tuple[Method, ...] = (
+        Email(has_server=bool(settings.smtp_host)),
+        Flowdock(settings.flowdock_url, settings.mail_from),
+        HipChat(settings.hipchat_url),
+    )
+    return {**methods.catalog(), **{method.name: method for method in fitted}}
+
+
+def mailer_of(settings: Settings, resolver: Resolver) -> Mailer | None:
+    """The way out for mail; None while no mail server is set. Raise SetupError for settings that do not go together."""
+    if not settings.smtp_host:
+        return None
+    if not settings.mail_from:
+        raise SetupError(
+            "The setting smtp_host is set, but not mail_from: nobody would know whom our mail comes from."
+        )
+    if settings.smtp_password and not settings.smtp_username:
+        raise SetupError("The setting smtp_password is set, but not smtp_username.")
+    relay = Relay(
+        settings.smtp_host,
+        settings.smtp_port,
+        MailSender.of(settings.mail_from),
+        security=Security(settings.smtp_tls),
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        own_name=_own_name(Links(settings.public_address).hostname),
+        ca_file=_ca_file(settings),
+    )
+    # The operator names their mail server, so that very host is allowed, private or not, and no other.
+    policy = EgressPolicy.of(settings.smtp_host, own=_own_places(settings))
+    return Mailer(relay, policy, resolver, timeout=settings.send_timeout.total_seconds())
+
+
+def _own_places(settings: Settings) -> list[tuple[str, int]]:
+    """Where this server and its database listen: nobody may make us talk to these."""
+    return [
+        (settings.host, settings.port),
+        *addresses.servers_of(settings.database_address),
+    ]
+
+
+def _own_name(host: str) -> str:
+    """How we greet a mail server: a name, or an address in brackets as RFC 5321 wants it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"  # noqa: PLR2004 -- IPv6
 
 
 def _keep_of(settings: Settings) -> Keep:

@@ -17,7 +17,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from dockbell.domain.errors import SetupError
+from dockbell.domain.mailboxes import Sender
+from dockbell.domain.urls import web_address
 from dockbell.net.policy import EgressPolicy
+from dockbell.net.urls import host_of
 from dockbell.store import addresses
 
 FILE_NAME = "dockbell.toml"
@@ -183,6 +186,26 @@ def _public_url(given: object) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _base_url(given: object) -> str:
+    text = _text(given).rstrip("/")
+    parts = urlsplit(text)
+    if text and (web_address(text) is None or parts.query or parts.fragment):
+        raise ValueError
+    return text
+
+
+def _smtp_host(given: object) -> str:
+    text = _text(given).strip("[]")
+    return host_of(text)[0] if text else ""
+
+
+def _mail_from(given: object) -> str:
+    text = _text(given)
+    if text:
+        Sender.of(text)
+    return text
+
+
 def _database_url(given: object) -> str:
     text = _text(given)
     return addresses.checked(text) if text else ""
@@ -275,6 +298,49 @@ RULES: Mapping[str, Rule] = {
         _send_timeout,
         "seconds above 0, at most 600",
     ),
+    "smtp_host": Rule(
+        "The mail server that sends our mail: a name or an address. Empty means that no mail is sent.",
+        _smtp_host,
+        "a host name or an address, without a port",
+    ),
+    "smtp_port": Rule(
+        "The port of the mail server; mostly 587 for `starttls`, 465 for `tls`, 25 for `none`.",
+        _whole(1, _HIGHEST_PORT),
+        "a whole number from 1 to 65535",
+    ),
+    "smtp_tls": Rule(
+        "How the way to the mail server is encrypted: `starttls` after the greeting, `tls` from the first byte, "
+        "or `none`.",
+        _choice("starttls", "tls", "none"),
+        "`starttls`, `tls` or `none`",
+    ),
+    "smtp_username": Rule(
+        "The name to log in to the mail server with. Empty means no login.",
+        _text,
+        "a name",
+    ),
+    "smtp_password": Rule(
+        "The password to log in to the mail server with.",
+        _text,
+        "a password",
+        is_secret=True,
+    ),
+    "mail_from": Rule(
+        "Whom our mail comes from. It must be set where `smtp_host` is.",
+        _mail_from,
+        "an address like `bell@example.org` or `dockbell <bell@example.org>`",
+    ),
+    "flowdock_url": Rule(
+        "Where messages of the method `flowdock` go, since the service is gone: scheme and host of something that takes "
+        "them. Empty means nowhere.",
+        _base_url,
+        "`https://host` or `https://host/path`",
+    ),
+    "hipchat_url": Rule(
+        "The same for the method `hipchat`.",
+        _base_url,
+        "`https://host` or `https://host/path`",
+    ),
     "max_api_body": Rule(
         "The largest body of an API request, in bytes or with a unit (`512KiB`, `1MiB`).",
         _size,
@@ -350,7 +416,7 @@ RULES: Mapping[str, Rule] = {
 # A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
 FILE_VARIABLES: Mapping[str, str] = {
     f"{PREFIX}{name.upper()}_FILE": name
-    for name in ("database_url", "secret_key", "metrics_token")
+    for name in ("database_url", "smtp_password", "secret_key", "metrics_token")
 }
 
 
@@ -381,6 +447,14 @@ class Settings:
     retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)
     ca_file: str = ""
     send_timeout: timedelta = timedelta(seconds=10)
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_tls: str = "starttls"
+    smtp_username: str = ""
+    smtp_password: str = field(default="", repr=False)
+    mail_from: str = ""
+    flowdock_url: str = ""
+    hipchat_url: str = ""
     max_api_body: int = 1 << 20
     max_intake_body: int = 4 << 20
     intake_queue: int = 10_000

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -20,10 +21,12 @@ from dockbell.store import breakers, deliveries, schema
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues
+from tests.mail_server import MailServer
+from tests.receiver import certificate
 from tests.rights import bound_by_rights
 
 WELL = [
-    "data folder", "file rights", "disk", "public URL", "egress", "open files", "clock", "database",
+    "data folder", "file rights", "disk", "public URL", "egress", "open files", "clock", "mail", "database",
     "schema", "secret key", "clock offset", "durability", "queue", "breakers", "paused",
     "dead deliveries",
 ]  # fmt: skip
@@ -278,4 +281,56 @@ def test_the_command_prints_json_and_fails_by_its_exit_code(
     ]
     assert list(found[0]) == ["name", "verdict", "says", "advice"]
     assert lines.startswith(f"ok    data folder      {tmp_path / 'dockbell-data'}\n")
-    assert said.endswith("16 ok, 0 to look at, 0 failed.\n")
+    assert said.endswith("17 ok, 0 to look at, 0 failed.\n")
+
+
+async def test_a_mail_server_that_lets_us_in_gets_no_mail(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tls = certificate(tmp_path)
+    async with MailServer(tls=tls.context, accounts={"bell": "correct horse"}) as server:
+        (found,) = await mail_findings(
+            settings,
+            smtp_port=server.port,
+            smtp_username="bell",
+            smtp_password="correct horse",
+            ca_file=str(tls.ca_file),
+        )
+
+    assert (found.verdict, found.says) == (
+        Verdict.OK,
+        "127.0.0.1 lets us in; mail comes from bell@dockbell.test.",
+    )
+    assert server.commands == ["EHLO", "STARTTLS", "EHLO", "AUTH", "QUIT"]
+
+
+async def test_a_mail_server_that_does_not_is_told_with_what_to_do(settings: Settings) -> None:
+    async with MailServer(answers={"greeting": ["554 5.7.1 Go away"]}) as server:
+        away = await mail_findings(settings, smtp_port=server.port)
+        plain = await mail_findings(settings, smtp_port=server.port)
+    nobody = await mail_findings(settings, smtp_port=server.port)
+    nameless = await mail_findings(settings, mail_from="")
+
+    assert [(one.verdict.value, one.says) for one in (*away, *plain, *nobody, *nameless)] == [
+        (
+            "fail",
+            "The mail server answered 554 to the greeting. It takes no mail from this server now.",
+        ),
+        (
+            "fail",
+            "127.0.0.1 offers no STARTTLS, and smtp_tls asks for it: nothing was sent.",
+        ),
+        ("fail", f"127.0.0.1 refused the connection to port {server.port}."),
+        (
+            "fail",
+            "The setting smtp_host is set, but not mail_from: nobody would know whom our mail comes from.",
+        ),
+    ]
+    advised = [one.advice != "" for one in (*away, *plain, *nobody)]
+    assert advised == [True, True, True]
+
+
+async def mail_findings(settings: Settings, **changes: Any) -> list[Finding]:
+    set_up = {"smtp_host": "127.0.0.1", "mail_from": "bell@dockbell.test", **changes}
+    found = await examine(replace(settings, **set_up))
+    return [one for one in found if one.name == "mail"]

@@ -51,6 +51,7 @@ class Broken:
     title = "Broken"
     fields: tuple[Field, ...] = ()
     signs = False
+    warning = None
 
     async def check(self, config: Config, lookup: Lookup) -> None:
         """Take anything."""

@@ -16,11 +16,11 @@ from dockbell.cli import key_rotation
 from dockbell.cli.app import run
 from dockbell.domain.errors import ConflictError, SetupError
 from dockbell.settings import Settings
-from dockbell.store import canary, key_files, sealed_columns, seals
+from dockbell.store import authorized_emails, canary, key_files, sealed_columns, seals
 from dockbell.store.seals import Seal, WrongKeyError
 from dockbell.store.tables import applications, keys, notifications, robots, signing_secrets
 from dockbell.store.transactions import Store, Tx
-from tests.world import open_world
+from tests.world import add_repository, open_world
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 SECRETS = 7
@@ -30,6 +30,7 @@ PLACES = [
     "applications.client_secret_sealed",
     "notifications.config_sealed",
     "signing_secrets.secret_sealed",
+    "authorized_emails.unsubscribe_sealed",
 ]
 
 
@@ -93,6 +94,15 @@ async def filled(store: Store) -> Store:
                 updated_at=tx.now,
             )
         )
+        repository_id = await add_repository(tx, "acme", "mailed")
+        await authorized_emails.ask(
+            tx,
+            repository_id,
+            "ops@example.com",
+            code_hash="x",
+            expires_at=tx.now,
+            unsubscribe_code="unsubscribe",
+        )
         for number in range(SECRETS):
             await tx.run(
                 insert(signing_secrets).values(
@@ -144,9 +154,9 @@ async def test_a_rotation_seals_every_value_anew(filled: Store, settings: Settin
     new, old = key_files.read(key_file(settings))
     assert (old, new != OLD) == (OLD, True)
     assert await opened_with(filled, new) == before
-    assert len(before) == SECRETS + 4
+    assert len(before) == SECRETS + 5
     # The canary goes first and is not counted.
-    assert (done.moved, done.broken) == (SECRETS + 3, [])
+    assert (done.moved, done.broken) == (SECRETS + 4, [])
     assert f"signing_secrets.secret_sealed: {SECRETS} of {SECRETS}" in said
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
@@ -225,7 +235,7 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(
     done = await key_rotation.rotate(settings, lambda _: None)
 
     now = await sealed(filled)
-    assert (done.moved, done.broken) == (SECRETS + 1, ["signing_secrets.secret_sealed sec_1"])
+    assert (done.moved, done.broken) == (SECRETS + 2, ["signing_secrets.secret_sealed sec_1"])
     assert [now[f"signing_secrets.secret_sealed sec_{n}"] for n in (1, 2)] == [broken, foreign]
 
 

@@ -159,6 +159,7 @@ def service_functions() -> Iterator[tuple[str, ast.AsyncFunctionDef, bool]]:
 
 # Coroutines of the services that use no database, each with what it does instead.
 NO_DATABASE = {
+    "authorized_emails.AuthorizedEmails.send": "sends the mail, when the transaction is over",
     "notifications.Notifications.check": "asks the network, while no transaction is open",
     "passwords.hash_of": "hashes in a thread",
     "passwords.is_right": "hashes in a thread",
@@ -183,6 +184,10 @@ NO_RIGHT = {
     "authentication.actor_of_bearer": "finds out who acts",
     "authentication.actor_of_password": "finds out who acts",
     "authentication.record_failure": "nobody has signed in",
+    "authorized_emails.AuthorizedEmails.confirm": "the mailed code is the right",
+    "authorized_emails.AuthorizedEmails.of_code": "the mailed code is the right",
+    "authorized_emails.AuthorizedEmails.of_link": "the mailed link is the right",
+    "authorized_emails.AuthorizedEmails.withdraw": "the mailed link is the right",
     "first_users.set_up": "gives the right to the holder of the set-up token",
     "authentication.actors_of_bearers": "finds out who acts",
     "intake.Intake.record": "is called by the service that made the fact, which asked",

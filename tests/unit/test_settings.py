@@ -107,6 +107,13 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("retry_waits", [], ()),
         ("retry_waits", 7, (timedelta(seconds=7),)),
         ("send_timeout", "2.5", timedelta(seconds=2.5)),
+        ("smtp_host", "SMTP.Example.org.", "smtp.example.org"),
+        ("smtp_host", "[fd00::25]", "fd00::25"),
+        ("smtp_host", "", ""),
+        ("smtp_tls", "TLS", "tls"),
+        ("mail_from", " dockbell <bell@example.org>", "dockbell <bell@example.org>"),
+        ("mail_from", "", ""),
+        ("hipchat_url", "https://chat.example.org/hip/", "https://chat.example.org/hip"),
         ("max_api_body", "2MiB", 2 << 20),
         ("max_api_body", 2048, 2048),
         ("max_intake_body", "8MiB", 8 << 20),
@@ -154,6 +161,16 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("send_timeout", "0"),
         ("send_timeout", "601"),
         ("send_timeout", "nan"),
+        ("smtp_host", "smtp.example.org:25"),
+        ("smtp_host", "two words"),
+        ("smtp_host", "127.1"),
+        ("smtp_port", 0),
+        ("smtp_tls", "ssl"),
+        ("mail_from", "bell"),
+        ("mail_from", "a <bell@example.org>, b@example.org"),
+        ("flowdock_url", "chat.example.org"),
+        ("flowdock_url", "https://chat.example.org/?x=1"),
+        ("flowdock_url", "ftp://chat.example.org"),
         ("max_api_body", "10"),
         ("intake_queue", "999"),
         ("intake_queue", 1_000_001),
@@ -268,13 +285,14 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
         DOCKBELL_SECRET_KEY="hush-hush",
+        DOCKBELL_SMTP_PASSWORD="hush-hush",
         DOCKBELL_DATABASE_URL="postgresql://bell:hush-hush@db:5432/bell?sslmode=require",
     )
 
     shown = {row.name: row.value for row in settings.rows()}
 
     assert settings.secret_key == "hush-hush"
-    assert shown["secret_key"] == MASK
+    assert (shown["secret_key"], shown["smtp_password"]) == (MASK, MASK)
     assert shown["database_url"] == f"postgresql://bell:{MASK}@db:5432/bell?sslmode=require"
     assert "hush-hush" not in repr(settings)
 

@@ -17,8 +17,12 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from dockbell import bootstrap
+from dockbell.domain import mail_outcomes
+from dockbell.domain.advice import advice_of
 from dockbell.domain.errors import DockbellError, SetupError
+from dockbell.domain.methods import UnreachableError
 from dockbell.engine.engine import most_tries
+from dockbell.net.resolver import Resolver
 from dockbell.observability import logs
 from dockbell.settings import Settings
 from dockbell.store import backlog, breakers, schema
@@ -36,6 +40,7 @@ _DEAD_SINCE = timedelta(days=1)
 _WIDEST = {4: 16, 6: 32}  # a network that is wider is hardly one that somebody knows
 _EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
 _MOST_NAMED = 5
+_REFUSED = 400  # SMTP's numbers from here on say no
 
 
 class Verdict(StrEnum):
@@ -78,6 +83,7 @@ async def examine(settings: Settings, name: str | None = None) -> list[Finding]:
         *_clock(),
     ]
     found += [await _look_up(host) for host in _names(settings, name)]
+    found.append(await _mail(settings))
     try:
         async with asyncio.timeout(_DATABASE_SECONDS):
             found += [one async for one in _database(settings)]
@@ -248,6 +254,34 @@ async def _look_up(host: str) -> Finding:
         why = getattr(error, "strerror", None) or "it is no name"
         return _fail("names", f"{host}: {why}.", advice)
     return _ok("names", f"{host} is {', '.join(sorted({str(row[4][0]) for row in rows}))}.")
+
+
+async def _mail(settings: Settings) -> Finding:
+    """Whether the mail server lets us in. It is given no mail."""
+    name = "mail"
+    resolver = Resolver()
+    try:
+        mailer = bootstrap.mailer_of(settings, resolver)
+        if mailer is None:
+            return _ok(name, "No mail server is set, so no mail is sent.")
+        reply = await mailer.check()
+    except SetupError as error:
+        return _fail(name, *_split(error))
+    except UnreachableError as error:
+        return _fail(name, error.detail, advice_of(error.code) or "")
+    finally:
+        await resolver.close()
+    outcome = mail_outcomes.outcome_of(reply)
+    if reply.status >= _REFUSED:
+        return _fail(name, outcome.detail, advice_of(outcome.code) or "")
+    host = settings.smtp_host
+    if settings.smtp_tls == "none" and not _is_loopback(host):
+        return _warn(
+            name,
+            f"{host} lets us in, but nothing on the way there is encrypted.",
+            "Set smtp_tls to starttls or tls, whichever the mail server offers.",
+        )
+    return _ok(name, f"{host} lets us in; mail comes from {settings.mail_from}.")
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

@@ -37,6 +37,14 @@ ADVICE: Mapping[Code, str] = {
     Code.INTERRUPTED: "This server stopped in the middle of the try; it is made again by itself.",
     Code.SERVICE_DISCONTINUED: "The service is gone: choose another method, or have an operator name a replacement for it.",
     Code.NO_RECIPIENT: "Nobody is left who could get it: choose another recipient.",
+    Code.MAIL_NOT_SET: "Have an operator set `smtp_host` and `mail_from`; what waits is sent then.",
+    Code.MAIL_UNCONFIRMED: "Send a confirmation mail to the address, and have its owner follow the link.",
+    Code.MAIL_NO_TLS: "Have an operator look at the mail server's TLS, or set `smtp_tls` to what it offers.",
+    Code.MAIL_LOGIN_FAILED: "Have an operator check `smtp_username` and `smtp_password`.",
+    Code.MAIL_UNAVAILABLE: "The mail server turns this server away: have an operator ask whoever runs it.",
+    Code.MAIL_DEFERRED: "The mail server asks to come back later; it is tried again by itself.",
+    Code.MAIL_RECIPIENT_REFUSED: "Check the address: the mail server does not know it, or takes no mail for it.",
+    Code.MAIL_REFUSED: "The mail server refuses the mail: its answer says why, such as a sender that it does not allow.",
 }
 
 

@@ -64,6 +64,12 @@ class ConflictError(DockbellError):
     kind = "conflict"
 
 
+class TooManyError(DockbellError):
+    """There were too many such requests. Try again later."""
+
+    kind = "too_many_requests"
+
+
 class UnavailableError(DockbellError):
     """The server cannot answer now. Try again soon."""
 

@@ -22,6 +22,11 @@ class Links:
         """Host with the port, if one is given: Quay's `SERVER_HOSTNAME`."""
         return urlsplit(self.public_url).netloc
 
+    @property
+    def hostname(self) -> str:
+        """The host without a port."""
+        return urlsplit(self.public_url).hostname or ""
+
     def repository(self, path: str) -> str:
         return f"{self.public_url}/repository/{path}"
 
@@ -42,6 +47,13 @@ class Links:
 
     def public_keys(self, notification_id: str) -> str:
         return f"{self.public_url}/.well-known/dockbell-keys/{notification_id}"
+
+    def authorize_email(self, code: str) -> str:
+        # Quay: this address. Pinned by compat/test_authorized_emails.py.
+        return f"{self.public_url}/authrepoemail?code={code}"
+
+    def unsubscribe(self, consent_id: str, code: str) -> str:
+        return f"{self.public_url}/unsubscribe?id={consent_id}&code={code}"
 
     @property
     def token_realm(self) -> str:

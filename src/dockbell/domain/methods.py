@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.events import Event, EventKind, Level
 from dockbell.domain.forms import PayloadForm
+from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome
 from dockbell.domain.signing import Signature, SigningSecret
@@ -71,6 +73,34 @@ class Reply:
         return self.exchange.status or 0
 
 
+class MailPhase(StrEnum):
+    """What a mail server answers to, as a sentence names it."""
+
+    GREETING = "the greeting"
+    STARTTLS = "STARTTLS"
+    LOGIN = "the login"
+    SENDER = "the sender"
+    RECIPIENT = "the recipient"
+    BODY = "the mail"
+
+
+@dataclass(frozen=True, slots=True)
+class MailReply:
+    """The answer of a mail server that decides about a mail."""
+
+    phase: MailPhase
+    exchange: Exchange  # its status is SMTP's
+
+    @property
+    def status(self) -> int:
+        return self.exchange.status or 0
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the server has taken the mail into its care."""
+        return self.phase is MailPhase.BODY and 200 <= self.status < 300  # noqa: PLR2004 -- the numbers of the standard
+
+
 class UnreachableError(DockbellError):
     """The target could not be reached, or gave no usable answer."""
 
@@ -103,6 +133,14 @@ class Outbound(Protocol):
         """POST once: no redirects, bounded time and size. Raise UnreachableError when there is no answer."""
         ...
 
+    async def unsubscribe_link(self, message: Message, address: str) -> str | None:
+        """Where the owner of the address can end its mails about the repository; None if they have not agreed to any."""
+        ...
+
+    async def mail(self, letter: Letter) -> MailReply:
+        """Hand the mail to the operator's mail server, once. Raise UnreachableError when that gives no answer."""
+        ...
+
     async def notice(self, message: Message, recipient: Recipient) -> int:
         """Put the event into the recipients' in-app inboxes, once per delivery; return how many have it now."""
         ...
@@ -129,6 +167,11 @@ class Method(Protocol):
     title: str  # as people see it
     fields: tuple[Field, ...]
     signs: bool  # whether a signing secret is made for each notification
+
+    @property
+    def warning(self) -> str | None:
+        """What whoever makes a notification should know first, such as that nothing can arrive; mostly None."""
+        ...
 
     async def check(self, config: Config, lookup: Lookup) -> None:
         """Raise ConfigError if a notification may not be saved with this config."""

@@ -52,6 +52,14 @@ class Code(StrEnum):
     INTERRUPTED = "interrupted"
     SERVICE_DISCONTINUED = "service_discontinued"
     NO_RECIPIENT = "no_recipient"
+    MAIL_NOT_SET = "mail_not_set"
+    MAIL_UNCONFIRMED = "mail_unconfirmed"
+    MAIL_NO_TLS = "mail_no_tls"
+    MAIL_LOGIN_FAILED = "mail_login_failed"
+    MAIL_UNAVAILABLE = "mail_unavailable"
+    MAIL_DEFERRED = "mail_deferred"
+    MAIL_RECIPIENT_REFUSED = "mail_recipient_refused"
+    MAIL_REFUSED = "mail_refused"
 
 
 @value()

@@ -15,7 +15,7 @@ from dockbell.engine.attempt import Attempts
 from dockbell.engine.clock_watch import ClockWatch
 from dockbell.engine.dispatcher import Dispatcher
 from dockbell.engine.outages import Outages
-from dockbell.engine.outlet import Outlet, Post
+from dockbell.engine.outlet import Mail, Outlet, Post
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
@@ -68,6 +68,7 @@ class Engine:
         metrics: Metrics | None = None,
         keep: Keep | None = None,
         steady: Callable[[], float] | None = None,
+        mailer: Mail | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
@@ -76,7 +77,7 @@ class Engine:
             kinds=kinds,
             methods=methods,
             links=links,
-            out=Outlet(store, outbound),
+            out=Outlet(store, outbound, mailer),
             clock=clock,
             chance=chance,
             policy=policy,

@@ -1,11 +1,20 @@
-"""The ways out of a try: HTTP through `net`, and our own users' in-app inboxes."""
+"""The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dockbell.domain.methods import Headers, Message, Recipient, Reply
-from dockbell.store import notices
+from dockbell.domain.letters import Letter
+from dockbell.domain.methods import (
+    Headers,
+    MailReply,
+    Message,
+    Recipient,
+    Reply,
+    UnreachableError,
+)
+from dockbell.domain.outcomes import Code, Fault
+from dockbell.store import authorized_emails, notices
 from dockbell.store.transactions import Store
 
 
@@ -15,15 +24,37 @@ class Post(Protocol):
     async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply: ...
 
 
+class Mail(Protocol):
+    """The guarded way out for mail, as `net` makes it."""
+
+    async def send(self, letter: Letter) -> MailReply: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An `Outbound` made of the guarded sender and the store."""
+    """An `Outbound` made of the guarded senders and the store."""
 
     store: Store
     sender: Post
+    mailer: Mail | None = None  # None while no mail server is set
 
     def post(self, url: str, body: bytes, headers: Headers = ()) -> Coroutine[Any, Any, Reply]:
         return self.sender.post(url, body, headers)
+
+    async def unsubscribe_link(self, message: Message, address: str) -> str | None:
+        """Asked at every try, since an address can be taken back at any time."""
+        async with self.store.read() as tx:
+            consent = await authorized_emails.find_consent(tx, message.notification_id, address)
+        return None if consent is None else message.links.unsubscribe(consent.id, consent.code)
+
+    async def mail(self, letter: Letter) -> MailReply:
+        if self.mailer is None:
+            raise UnreachableError(
+                Code.MAIL_NOT_SET,
+                "This server has no mail server to send with.",
+                fault=Fault.OURS,
+            )
+        return await self.mailer.send(letter)
 
     async def notice(self, message: Message, recipient: Recipient) -> int:
         """Write the notices in a short transaction of their own; a repeated try makes no second ones."""

@@ -1,14 +1,25 @@
-"""The method `email`: not available in this version, and clear about it."""
+"""The method `email`: the message by mail, to an address whose owner has agreed (quay-compat 4.3)."""
 
+import html
+
+from dockbell.domain import letters, mail_outcomes, mailboxes
 from dockbell.domain.errors import ConfigError
-from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
+from dockbell.domain.http_outcomes import outcome_of_silence
+from dockbell.domain.letters import Letter
+from dockbell.domain.methods import (
+    Config,
+    Field,
+    Lookup,
+    Message,
+    Method,
+    Outbound,
+    UnreachableError,
+)
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
-
-_NOT_YET = "The method email is not available yet"
 
 
 class Email:
-    """Send the message by mail."""
+    """Send the message by mail, as text and as HTML, with a link that ends it."""
 
     name = "email"
     title = "Email Notification"
@@ -17,22 +28,80 @@ class Email:
     )
     signs = False
 
+    def __init__(self, *, has_server: bool = False) -> None:
+        self._has_server = has_server
+
+    @property
+    def warning(self) -> str | None:
+        if self._has_server:
+            return None
+        return (
+            "This server sends no mail yet: have an operator set `smtp_host` and `mail_from`."
+        )
+
     async def check(self, config: Config, lookup: Lookup) -> None:
-        del lookup
-        if not config.get("email"):
+        address = config.get("email")
+        if not address:
             raise ConfigError("Missing e-mail address", field="email")
-        raise ConfigError(_NOT_YET)
+        # Quay: the same words for what is no address at all. Pinned by contract/test_methods.py.
+        if mailboxes.problem(address) is not None or not await lookup.is_confirmed(
+            str(address)
+        ):
+            raise ConfigError(
+                "The specified e-mail address is not authorized to receive notifications for this repository",
+                field="email",
+            )
 
     def target(self, config: Config) -> str:
         return str(config.get("email") or "E-mail")
 
     def host(self, config: Config) -> str | None:
         del config
-        return None
+        return None  # the way is the operator's own server, whatever the address
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
-        del message, config, out
-        return Rejected(Code.METHOD_UNKNOWN, f"{_NOT_YET}.", fault=Fault.OURS)
+        address = config.get("email")
+        problem = mailboxes.problem(address)
+        if problem is not None:
+            return Rejected(
+                Code.CONFIG_INVALID, f"The e-mail address {problem}.", fault=Fault.CONFIG
+            )
+        link = await out.unsubscribe_link(message, str(address))
+        if link is None:
+            return Rejected(
+                Code.MAIL_UNCONFIRMED,
+                f"The owner of {address} has not agreed to mail about {message.event.subject.path}, or ended it.",
+                fault=Fault.CONFIG,
+            )
+        try:
+            reply = await out.mail(letter_of(message, str(address), link))
+        except UnreachableError as error:
+            return outcome_of_silence(error)
+        return mail_outcomes.outcome_of(reply)
+
+
+def letter_of(message: Message, address: str, unsubscribe: str) -> Letter:
+    """The mail. Every try and redelivery of a delivery has the same Message-ID."""
+    path, host = message.event.subject.path, message.links.host
+    reason = f"You get this mail because {address} was confirmed for {path} on {host}."
+    text = (
+        f"{letters.plain_text(message.html)}\n\n-- \n{reason}\n"
+        f"To end these mails, open {unsubscribe}\n"
+    )
+    body = (
+        f"<p>{message.html}</p>\n<hr>\n"
+        f'<p style="color: #666; font-size: smaller">{html.escape(reason)} '
+        f'<a href="{html.escape(unsubscribe)}">End these mails</a></p>'
+    )
+    return Letter(
+        to=address,
+        subject=message.summary,
+        text=text,
+        html=letters.page(message.summary, body),
+        message_id=f"{message.delivery_id}@{message.links.hostname}",
+        date=message.now,
+        unsubscribe=unsubscribe,
+    )
 
 
 METHOD: Method = Email()

@@ -1,14 +1,29 @@
-"""The method `flowdock`: not available in this version, and clear about it. The service itself is gone."""
+"""The method `flowdock`: a message to a team's inbox, as Quay sends it (quay-compat 4.7). The service itself is gone."""
 
+import json
+from urllib.parse import quote
+
+from dockbell.domain import urls
 from dockbell.domain.errors import ConfigError
-from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
+from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
+from dockbell.domain.methods import (
+    Config,
+    Field,
+    Lookup,
+    Message,
+    Method,
+    Outbound,
+    UnreachableError,
+)
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
+from dockbell.domain.product import USER_AGENT
 
-_NOT_YET = "The method flowdock is not available yet"
+_HEADERS = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
+_GONE = "Flowdock was shut down"
 
 
 class Flowdock:
-    """Post the message to a team's inbox."""
+    """Post the message to a team's inbox on whatever an operator has put in the service's place."""
 
     name = "flowdock"
     title = "Flowdock Team Notification"
@@ -22,11 +37,23 @@ class Flowdock:
     )
     signs = False
 
+    def __init__(self, base_url: str = "", mail_from: str = "") -> None:
+        self._base_url = base_url  # empty while nothing is in its place
+        self._mail_from = mail_from
+
+    @property
+    def warning(self) -> str | None:
+        if self._base_url:
+            return None
+        return f"{_GONE}, so nothing will arrive: choose another method, or have an operator set `flowdock_url`."
+
     async def check(self, config: Config, lookup: Lookup) -> None:
         del lookup
-        if not config.get("flow_api_token"):
+        token = config.get("flow_api_token")
+        if not token:
             raise ConfigError("Missing Flowdock API Token", field="flow_api_token")
-        raise ConfigError(_NOT_YET)
+        if not isinstance(token, str):
+            raise ConfigError("The Flowdock API Token must be a string", field="flow_api_token")
 
     def target(self, config: Config) -> str:
         del config
@@ -34,15 +61,43 @@ class Flowdock:
 
     def host(self, config: Config) -> str | None:
         del config
-        return None
+        return urls.host_of(self._base_url) if self._base_url else None
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
-        del message, config, out
-        return Rejected(
-            Code.SERVICE_DISCONTINUED,
-            "Flowdock was shut down: use another method.",
-            fault=Fault.CONFIG,
-        )
+        if not self._base_url:
+            return Rejected(
+                Code.SERVICE_DISCONTINUED,
+                f"{_GONE}: choose another method, or have an operator set `flowdock_url`.",
+                fault=Fault.CONFIG,
+            )
+        token = quote(str(config.get("flow_api_token")), safe="")
+        url = f"{self._base_url}/v1/messages/team_inbox/{token}"
+        body = json.dumps(payload_of(message, self._mail_from)).encode()
+        try:
+            reply = await out.post(url, body, _HEADERS)
+        except UnreachableError as error:
+            return outcome_of_silence(error)
+        return outcome_of(reply, message.now)
+
+
+def payload_of(message: Message, mail_from: str) -> dict[str, object]:
+    """What Quay sends, key for key."""
+    subject = message.event.subject
+    names = (
+        [subject.namespace]
+        if subject.repository is None
+        else [subject.namespace, subject.repository]
+    )
+    return {
+        "source": "Quay",
+        "from_address": mail_from,
+        "subject": message.summary,
+        "content": message.html,
+        "from_name": subject.namespace,
+        "project": " ".join(names),
+        "tags": [f"#{message.event.kind}"],
+        "link": message.event.data.get("homepage"),
+    }
 
 
 METHOD: Method = Flowdock()

@@ -1,14 +1,37 @@
-"""The method `hipchat`: not available in this version, and clear about it. The service itself is gone."""
+"""The method `hipchat`: a message to a room, as Quay sends it (quay-compat 4.7). The service itself is gone."""
 
+import json
+from urllib.parse import quote
+
+from dockbell.domain import urls
 from dockbell.domain.errors import ConfigError
-from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
+from dockbell.domain.events import Level
+from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
+from dockbell.domain.methods import (
+    Config,
+    Field,
+    Lookup,
+    Message,
+    Method,
+    Outbound,
+    UnreachableError,
+)
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
+from dockbell.domain.product import USER_AGENT
 
-_NOT_YET = "The method hipchat is not available yet"
+_COLORS = {
+    Level.INFO: "gray",
+    Level.WARNING: "yellow",
+    Level.ERROR: "red",
+    Level.SUCCESS: "green",
+    Level.PRIMARY: "purple",
+}
+_HEADERS = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
+_GONE = "HipChat was shut down"
 
 
 class HipChat:
-    """Post the message to a room."""
+    """Post the message to a room on whatever an operator has put in the service's place."""
 
     name = "hipchat"
     title = "HipChat Room Notification"
@@ -23,30 +46,65 @@ class HipChat:
     )
     signs = False
 
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url  # empty while nothing is in its place
+
+    @property
+    def warning(self) -> str | None:
+        if self._base_url:
+            return None
+        return f"{_GONE}, so nothing will arrive: choose another method, or have an operator set `hipchat_url`."
+
     async def check(self, config: Config, lookup: Lookup) -> None:
         del lookup
-        if not config.get("notification_token"):
+        token, room = config.get("notification_token"), config.get("room_id")
+        if not token:
             raise ConfigError(
                 "Missing Hipchat Room Notification Token", field="notification_token"
             )
-        if not config.get("room_id"):
+        if not isinstance(token, str):
+            raise ConfigError(
+                "The Hipchat Room Notification Token must be a string",
+                field="notification_token",
+            )
+        if not room:
             raise ConfigError("Missing Hipchat Room ID", field="room_id")
-        raise ConfigError(_NOT_YET)
+        if isinstance(room, bool) or not isinstance(room, int | str):
+            raise ConfigError("The Hipchat Room ID must be a number or a name", field="room_id")
 
     def target(self, config: Config) -> str:
         return f"HipChat room {config.get('room_id') or ''}".strip()
 
     def host(self, config: Config) -> str | None:
         del config
-        return None
+        return urls.host_of(self._base_url) if self._base_url else None
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
-        del message, config, out
-        return Rejected(
-            Code.SERVICE_DISCONTINUED,
-            "HipChat was shut down: use another method.",
-            fault=Fault.CONFIG,
-        )
+        if not self._base_url:
+            return Rejected(
+                Code.SERVICE_DISCONTINUED,
+                f"{_GONE}: choose another method, or have an operator set `hipchat_url`.",
+                fault=Fault.CONFIG,
+            )
+        room = quote(str(config.get("room_id")), safe="")
+        token = quote(str(config.get("notification_token")), safe="")
+        url = f"{self._base_url}/v2/room/{room}/notification?auth_token={token}"
+        body = json.dumps(payload_of(message)).encode()
+        try:
+            reply = await out.post(url, body, _HEADERS)
+        except UnreachableError as error:
+            return outcome_of_silence(error)
+        return outcome_of(reply, message.now)
+
+
+def payload_of(message: Message) -> dict[str, object]:
+    """What Quay sends, key for key."""
+    return {
+        "color": _COLORS[message.level],
+        "message": message.html,
+        "notify": message.level is Level.ERROR,
+        "message_format": "html",
+    }
 
 
 METHOD: Method = HipChat()

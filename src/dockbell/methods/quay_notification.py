@@ -28,6 +28,7 @@ class QuayNotification:
         Field(key="target", label="Recipient", example={"kind": "user", "name": "alice"}),
     )
     signs = False
+    warning = None
 
     async def check(self, config: Config, lookup: Lookup) -> None:
         problem = await lookup.recipient_error(_recipient(config))

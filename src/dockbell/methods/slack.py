@@ -42,6 +42,7 @@ class Slack:
         ),
     )
     signs = False
+    warning = None
 
     async def check(self, config: Config, lookup: Lookup) -> None:
         url = config.get("url")

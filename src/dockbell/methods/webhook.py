@@ -56,6 +56,7 @@ class Webhook:
         ),
     )
     signs = True
+    warning = None
 
     async def check(self, config: Config, lookup: Lookup) -> None:
         url = config.get("url")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dockbell.domain.accounts import NamespaceKind
 from dockbell.domain.methods import Recipient
 from dockbell.domain.names import is_namespace, is_team
-from dockbell.store import namespaces, teams
+from dockbell.domain.repositories import Repository
+from dockbell.store import authorized_emails, namespaces, teams
 from dockbell.store.transactions import Tx
 
 Refusal = Callable[[str], Awaitable[str | None]]
@@ -21,6 +22,7 @@ class Lookup:
 
     reading: Reading
     namespace: str  # of the repository that the notification is for
+    repository_id: str
     refusal: Refusal  # why the address guard refuses a URL
 
     async def recipient_error(self, recipient: Recipient) -> str | None:
@@ -41,9 +43,10 @@ class Lookup:
         return await self.refusal(url)
 
     async def is_confirmed(self, email: str) -> bool:
-        """Whether the address may get this namespace's mail. None may: there is no way yet to confirm one."""
-        del email
-        return False
+        """Whether the address may get this repository's mail."""
+        async with self.reading() as tx:
+            found = await authorized_emails.find(tx, self.repository_id, email)
+        return found is not None and found.is_confirmed
 
     async def _user_error(self, tx: Tx, name: str) -> str | None:
         found = await namespaces.find(tx, name) if is_namespace(name) else None
@@ -72,5 +75,10 @@ class Lookups:
 
     refusal: Refusal  # why the address guard refuses a URL, or None
 
-    def of(self, reading: Reading, namespace: str) -> Lookup:
-        return Lookup(reading=reading, namespace=namespace, refusal=self.refusal)
+    def of(self, reading: Reading, repository: Repository) -> Lookup:
+        return Lookup(
+            reading=reading,
+            namespace=repository.namespace,
+            repository_id=repository.id,
+            refusal=self.refusal,
+        )

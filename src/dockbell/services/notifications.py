@@ -70,7 +70,7 @@ class Notifications:
                     f"Unknown notification method '{new.method}'", new.method, self.methods
                 )
             )
-        await method.check(new.config, self.lookups.of(reading, admin.repository.namespace))
+        await method.check(new.config, self.lookups.of(reading, admin.repository))
         kinds = {
             name: kind
             for name, kind in self.kinds.items()

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.events import Event, EventKind, Level, Subject, body_of
+from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
-from dockbell.domain.methods import Headers, Message, Method, Recipient, Reply
+from dockbell.domain.methods import (
+    Headers,
+    MailPhase,
+    MailReply,
+    Message,
+    Method,
+    Recipient,
+    Reply,
+)
 from dockbell.domain.outcomes import Delivered, Exchange
 from dockbell.domain.permissions import AdminOf
 from dockbell.services.notifications import NewNotification, check_sizes
@@ -15,6 +24,7 @@ from dockbell.store import event_lists
 from dockbell.store.transactions import Tx
 
 _ID = "preview"
+_MAIL_TAKEN = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,16 @@ class _Recorder:
         del url
         self.headers, self.body = headers, body
         return Reply(Exchange(status=200))
+
+    async def unsubscribe_link(self, message: Message, address: str) -> str | None:
+        """As if the owner had agreed; it leads nowhere."""
+        del address
+        return message.links.unsubscribe(_ID, _ID)
+
+    async def mail(self, letter: Letter) -> MailReply:
+        self.headers = (("To", letter.to), ("Subject", letter.subject))
+        self.body = letter.text.encode()
+        return MailReply(MailPhase.BODY, Exchange(status=_MAIL_TAKEN))
 
     async def notice(self, message: Message, recipient: Recipient) -> int:
         del message, recipient

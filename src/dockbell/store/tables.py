@@ -340,6 +340,33 @@ notifications = Table(
     Index("ix_notifications_repository_id_kind", "repository_id", "kind"),
 )
 
+authorized_emails = Table(
+    "authorized_emails",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("repository_id", "repositories.id", index=False),
+    Column("email", String, nullable=False),
+    Column("code_hash", String, unique=True),  # of the code that was mailed last
+    Column("code_expires_at", Moment),
+    Column("confirmed_at", Moment),  # it gets mail only while this is set
+    Column("unsubscribe_sealed", LargeBinary, nullable=False),  # what ends its mails
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("repository_id", "email"),
+)
+
+# Those of the last day, so that nobody can have strangers flooded. No foreign keys: a repository that was deleted
+# and made again gives no new chances.
+confirmation_mails = Table(
+    "confirmation_mails",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("email", String, nullable=False),  # in lower case
+    Column("namespace_id", String, nullable=False),
+    Column("asker", String, nullable=False),
+    Column("sent_at", Moment, nullable=False, index=True),
+    Index("ix_confirmation_mails_email_sent_at", "email", "sent_at"),
+)
+
 signing_secrets = Table(
     "signing_secrets",
     metadata,

@@ -14,6 +14,7 @@ from dockbell.domain.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    TooManyError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -32,6 +33,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TooManyError, 429),
     (UnavailableError, 503),
     (UnfinishedBodyError, 408),
     (TooManyStreamsError, 429),
@@ -45,6 +47,7 @@ DESCRIPTIONS = {
     "not_found": "There is nothing at this address, or nothing that the caller may see.",
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
     "conflict": "The request is at odds with the present state.",
+    "too_many_requests": "There were too many such requests. The detail says which, and when to try again.",
     "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
     "too_many_streams": "There are too many live streams already, of the server or of one user.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dockbell.domain.events import EventKind
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
+from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.notifications import Notifications
 
@@ -19,5 +20,6 @@ class Faces:
     links: Links
     intake: Intake
     notifications: Notifications
+    emails: AuthorizedEmails
     is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
     requires_team_invite: bool = True

@@ -25,6 +25,8 @@ GET /organization/{organization}/applications/{client_id}/tokens listOrganizatio
 POST /organization/{organization}/applications/{client_id}/tokens createOrganizationApplicationToken org:admin
 DELETE /organization/{organization}/applications/{client_id}/tokens/{uuid} deleteOrganizationApplicationToken org:admin
 GET /app/{client_id} getApplicationInformation
+GET /repository/{repository}/authorizedemail/{email} checkRepoEmailAuthorized repo:admin
+POST /repository/{repository}/authorizedemail/{email} sendAuthorizeRepoEmail repo:admin
 GET /error/{error_type} getErrorDescription
 GET /discovery discovery
 GET /user/notifications listUserNotifications user:admin

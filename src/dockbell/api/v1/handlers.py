@@ -2,6 +2,7 @@
 
 from dockbell.api.v1 import (
     applications,
+    authorized_emails,
     discovery,
     errors,
     notices,
@@ -19,6 +20,7 @@ from dockbell.api.v1 import (
 
 _DESCRIBED = [
     *applications.HANDLERS,
+    *authorized_emails.HANDLERS,
     *errors.HANDLERS,
     *notices.HANDLERS,
     *notifications.HANDLERS,

@@ -67,10 +67,11 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 class MadeNotification(msgspec.Struct, frozen=True):
-    """A notification as it is now. The signing secret is shown this once, if one was made."""
+    """A notification as it is now, and what to know about its method. A signing secret that was made is shown this once."""
 
     notification: Notification
     signing_secret: str | None
+    warnings: Sequence[str]
 
 
 class NewNotificationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,8 +161,12 @@ def shown(
 
 def _made(call: ApiCall, path: str, notification: NotificationOf) -> MadeNotification:
     secrets = notification.secrets
+    method = call.faces.methods.get(notification.method)
+    warning = None if method is None else method.warning
     return MadeNotification(
-        shown(call, path, notification), secrets[0].text if secrets else None
+        shown(call, path, notification),
+        secrets[0].text if secrets else None,
+        [] if warning is None else [warning],
     )
 
 
