@@ -15,10 +15,10 @@ from dockbell.domain.letters import Letter
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.methods import MailPhase, MailReply, UnreachableError
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
+from dockbell.net.connections import OpenSocket, Peer, open_socket
 from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
-from dockbell.net.transfers import OpenSocket, Peer, open_socket
 from tests.factories import NOON
 from tests.mail_server import MailServer
 from tests.receiver import certificate

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address
 
 import aiosmtplib
 import certifi
@@ -24,10 +23,11 @@ from dockbell.domain.mailboxes import Sender
 from dockbell.domain.methods import MailPhase, MailReply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
 from dockbell.net.addresses import Address, parse
+from dockbell.net.answers import KEPT_BODY
+from dockbell.net.connections import OpenSocket, connect, family_of, open_socket
 from dockbell.net.headers import mask
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
-from dockbell.net.transfers import KEPT_BODY, OpenSocket, open_socket
 
 _MOST_ADDRESSES = 8  # of one name are tried
 _CONNECT_SECONDS = 5.0
@@ -203,32 +203,19 @@ class Mailer:
         if literal is None:
             course.over("dns")
         course.step = "connect"
-        trouble: OSError = ConnectionError()
+        course.address = addresses[0]
         async with asyncio.timeout(_CONNECT_SECONDS):
-            for address in addresses[:_MOST_ADDRESSES]:
-                course.address = address
-                try:
-                    made = await self._connect_to(address)
-                except OSError as error:
-                    trouble = error
-                    continue
-                course.over("connect")
-                return made
-        raise trouble
+            made, course.address = await connect(
+                addresses[:_MOST_ADDRESSES], self._relay.port, self._make
+            )
+        course.over("connect")
+        return made
 
-    async def _connect_to(self, address: Address) -> socket.socket:
-        family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    def _make(self, address: Address) -> socket.socket:
         peer = (str(address), self._relay.port)
-        made = self._open_socket(family, socket.SOCK_STREAM, 0, peer)
+        made = self._open_socket(family_of(address), socket.SOCK_STREAM, 0, peer)
         if made is None:
             raise ConnectionError
-        try:
-            made.settimeout(0)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.get_running_loop().sock_connect(made, peer)
-        except BaseException:
-            made.close()
-            raise
         return made
 
     async def _encrypt(self, client: aiosmtplib.SMTP, course: _Course) -> None:
