@@ -20,7 +20,11 @@ MOST_STEPS = 100_000  # of one match, about a tenth of a second; what needs more
 
 
 class PatternError(ValueError):
-    """The regular expression is not valid."""
+    """The pattern is not valid. `position` is the place in it, from 0, where that is known."""
+
+    def __init__(self, reason: str, position: int | None = None) -> None:
+        super().__init__(reason)
+        self.position = position
 
 
 class _Char(NamedTuple):
@@ -204,7 +208,9 @@ class _Run:
     left: int = MOST_STEPS
     looked: dict[tuple[int, int], bool] = field(default_factory=dict)
 
-    def matches(self, program: tuple[_Instruction, ...], start: int) -> bool:
+    def matches(
+        self, program: tuple[_Instruction, ...], start: int, *, is_anywhere: bool = False
+    ) -> bool:
         states = {0}
         for place in range(start, len(self.text) + 1):
             fitting = self.reached(program, states, place)
@@ -214,6 +220,8 @@ class _Run:
             states = {
                 state + 1 for state, fits in fitting if letter and fits(letter) is not None
             }
+            if is_anywhere:
+                states.add(0)
             if not states or self.left < 0:
                 return False
         return False
@@ -283,18 +291,31 @@ class Pattern:
         run = _Run(text)
         return run.matches(self.program, 0) and run.left >= 0
 
+    def is_in(self, text: str) -> bool:
+        """Whether the pattern matches anywhere in the text, as search tools have it."""
+        if len(text) > LONGEST_TEXT:
+            return False
+        run = _Run(text)
+        return run.matches(self.program, 0, is_anywhere=True) and run.left >= 0
+
 
 @lru_cache(maxsize=1024)
 def compile_pattern(text: str) -> Pattern:
     """The pattern that the text holds, or PatternError with what is wrong with it."""
     if len(text) > LONGEST_PATTERN:
         raise PatternError(f"it is longer than {LONGEST_PATTERN} characters")
+    compiler = _Compiler(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", FutureWarning
             )  # of notations that may change one day
             re.compile(text)
-            return Pattern((*_Compiler(text).alternatives(), _Done()))
-    except (re.error, OverflowError, RecursionError) as error:
+            return Pattern((*compiler.alternatives(), _Done()))
+    except PatternError as error:
+        error.position = compiler.at
+        raise
+    except re.error as error:
+        raise PatternError(str(error), error.pos) from None
+    except (OverflowError, RecursionError) as error:
         raise PatternError(str(error)) from None
