@@ -42,8 +42,9 @@ ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 # The same for many events: delivery, notification, lane and event in each row.
 FAN_OUT = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at)
-SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6
+                        interruptions, due_at, created_at, repository_id)
+SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6,
+       (SELECT e.repository_id FROM events AS e WHERE e.id = made.event_id)
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS made (id, notification_id, lane_id, event_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
