@@ -107,7 +107,7 @@ async def written(store: Store) -> tuple[list[tuple[Any, ...]], list[tuple[Any, 
             t.events.c.producer_key,
             t.notifications.c.title,
             t.deliveries.c.lane_id == t.deliveries.c.notification_id,
-            t.deliveries.c.repository_id,
+            t.deliveries.c.place_id,
             t.deliveries.c.trigger,
             t.deliveries.c.state,
             t.deliveries.c.tries,
@@ -135,7 +135,7 @@ async def test_many_at_once_are_written_as_one_by_one(store: Store) -> None:
         kept = await INTAKE.record_many(tx, drafts(ids))
 
     assert await written(store) == expected
-    assert [one.deliveries for one in kept] == [2, 2, 2, 2, 1, 0, 1, 1, 0, 1, 0, 0]
+    assert [one.deliveries for one in kept] == [3, 3, 3, 2, 1, 0, 2, 1, 0, 1, 0, 0]
     assert (singly[-1], kept[-1].event_id) == (singly[1], kept[1].event_id)
     assert tx.rings
     await assert_lanes_are_right(store)
@@ -156,7 +156,7 @@ async def test_the_paused_ones_deliveries_are_parked(store: Store) -> None:
         )
     }
     taken = {order.notification_id for order in await lease(store)}
-    assert (len(paused), len(taken), paused & taken) == (1, 6, set())
+    assert (len(paused), len(taken), paused & taken) == (1, 7, set())
 
 
 async def test_very_many_deliveries_are_left_for_another_transaction(
@@ -175,8 +175,8 @@ async def test_very_many_deliveries_are_left_for_another_transaction(
         steps.append([one.deliveries for one in kept])
         rest = rest[len(kept) :]
 
-    assert steps == [[2, 2], [2, 2, 1, 0], [1, 1, 0, 1, 0, 0]]
-    assert len(await rows(store, select(t.deliveries.c.id))) == 12
+    assert steps == [[3], [3], [3, 2], [1, 0, 2, 1, 0, 1, 0], [0]]
+    assert len(await rows(store, select(t.deliveries.c.id))) == 16
 
 
 async def test_an_event_with_more_than_that_is_recorded_alone(
@@ -189,7 +189,7 @@ async def test_an_event_with_more_than_that_is_recorded_alone(
     async with store.begin() as tx:
         kept = await INTAKE.record_many(tx, drafts(ids))
 
-    assert [one.deliveries for one in kept] == [2]
+    assert [one.deliveries for one in kept] == [3]
 
 
 async def test_access_for_many_is_that_for_each(store: Store) -> None:
@@ -278,4 +278,4 @@ async def test_unrelated_rows_do_not_count(store: Store) -> None:
         singly = {place: await notifications.find_candidates(tx, *place) for place in found}
 
     assert found == singly
-    assert sorted(len(one) for one in found.values()) == [0, 1, 2]
+    assert sorted(len(one) for one in found.values()) == [0, 1, 3]

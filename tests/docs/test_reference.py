@@ -14,6 +14,7 @@ from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v2 import messages, signing_secrets
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.cli.app import COMMANDS
+from dockbell.domain import conditions, filters, globs, patterns
 from dockbell.settings import FILE_VARIABLES, RULES, Settings
 from dockbell.web import health, metrics
 
@@ -138,6 +139,23 @@ def test_the_page_of_api_v2_names_each_filter_of_deliveries() -> None:
     }
 
     assert named == {"state" if name == "in_state" else name for name in parameters}
+
+
+def test_the_page_of_api_v2_has_each_filter_with_its_limits() -> None:
+    names = [row[0].strip("`") for row in rows_of("api-v2.md", "Filters")]
+    text = (DOCS / "api-v2.md").read_text().partition("\n## Filters\n")[2]
+
+    assert tuple(names) == filters.NAMES
+    for number, words in (
+        (filters.LARGEST, "bytes"),
+        (globs.LONGEST_GLOB, "characters"),
+        (patterns.LONGEST_PATTERN, "characters"),
+        (conditions.MOST_CONDITIONS, "parts"),
+        (conditions.DEEPEST, "levels"),
+        (conditions.MOST_STEPS, "values"),
+        (filters.MOST_GLOBS, "in each"),
+    ):
+        assert re.search(f"{number:,}\\s{words}", text) is not None, (number, words)
 
 
 def test_the_page_of_webhooks_has_each_call_about_messages_and_secrets() -> None:

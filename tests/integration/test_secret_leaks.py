@@ -77,9 +77,9 @@ def needles_of(secrets: list[SigningSecret]) -> list[bytes]:
 
 async def loaded(store: Store, uuid: str) -> Notification:
     async with store.read() as tx:
-        place = await notifications.find_place(tx, uuid)
-        assert place is not None
-        return await notifications.load(tx, place[1].id)
+        found = await notifications.find_by_any_id(tx, uuid)
+        assert found is not None
+        return await notifications.load(tx, found.id)
 
 
 async def test_a_secret_is_nowhere_but_in_the_answer_that_makes_it(

@@ -59,9 +59,9 @@ def address(uuid: str, secret_id: str = "") -> str:
 
 async def loaded(store: Store, uuid: str) -> Notification:
     async with store.read() as tx:
-        place = await notifications.find_place(tx, uuid)
-        assert place is not None
-        return await notifications.load(tx, place[1].id)
+        found = await notifications.find_by_any_id(tx, uuid)
+        assert found is not None
+        return await notifications.load(tx, found.id)
 
 
 async def choose(world: World, client: Client, uuid: str, **more: Any) -> Notification:
@@ -349,8 +349,8 @@ async def test_a_rotation_of_a_notification_that_is_just_deleted_is_404(
 ) -> None:
     uuid, _ = await make(admin)
     async with store.read() as tx:
-        place = await notifications.find_place(tx, uuid)
-    assert place is not None
+        found = await notifications.find_by_any_id(tx, uuid)
+    assert found is not None
     async with store.begin() as tx:
         actor = await actor_of_bearer(tx, admin.token or "", None)
         assert actor is not None
@@ -360,7 +360,7 @@ async def test_a_rotation_of_a_notification_that_is_just_deleted_is_404(
     with pytest.raises(NotFoundError):
         async with store.begin() as tx:
             await signing_secrets.rotate(
-                tx, right, place[1], chance=world.faces.notifications.chance
+                tx, right, found, chance=world.faces.notifications.chance
             )
 
     assert await kept(store) == []

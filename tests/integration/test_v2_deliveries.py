@@ -70,6 +70,7 @@ async def test_a_delivery_is_listed_with_its_event_and_its_notification(
         "event": {
             "id": event,
             "event": "repo_push",
+            "namespace": "acme",
             "repository": "acme/web",
             "occurred_at": "2026-03-14T12:00:00Z",
         },
@@ -199,7 +200,11 @@ async def test_a_list_is_named_by_a_notification_or_an_event_too(
 @pytest.mark.parametrize(
     ("query", "field", "message"),
     [
-        ("", "repository", "Name a repository, a notification or an event"),
+        (
+            "",
+            "repository",
+            "Name a repository, a namespace, the instance, a notification or an event",
+        ),
         ("?repository=acme/web&limit=0", "limit", "Expected `int` >= 1"),
         ("?repository=acme/web&limit=201", "limit", "Expected `int` <= 200"),
         ("?repository=acme/web&cursor=!", "cursor", "This is not a cursor of ours"),

@@ -56,6 +56,7 @@ async def test_events_are_listed_with_their_deliveries_by_state(
                 "event": {
                     "id": first,
                     "event": "repo_push",
+                    "namespace": "acme",
                     "repository": "acme/web",
                     "summary": "Repository acme/web updated",
                     "performer": "admin",
@@ -122,7 +123,7 @@ async def test_an_event_says_why_each_notification_got_it_or_not(
             "It matched; the notification is paused, so the delivery is parked.",
         ),
         other: ("other_event", "It is for another kind of event."),
-        filtered: ("filtered", "Its filter does not want this event."),
+        filtered: ("filtered", "Its filter does not want this event: event_config."),
         gone: ("matched", "It matched, and a delivery was made."),
         later: ("made_later", "It was made after the event."),
     }
@@ -220,7 +221,7 @@ async def test_the_figures_are_a_recount_of_a_random_history(
     rows = await queues.rows(
         world.store,
         select(t.deliveries.c.state).where(
-            t.deliveries.c.repository_id == await records.repository_id_of(world.store),
+            t.deliveries.c.place_id == await records.repository_id_of(world.store),
             t.deliveries.c.created_at >= since,
         ),
     )

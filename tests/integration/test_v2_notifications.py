@@ -62,9 +62,14 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
     assert made == {
         "id": made["id"],
         "uuid": made["uuid"],
+        "scope": "repository",
+        "namespace": "acme",
         "repository": "acme/web",
         "event": "repo_push",
+        "events": ["repo_push"],
         "event_config": {},
+        "filter": None,
+        "payload_form": "quay",
         "method": "webhook",
         "title": "ci",
         "target": "https://hooks.test/…",
@@ -154,7 +159,7 @@ async def test_lists_are_of_a_repository_or_of_a_namespace_in_pages(
     )
     assert (await admin.get(f"{BASE}?namespace=acme")).status == 403
     assert errors_of(await admin.get(BASE)) == [
-        ("repository", "Name a repository or a namespace")
+        ("repository", "Name a repository, a namespace or the instance")
     ]
 
 

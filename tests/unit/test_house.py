@@ -31,8 +31,8 @@ PACKAGE_HOSTS = tuple(
 )
 # Values that only `services` makes: who holds one has passed the check.
 RIGHTS = {
-    "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "CreatorIn", "MemberOfNamespace", "ReaderOf", "Self", "SetUp",
-    "SuperUser", "WriterOf",
+    "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "AdminOfPlace", "CreatorIn", "MemberOfNamespace", "ReaderOf",
+    "Self", "SetUp", "SuperUser", "WriterOf",
 }  # fmt: skip
 
 

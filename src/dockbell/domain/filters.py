@@ -12,7 +12,7 @@ from functools import lru_cache
 from dockbell.domain import conditions, severities
 from dockbell.domain.conditions import Look, TooMuchWorkError
 from dockbell.domain.errors import ConfigError
-from dockbell.domain.events import Event
+from dockbell.domain.events import Event, EventKind
 from dockbell.domain.globs import Glob, compile_glob
 from dockbell.domain.patterns import PatternError, compile_pattern
 from dockbell.domain.payloads import find, is_deeper, texts_of
@@ -23,9 +23,12 @@ LARGEST = 16 * 1024  # bytes of JSON
 DEEPEST = 32  # lists and objects inside each other
 MOST_GLOBS = 100  # in one list
 # Those that need the payload decoded come last.
-_NAMES = ("repositories", "actors", "media_types", "severity", "tags", "tag_regex", "json")
+NAMES = ("repositories", "actors", "media_types", "severity", "tags", "tag_regex", "json")
 _LISTS = ("include", "exclude")
 _TAG_FIELDS = ("updated_tags", "tags", "docker_tags")
+EVENT_CONFIG = (
+    "event_config"  # Quay's own filters go by this name where it is said which one refused
+)
 UNREADABLE = "unreadable"
 
 _Test = Callable[[Event], bool]
@@ -61,21 +64,35 @@ def of_text(text: str | None) -> Filter:
         return _NOTHING
 
 
+def of_document(document: Mapping[str, object] | None) -> Filter:
+    """The same for one that was read from where it is stored."""
+    return NO_FILTER if document is None else of_text(json.dumps(document))
+
+
+def refusal_of(
+    event: Event, kind: EventKind | None, event_config: Mapping[str, object], wanted: Filter
+) -> str | None:
+    """Which filter of a notification for this kind does not want the event, or None if it gets it."""
+    if kind is None or not kind.accepts(event, event_config):
+        return EVENT_CONFIG
+    return wanted.refusal(event)
+
+
 def compile_filter(given: object) -> Filter:
     """The filter that the document says, or ConfigError that names the place in it and what would be right."""
     if not isinstance(given, Mapping):
-        raise _refused(FIELD, f"it must be an object with any of {', '.join(_NAMES)}")
+        raise _refused(FIELD, f"it must be an object with any of {', '.join(NAMES)}")
     if is_deeper(given, DEEPEST):
         raise _refused(FIELD, f"it is nested deeper than {DEEPEST} levels")
     if len(json.dumps(given).encode()) > LARGEST:
         raise _refused(FIELD, f"it is larger than {LARGEST} bytes")
     for name in given:
-        if name not in _NAMES:
+        if name not in NAMES:
             raise _refused(
                 f"{FIELD}.{name[:64]}",
-                f"there is no such filter. There are: {', '.join(_NAMES)}",
+                f"there is no such filter. There are: {', '.join(NAMES)}",
             )
-    return Filter(tuple((name, _PARTS[name](given)) for name in _NAMES if name in given))
+    return Filter(tuple((name, _PARTS[name](given)) for name in NAMES if name in given))
 
 
 @dataclass(frozen=True, slots=True)

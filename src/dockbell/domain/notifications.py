@@ -3,25 +3,38 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.signing import Signature, SigningSecret
 
+INSTANCE = (
+    "instance"  # the place of notifications for the whole server, where others have an id
+)
+
+
+class NotificationScope(StrEnum):
+    """Whose events a notification is for."""
+
+    REPOSITORY = "repository"
+    NAMESPACE = "namespace"  # those of all its repositories, and its own
+    INSTANCE = "instance"
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One event kind of one repository (or namespace), sent by one method.
+    """Some kinds of events of a repository, a namespace or the whole server, sent by one method.
 
     `config` and `event_config` are kept as sent, because Quay's clients compare them (quay-compat 2.1).
     """
 
     id: str
     uuid: str  # the id that API v1 shows
-    namespace_id: str
+    namespace_id: str | None
     repository_id: str | None
-    kind: str
+    kind: str  # the first of its kinds, and the one that API v1 shows
     method: str
     title: str | None
     config: Mapping[str, object]
@@ -32,9 +45,28 @@ class Notification:
     created_at: datetime
     payload_form: PayloadForm = PayloadForm.QUAY
     signatures: tuple[Signature, ...] = (Signature.V1,)
+    further_kinds: tuple[str, ...] = ()
+    filters: Mapping[str, object] | None = None
     failing_since: datetime | None = None  # its first failed try since one that succeeded
     # Signing secrets that were live when this was read, newest first.
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return (self.kind, *self.further_kinds)
+
+    @property
+    def scope(self) -> NotificationScope:
+        if self.repository_id is not None:
+            return NotificationScope.REPOSITORY
+        if self.namespace_id is not None:
+            return NotificationScope.NAMESPACE
+        return NotificationScope.INSTANCE
+
+    @property
+    def place_id(self) -> str:
+        """The id of the repository or namespace that it belongs to, or INSTANCE."""
+        return self.repository_id or self.namespace_id or INSTANCE
 
     def live_secrets(self, now: datetime) -> tuple[SigningSecret, ...]:
         """Those that sign at this moment, newest first."""

@@ -7,6 +7,7 @@ function that takes one cannot be called by somebody who forgot to ask.
 from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor, Namespace
+from dockbell.domain.notifications import INSTANCE, NotificationScope
 from dockbell.domain.repositories import Repository
 
 
@@ -27,6 +28,30 @@ class AdminOf:
     actor: Actor
     repository: Repository
 
+    @property
+    def scope(self) -> NotificationScope:
+        return NotificationScope.REPOSITORY
+
+    @property
+    def place_id(self) -> str:
+        return self.repository.id
+
+    @property
+    def path(self) -> str:
+        return self.repository.path
+
+    @property
+    def namespace_name(self) -> str:
+        return self.repository.namespace
+
+    @property
+    def namespace_id(self) -> str | None:
+        return self.repository.namespace_id
+
+    @property
+    def repository_id(self) -> str | None:
+        return self.repository.id
+
 
 @dataclass(frozen=True, slots=True)
 class AdminOfAll:
@@ -34,6 +59,65 @@ class AdminOfAll:
 
     actor: Actor
     namespace: Namespace
+
+    @property
+    def scope(self) -> NotificationScope:
+        return NotificationScope.NAMESPACE
+
+    @property
+    def place_id(self) -> str:
+        return self.namespace.id
+
+    @property
+    def path(self) -> str:
+        return self.namespace.name
+
+    @property
+    def namespace_name(self) -> str:
+        return self.namespace.name
+
+    @property
+    def namespace_id(self) -> str | None:
+        return self.namespace.id
+
+    @property
+    def repository_id(self) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOfInstance:
+    """May order news of everything that happens on the server, as superusers may."""
+
+    actor: Actor
+
+    @property
+    def scope(self) -> NotificationScope:
+        return NotificationScope.INSTANCE
+
+    @property
+    def place_id(self) -> str:
+        return INSTANCE
+
+    @property
+    def path(self) -> str:
+        return ""
+
+    @property
+    def namespace_name(self) -> str:
+        return ""
+
+    @property
+    def namespace_id(self) -> str | None:
+        return None
+
+    @property
+    def repository_id(self) -> str | None:
+        return None
+
+
+# Where notifications and their deliveries belong, with the right to them.
+AdminOfPlace = AdminOf | AdminOfAll | AdminOfInstance
 
 
 @dataclass(frozen=True, slots=True)

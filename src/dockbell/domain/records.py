@@ -20,7 +20,7 @@ class DeliveryRecord:
     id: str
     event_id: str
     notification_id: str
-    repository_id: str | None
+    place_id: str | None  # of the repository or namespace of its notification, or INSTANCE
     trigger: Trigger
     state: State
     tries: int  # those that count, since the last redelivery
@@ -56,7 +56,7 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries of a repository a list holds. What is None or empty asks for nothing."""
+    """Which deliveries of a place a list holds. What is None or empty asks for nothing."""
 
     states: Sequence[State] = ()
     kind: str | None = None
@@ -93,6 +93,7 @@ class EventRecord:
     """An event as it is kept."""
 
     event: Event
+    namespace_id: str | None
     repository_id: str | None
     recorded_at: datetime
 
@@ -146,6 +147,7 @@ class Consideration:
     notification: Notification | None
     verdict: Verdict
     delivery: DeliveryRecord | None
+    refused_by: str | None = None  # the filter that does not want the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +181,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RedeliveryJob:
-    """Sending many deliveries of a repository again, a few at a time."""
+    """Sending many deliveries of a place again, a few at a time."""
 
     id: str
-    repository_id: str
+    place_id: str
     wanted: DeliveryFilter
     state: JobState
     total: int  # counted when it was made

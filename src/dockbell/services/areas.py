@@ -1,36 +1,123 @@
-"""The right to the repository that a list is about, however the caller names it."""
+"""The right to the place that a request is about, however the caller names it: a repository, a namespace, the server."""
+
+from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor
-from dockbell.domain.errors import ConfigError, NotFoundError
-from dockbell.domain.permissions import AdminOf
-from dockbell.services import repositories
+from dockbell.domain.errors import ConfigError, ForbiddenError, NotFoundError
+from dockbell.domain.notifications import INSTANCE, Notification
+from dockbell.domain.permissions import AdminOfInstance, AdminOfPlace
+from dockbell.domain.records import EventRecord
+from dockbell.services import repositories, users
 from dockbell.store import event_lists, notification_lists
 from dockbell.store.transactions import Tx
 
 
-async def admin_of(
+@dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """A place as a body names it: one of the three."""
+
+    repository: str | None
+    namespace: str | None
+    is_instance: bool = False
+
+
+async def admin_of(  # noqa: PLR0913 -- one argument for each way to name a place
     tx: Tx,
     actor: Actor,
     *,
     repository: str | None = None,
+    namespace: str | None = None,
+    is_instance: bool = False,
     notification_id: str | None = None,
     event_id: str | None = None,
-) -> AdminOf:
-    """The right to administer the repository of this path, or that this notification or event belongs to.
+) -> AdminOfPlace:
+    """The right to the place that is named: itself, or by a notification or event that belongs to it.
 
-    Raise ConfigError if none is named. Things of other people's repositories look unknown.
+    Raise ConfigError if none is named. Things of other people's places look unknown.
     """
     repositories.check_may_administer(actor)
     if repository is not None:
         return await repositories.admin_of(tx, actor, repository)
+    if namespace is not None:
+        return await repositories.admin_of_all(tx, actor, namespace)
+    if is_instance:
+        return await admin_of_instance(tx, actor)
     if notification_id is not None:
         notification = await notification_lists.find(tx, notification_id)
         if notification is None:
             raise NotFoundError
-        return await repositories.admin_by_id(tx, actor, notification.repository_id)
+        return await admin_by_id(tx, actor, notification.place_id)
     if event_id is not None:
         event = await event_lists.find(tx, event_id)
         if event is None:
             raise NotFoundError
-        return await repositories.admin_by_id(tx, actor, event.repository_id)
-    raise ConfigError("Name a repository, a notification or an event", field="repository")
+        return (await admins_of_event(tx, actor, event))[0]
+    raise ConfigError(
+        "Name a repository, a namespace, the instance, a notification or an event",
+        field="repository",
+    )
+
+
+async def admin_of_named(tx: Tx, actor: Actor, named: NamedPlace) -> AdminOfPlace:
+    """The right to the one place that something is to be made for. Raise ConfigError unless exactly one is named."""
+    repositories.check_may_administer(actor)
+    count = (named.repository is not None) + (named.namespace is not None) + named.is_instance
+    if count != 1:
+        raise ConfigError(
+            "Name one place: a repository, a namespace, or the instance", field="repository"
+        )
+    return await admin_of(
+        tx,
+        actor,
+        repository=named.repository,
+        namespace=named.namespace,
+        is_instance=named.is_instance,
+    )
+
+
+async def admin_of_instance(tx: Tx, actor: Actor) -> AdminOfInstance:
+    """The right to order news of the whole server, or raise. A token needs the scope `super:user` besides."""
+    repositories.check_may_administer(actor)
+    right = await users.superuser(tx, actor)
+    return AdminOfInstance(right.actor)
+
+
+async def admin_by_id(tx: Tx, actor: Actor, place_id: str | None) -> AdminOfPlace:
+    """The right to the place with this id, or raise. What the caller may not administer looks unknown to them."""
+    repositories.check_may_administer(actor)
+    if place_id is None:
+        raise NotFoundError
+    if place_id == INSTANCE:
+        try:
+            return await admin_of_instance(tx, actor)
+        except ForbiddenError:
+            raise NotFoundError from None
+    found = await repositories.find_admin_by_id(tx, actor, place_id)
+    if found is not None:
+        return found
+    return await repositories.admin_of_all_by_id(tx, actor, place_id)
+
+
+async def admins_of_event(tx: Tx, actor: Actor, record: EventRecord) -> list[AdminOfPlace]:
+    """The rights to all places of the event that the caller has, the narrowest first; NotFoundError if it is none."""
+    found: list[AdminOfPlace] = []
+    for place_id in (record.repository_id, record.namespace_id, INSTANCE):
+        if place_id is not None:
+            try:
+                found.append(await admin_by_id(tx, actor, place_id))
+            except NotFoundError:
+                continue
+    if not found:
+        raise NotFoundError
+    return found
+
+
+async def admin_of_notification(
+    tx: Tx, actor: Actor, notification_id: str
+) -> tuple[AdminOfPlace, Notification]:
+    """The notification with this `ntf_` id and the right to it; one that the caller may not see is unknown."""
+    repositories.check_may_administer(actor)
+    found = await notification_lists.find(tx, notification_id)
+    if found is None:
+        raise NotFoundError
+    return await admin_by_id(tx, actor, found.place_id), found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dockbell.domain.accounts import Actor
+from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace
 from dockbell.domain.repositories import Repository
 from dockbell.store import audit_entries
 from dockbell.store.transactions import Tx
@@ -45,4 +46,24 @@ async def write_about(
         namespace_id=repository.namespace_id,
         repository_id=repository.id,
         metadata={"repo": repository.name, "namespace": repository.namespace, **more},
+    )
+
+
+async def write_at(tx: Tx, admin: AdminOfPlace, kind: str, **more: object) -> None:
+    """The same for a repository, a namespace or the whole server, whichever the right is for."""
+    names: dict[str, object] = {}
+    match admin:
+        case AdminOf():
+            names = {"repo": admin.repository.name, "namespace": admin.repository.namespace}
+        case AdminOfAll():
+            names = {"namespace": admin.namespace.name}
+        case _:
+            pass
+    await write(
+        tx,
+        admin.actor,
+        kind,
+        namespace_id=admin.namespace_id,
+        repository_id=admin.repository_id,
+        metadata={**names, **more},
     )

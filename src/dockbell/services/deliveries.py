@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConflictError, NotFoundError
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
-from dockbell.services import audit_entries, repositories
+from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import deliveries as queue
 from dockbell.store import delivery_lists, redeliveries
 from dockbell.store.transactions import Tx
@@ -53,14 +53,14 @@ class DeliveryWithAttempts:
 
 
 async def list_page(
-    tx: Tx, admin: AdminOf, wanted: DeliveryFilter, *, before: str, limit: int
+    tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter, *, before: str, limit: int
 ) -> tuple[Sequence[DeliveryRecord], str | None]:
-    """The repository's deliveries that fit, the newest first, and the id to go on from if there are more.
+    """The place's deliveries that fit, the newest first, and the id to go on from if there are more.
 
     A page never skips or repeats a row, whatever is recorded meanwhile.
     """
     found = await delivery_lists.list_page(
-        tx, admin.repository.id, wanted, before=before, limit=limit + 1
+        tx, admin.place_id, wanted, before=before, limit=limit + 1
     )
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None
@@ -125,18 +125,16 @@ async def cancel(tx: Tx, actor: Actor, delivery_id: str) -> DeliveryRecord:
 
 
 async def replay(
-    tx: Tx, admin: AdminOf, event_id: str, notification_id: str, key: str | None
+    tx: Tx, admin: AdminOfPlace, event_id: str, notification_id: str, key: str | None
 ) -> DeliveryRecord:
-    """Send an event of the repository to this one of its notifications, whether or not it was sent before.
+    """Send an event to this notification of the place, whether or not it was sent before.
 
     A delivery that the two have already is sent again; otherwise one is made. Filters are not asked.
-    The caller has checked that both belong to the repository.
+    The caller has checked that the notification belongs to the place, and the event to it too.
     """
     await _hold(tx, notification_id, trigger=Trigger.REDELIVER)
     wanted = DeliveryFilter(event_id=event_id, notification_id=notification_id)
-    earlier = await delivery_lists.list_page(
-        tx, admin.repository.id, wanted, before="", limit=1
-    )
+    earlier = await delivery_lists.list_page(tx, admin.place_id, wanted, before="", limit=1)
     if earlier:
         return await redeliver(tx, admin.actor, earlier[0].id, key)
     (made,) = await queue.record(tx, event_id, [(notification_id, False)], Trigger.REDELIVER)
@@ -159,12 +157,12 @@ async def _hold(tx: Tx, notification_id: str, *, trigger: Trigger) -> None:
         raise NotificationPausedError
 
 
-async def _known(tx: Tx, actor: Actor, delivery_id: str) -> tuple[AdminOf, DeliveryRecord]:
+async def _known(tx: Tx, actor: Actor, delivery_id: str) -> tuple[AdminOfPlace, DeliveryRecord]:
     repositories.check_may_administer(actor)
     delivery = await delivery_lists.find(tx, delivery_id)
     if delivery is None:
         raise NotFoundError
-    return await repositories.admin_by_id(tx, actor, delivery.repository_id), delivery
+    return await areas.admin_by_id(tx, actor, delivery.place_id), delivery
 
 
 async def _reload(tx: Tx, delivery: DeliveryRecord) -> DeliveryRecord:
@@ -174,11 +172,10 @@ async def _reload(tx: Tx, delivery: DeliveryRecord) -> DeliveryRecord:
     return found
 
 
-async def _note(tx: Tx, admin: AdminOf, kind: str, delivery: DeliveryRecord) -> None:
-    await audit_entries.write_about(
+async def _note(tx: Tx, admin: AdminOfPlace, kind: str, delivery: DeliveryRecord) -> None:
+    await audit_entries.write_at(
         tx,
-        admin.actor,
-        admin.repository,
+        admin,
         kind,
         delivery_id=delivery.id,
         event_id=delivery.event_id,

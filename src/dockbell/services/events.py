@@ -7,10 +7,11 @@ from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State
 from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind
+from dockbell.domain.filters import of_document, refusal_of
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import Consideration, DeliveryRecord, EventRecord, Verdict
-from dockbell.services import deliveries, repositories
+from dockbell.services import areas, deliveries, repositories
 from dockbell.store import delivery_lists, event_lists, notification_lists
 from dockbell.store.transactions import Tx
 
@@ -34,14 +35,13 @@ class ListedEvent:
 
 
 async def list_page(
-    tx: Tx, admin: AdminOf, *, kind: str | None, before: str, limit: int
+    tx: Tx, admin: AdminOfPlace, *, kind: str | None, before: str, limit: int
 ) -> tuple[Sequence[ListedEvent], str | None]:
-    """The repository's events, the newest first, and the id to go on from if there are more."""
-    found = await event_lists.list_page(
-        tx, admin.repository.id, kind=kind, before=before, limit=limit + 1
-    )
+    """The place's events, the newest first, and the id to go on from if there are more."""
+    kinds = () if kind is None else (kind,)
+    found = await event_lists.list_page(tx, admin, kinds=kinds, before=before, limit=limit + 1)
     page = found[:limit]
-    counts = await delivery_lists.count_of_events(tx, [one.event.id for one in page])
+    counts = await delivery_lists.count_of_events(tx, [one.event.id for one in page], admin)
     listed = [ListedEvent(one, counts.get(one.event.id, {})) for one in page]
     return listed, page[-1].event.id if len(found) > limit else None
 
@@ -49,15 +49,22 @@ async def list_page(
 async def load(
     tx: Tx, actor: Actor, event_id: str, kinds: Mapping[str, EventKind]
 ) -> EventInFull:
-    """The event with each of its repository's notifications: whether it got the event, and if not, why.
+    """The event with each notification of its places that the caller administers: whether it got it, and if not, why.
 
-    The reasons are worked out from the notifications as they are now.
+    Its places are its repository, its namespace and the server. The reasons are worked out from the
+    notifications as they are now.
     """
-    admin, record = await _known(tx, actor, event_id)
-    standing = await notification_lists.list_of_repository(
-        tx, admin.repository.id, after="", limit=_MOST
+    admins, record = await _known(tx, actor, event_id)
+    standing = [
+        notification
+        for admin in admins
+        for notification in await notification_lists.list_of_place(
+            tx, admin, after="", limit=_MOST
+        )
+    ]
+    made = await delivery_lists.list_of_event(
+        tx, event_id, [admin.place_id for admin in admins], _MOST
     )
-    made = await delivery_lists.list_of_event(tx, event_id, _MOST)
     by_notification = {delivery.notification_id: delivery for delivery in made}
     kind = kinds.get(record.event.kind)
     considered = [
@@ -74,29 +81,40 @@ async def load(
 async def replay(
     tx: Tx, actor: Actor, event_id: str, notification_id: str, key: str | None = None
 ) -> DeliveryRecord:
-    """Send the event to one notification of its repository, whether or not it was sent there before.
+    """Send the event to one notification of one of its places, whether or not it was sent there before.
 
     Filters are not asked. Raise ConflictError with the reason if nothing can be sent to it.
     """
-    admin, record = await _known(tx, actor, event_id)
+    admins, record = await _known(tx, actor, event_id)
     if not record.event.body:
         raise ConflictError("The event is expunged: nothing of it is kept that could be sent.")
     notification = await notification_lists.find(tx, notification_id)
-    if notification is None or notification.repository_id != admin.repository.id:
+    admin = next(
+        (
+            one
+            for one in admins
+            if notification is not None and one.place_id == notification.place_id
+        ),
+        None,
+    )
+    if notification is None or admin is None:
         raise NotFoundError
-    if notification.kind != record.event.kind:
+    if record.event.kind not in notification.kinds:
         raise InvalidRequestError(
-            f"The notification is for '{notification.kind}', the event is '{record.event.kind}'"
+            f"The notification is for {' and '.join(map(repr, notification.kinds))},"
+            f" the event is '{record.event.kind}'"
         )
     return await deliveries.replay(tx, admin, event_id, notification_id, key)
 
 
-async def _known(tx: Tx, actor: Actor, event_id: str) -> tuple[AdminOf, EventRecord]:
+async def _known(
+    tx: Tx, actor: Actor, event_id: str
+) -> tuple[Sequence[AdminOfPlace], EventRecord]:
     repositories.check_may_administer(actor)
     found = await event_lists.find(tx, event_id)
     if found is None:
         raise NotFoundError
-    return await repositories.admin_by_id(tx, actor, found.repository_id), found
+    return await areas.admins_of_event(tx, actor, found), found
 
 
 def _consider(
@@ -105,16 +123,21 @@ def _consider(
     notification: Notification,
     delivery: DeliveryRecord | None,
 ) -> Consideration:
+    refused_by = None
     if delivery is not None:
         verdict = Verdict.MATCHED
     elif notification.created_at > record.recorded_at:
         verdict = Verdict.MADE_LATER
-    elif notification.kind != record.event.kind:
+    elif record.event.kind not in notification.kinds:
         verdict = Verdict.OTHER_EVENT
     elif record.is_sample:
         verdict = Verdict.OTHER_TEST
-    elif kind is None or not kind.accepts(record.event, notification.event_config):
+    elif (
+        refused_by := refusal_of(
+            record.event, kind, notification.event_config, of_document(notification.filters)
+        )
+    ) is not None:
         verdict = Verdict.FILTERED
     else:
         verdict = Verdict.NOT_SENT
-    return Consideration(notification.id, notification, verdict, delivery)
+    return Consideration(notification.id, notification, verdict, delivery, refused_by)

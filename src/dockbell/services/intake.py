@@ -8,6 +8,7 @@ from functools import partial
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, Performer, Subject, body_of
+from dockbell.domain.filters import refusal_of
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
 from dockbell.observability.metrics import Metrics
@@ -75,7 +76,7 @@ class Intake:
         wanted = [
             (candidate.id, candidate.is_paused)
             for candidate in candidates
-            if kind.accepts(event, candidate.event_config)
+            if refusal_of(event, kind, candidate.event_config, candidate.filter) is None
         ]
         if wanted:
             await deliveries.record(tx, event.id, wanted, Trigger.EVENT)
@@ -99,7 +100,7 @@ class Intake:
             its = [
                 (event.id, one.id, one.is_paused)
                 for one in candidates[draft.namespace_id, draft.repository_id, draft.kind]
-                if kind.accepts(event, one.event_config)
+                if refusal_of(event, kind, one.event_config, one.filter) is None
             ]
             count += len(its)
             if placed and count > _MOST_DELIVERIES:
@@ -157,14 +158,19 @@ class Intake:
         )
 
     async def test(
-        self, tx: Tx, notification: Notification, subject: Subject, performer: Performer | None
+        self,
+        tx: Tx,
+        notification: Notification,
+        kind: str,
+        subject: Subject,
+        performer: Performer | None,
     ) -> str:
-        """Queue the sample of the notification's event for it alone, in front of all else; return the delivery's id."""
-        details = self.kinds[notification.kind].sample(subject, notification.event_config)
+        """Queue the sample of this kind for the notification alone, in front of all else; return the delivery's id."""
+        details = self.kinds[kind].sample(subject, notification.event_config)
         build_id = details.get("build_id")
         event = Event(
             id=tx.new_id("evt"),
-            kind=notification.kind,
+            kind=kind,
             subject=subject,
             body=body_of(
                 subject,
@@ -176,7 +182,7 @@ class Intake:
             performer=performer,
             facts={"sample": True},
         )
-        tx.after.append(partial(self.metrics.note_event, "test", notification.kind))
+        tx.after.append(partial(self.metrics.note_event, "test", kind))
         await events.record(
             tx,
             event,

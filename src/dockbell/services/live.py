@@ -11,7 +11,7 @@ from dockbell.domain.errors import ConfigError
 from dockbell.domain.live import Position
 from dockbell.domain.permissions import AdminOf, AdminOfAll
 from dockbell.domain.records import DeliveryRecord, EventRecord
-from dockbell.services import areas, repositories
+from dockbell.services import repositories
 from dockbell.store import changes, delivery_lists, event_lists
 from dockbell.store.changes import Mark
 from dockbell.store.transactions import Tx
@@ -39,7 +39,7 @@ async def right_of(
         repositories.check_may_administer(actor)
         raise ConfigError("Name a repository or a namespace", field="repository")
     if namespace is None:
-        return await areas.admin_of(tx, actor, repository=repository)
+        return await repositories.admin_of(tx, actor, str(repository))
     return await repositories.admin_of_all(tx, actor, namespace)
 
 

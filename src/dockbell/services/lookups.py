@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dockbell.domain.accounts import NamespaceKind
 from dockbell.domain.methods import Recipient
 from dockbell.domain.names import is_namespace, is_team
-from dockbell.domain.repositories import Repository
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.store import authorized_emails, namespaces, teams
 from dockbell.store.transactions import Tx
 
@@ -21,8 +21,8 @@ class Lookup:
     """Answers for one namespace. Each question has a reading transaction of its own, which ends with the answer."""
 
     reading: Reading
-    namespace: str  # of the repository that the notification is for
-    repository_id: str
+    namespace: str  # of what the notification is for; empty if that is the whole server
+    repository_id: str | None
     refusal: Refusal  # why the address guard refuses a URL
 
     async def recipient_error(self, recipient: Recipient) -> str | None:
@@ -43,7 +43,9 @@ class Lookup:
         return await self.refusal(url)
 
     async def is_confirmed(self, email: str) -> bool:
-        """Whether the address may get this repository's mail."""
+        """Whether the address may get this repository's mail. Nobody has consented to that of wider places."""
+        if self.repository_id is None:
+            return False
         async with self.reading() as tx:
             found = await authorized_emails.find(tx, self.repository_id, email)
         return found is not None and found.is_confirmed
@@ -75,10 +77,10 @@ class Lookups:
 
     refusal: Refusal  # why the address guard refuses a URL, or None
 
-    def of(self, reading: Reading, repository: Repository) -> Lookup:
+    def of(self, reading: Reading, admin: AdminOfPlace) -> Lookup:
         return Lookup(
             reading=reading,
-            namespace=repository.namespace,
-            repository_id=repository.id,
+            namespace=admin.namespace_name,
+            repository_id=admin.repository_id,
             refusal=self.refusal,
         )

@@ -5,18 +5,19 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dockbell.domain.accounts import Actor, ActorKind
+from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
-from dockbell.domain.errors import InvalidRequestError, NotFoundError
+from dockbell.domain.errors import ConfigError, InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject
+from dockbell.domain.filters import compile_filter
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.methods import Method
-from dockbell.domain.notifications import Notification, Outline
-from dockbell.domain.permissions import AdminOf, AdminOfAll
+from dockbell.domain.notifications import Notification, NotificationScope, Outline
+from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace
 from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
-from dockbell.services import audit_entries, repositories, signing_secrets
+from dockbell.services import areas, audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
 from dockbell.store import deliveries, locks, notification_lists, notifications, throttles
@@ -25,6 +26,7 @@ from dockbell.store.transactions import Tx
 _MOST_BYTES = 64 * 1024
 _MOST_LEVELS = 32
 _ALIKE = 0.8
+_SAMPLE = "sample"  # the repository, and the namespace, of samples where there is no real one
 
 
 class UnknownNotificationError(InvalidRequestError):
@@ -35,20 +37,26 @@ class UnknownNotificationError(InvalidRequestError):
 class NewNotification:
     """A notification as somebody asks for it."""
 
-    kind: str
+    kind: str  # the first one
     method: str
     config: Mapping[str, object]
     event_config: Mapping[str, object]
     title: str | None = None
     payload_form: PayloadForm = PayloadForm.QUAY
     signatures: tuple[Signature, ...] = (Signature.V1,)
+    further_kinds: tuple[str, ...] = ()
+    filters: Mapping[str, object] | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return (self.kind, *self.further_kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """What faces may ask about the notifications of a repository.
+    """What faces may ask about the notifications of a repository, a namespace or the whole server.
 
-    Every function that takes a UUID treats that of another repository as unknown.
+    Every function that takes a UUID treats that of another place as unknown.
     """
 
     kinds: Mapping[str, EventKind]
@@ -57,7 +65,7 @@ class Notifications:
     lookups: Lookups
     chance: Callable[[int], bytes]  # that many unpredictable bytes
 
-    async def check(self, reading: Reading, admin: AdminOf, new: NewNotification) -> None:
+    async def check(self, reading: Reading, admin: AdminOfPlace, new: NewNotification) -> None:
         """Raise InvalidRequestError if the notification may not be made. Call it before `create`.
 
         No transaction may be open: a method can ask a name server about its target.
@@ -70,28 +78,41 @@ class Notifications:
                     f"Unknown notification method '{new.method}'", new.method, self.methods
                 )
             )
-        await method.check(new.config, self.lookups.of(reading, admin.repository))
+        await method.check(new.config, self.lookups.of(reading, admin))
+        if new.payload_form is not PayloadForm.QUAY and not method.signs:
+            raise ConfigError(
+                f"The method '{new.method}' has a message of its own, in no other form",
+                field="payload_form",
+            )
+        self._check_events(admin, new)
+
+    def _check_events(self, admin: AdminOfPlace, new: NewNotification) -> None:
         kinds = {
             name: kind
             for name, kind in self.kinds.items()
-            if kind.scope is EventScope.REPOSITORY
+            if kind.scope is EventScope.REPOSITORY or not isinstance(admin, AdminOf)
         }
-        if new.kind not in kinds:
-            raise InvalidRequestError(_unknown(f"Invalid event '{new.kind}'", new.kind, kinds))
-        kinds[new.kind].check(new.event_config)
+        for name in new.kinds:
+            if name not in kinds:
+                raise InvalidRequestError(_unknown(f"Invalid event '{name}'", name, kinds))
+            kinds[name].check(new.event_config)
+        if len(set(new.kinds)) < len(new.kinds):
+            raise ConfigError("Name each event once", field="events")
+        if new.filters is not None:
+            compile_filter(new.filters)
 
-    async def create(self, tx: Tx, admin: AdminOf, new: NewNotification) -> Notification:
+    async def create(self, tx: Tx, admin: AdminOfPlace, new: NewNotification) -> Notification:
         """Make the notification, which passed `check`, and audit it.
 
         A method that signs gets its first signing secret, which the result carries: this is the
         only time it is shown. Raise NotFoundError if the repository went away meanwhile.
         """
-        if not await locks.hold_repository(tx, admin.repository.id):
+        if not await self._hold(tx, admin):
             raise NotFoundError
         made = await notifications.insert(
             tx,
-            namespace_id=admin.repository.namespace_id,
-            repository_id=admin.repository.id,
+            namespace_id=admin.namespace_id,
+            repository_id=admin.repository_id,
             kind=new.kind,
             method=new.method,
             title=new.title,
@@ -99,89 +120,104 @@ class Notifications:
             event_config=new.event_config,
             payload_form=new.payload_form,
             signatures=new.signatures,
+            further_kinds=new.further_kinds,
+            filters=new.filters,
         )
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
-        await _audit(tx, admin, "add_repo_notification", made)
+        await _audit(tx, admin, "add_{}_notification", made)
         return made
+
+    async def _hold(self, tx: Tx, admin: AdminOfPlace) -> bool:
+        match admin:
+            case AdminOf():
+                return await locks.hold_repository(tx, admin.repository.id)
+            case AdminOfAll():
+                return await locks.keep_namespace(tx, admin.namespace.id)
+            case _:
+                return True  # the server is always there
 
     async def load(
         self, tx: Tx, actor: Actor, notification_id: str
-    ) -> tuple[AdminOf, Notification]:
+    ) -> tuple[AdminOfPlace, Notification]:
         """The notification with this `ntf_` id and the right to it; one that the caller may not see is unknown."""
-        repositories.check_may_administer(actor)
-        found = await notification_lists.find(tx, notification_id)
-        if found is None:
-            raise NotFoundError
-        return await repositories.admin_by_id(tx, actor, found.repository_id), found
+        return await areas.admin_of_notification(tx, actor, notification_id)
 
     async def list_page(
-        self, tx: Tx, admin: AdminOf, *, after: str, limit: int
+        self, tx: Tx, admin: AdminOfPlace, *, after: str, limit: int
     ) -> Sequence[Notification]:
-        """Up to `limit` of the repository's notifications behind the id `after`, in the order they were made."""
-        return await notification_lists.list_of_repository(
-            tx, admin.repository.id, after=after, limit=limit
-        )
+        """Up to `limit` of the place's own notifications behind the id `after`, in the order they were made."""
+        return await notification_lists.list_of_place(tx, admin, after=after, limit=limit)
 
     async def list_page_of_namespace(
         self, tx: Tx, admin: AdminOfAll, *, after: str, limit: int
     ) -> Sequence[tuple[str, Notification]]:
-        """The same for all repositories of a namespace, each with its repository's path."""
+        """The same for a namespace and all its repositories, each with its place's path."""
         found = await notification_lists.list_of_namespace(
             tx, admin.namespace.id, after=after, limit=limit
         )
-        return [(f"{admin.namespace.name}/{one.repository}", one.notification) for one in found]
+        name = admin.namespace.name
+        return [
+            (name if one.repository is None else f"{name}/{one.repository}", one.notification)
+            for one in found
+        ]
 
-    async def health(self, tx: Tx, admin: AdminOf, notification: Notification) -> Health:
+    async def health(self, tx: Tx, admin: AdminOfPlace, notification: Notification) -> Health:
         """How one of the repository's notifications is doing."""
         del admin
         return await notification_lists.health(tx, notification.id)
 
     async def change(
-        self, tx: Tx, admin: AdminOf, notification_id: str, new: NewNotification
+        self, tx: Tx, admin: AdminOfPlace, notification_id: str, new: NewNotification
     ) -> Notification:
-        """Give the notification the settings of `new`, which passed `check`; its kind of event stays.
+        """Give the notification the settings of `new`, which passed `check`; its signatures stay.
 
         What waits goes to the new target at its next try. A method that signs gets a signing secret if there
         is none yet, which the result carries.
         """
         known = await notification_lists.find(tx, notification_id)
-        if (
-            known is None
-            or known.repository_id != admin.repository.id
-            or not await notification_lists.update_settings(
-                tx,
-                known.id,
-                method=new.method,
-                title=new.title,
-                config=new.config,
-                event_config=new.event_config,
-            )
-        ):
+        if known is None or known.place_id != admin.place_id:
             raise NotFoundError
         await throttles.lift(tx, known.id)
         made = replace(
             known,
+            kind=new.kind,
+            further_kinds=new.further_kinds,
             method=new.method,
             title=new.title,
             config=new.config,
             event_config=new.event_config,
+            filters=new.filters,
+            payload_form=new.payload_form,
         )
+        if not await notification_lists.update_settings(
+            tx,
+            known.id,
+            method=made.method,
+            title=made.title,
+            config=made.config,
+            event_config=made.event_config,
+            kinds=made.kinds,
+            filters=made.filters,
+            payload_form=made.payload_form,
+        ):
+            raise NotFoundError
+        await notifications.put_kinds(tx, made)
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
-        await _audit(tx, admin, "change_repo_notification", made)
+        await _audit(tx, admin, "change_{}_notification", made)
         return made
 
-    async def pause(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
+    async def pause(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> None:
         """Send nothing more until somebody resumes it; what comes meanwhile is parked. Pausing twice is harmless."""
         known = await self._known(tx, admin, uuid)
         if await notifications.pause(tx, known.id, PauseReason.PERSON):
             await deliveries.pause(tx, known.id)
-            await _audit(tx, admin, "pause_repo_notification", known)
+            await _audit(tx, admin, "pause_{}_notification", known)
 
-    async def resume(self, tx: Tx, admin: AdminOf, uuid: str) -> int:
+    async def resume(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> int:
         """As `reset`; return how many deliveries that waited are due now."""
         known = await self._known(tx, admin, uuid)
         await self.reset(tx, admin, uuid)
@@ -191,25 +227,25 @@ class Notifications:
         """The repository's notifications in the order they were created, for showing."""
         return await notification_lists.list_outlines(tx, admin.repository.id)
 
-    async def find(self, tx: Tx, admin: AdminOf, uuid: str) -> Notification | None:
-        """The repository's notification with this UUID, if there is one."""
+    async def find(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> Notification | None:
+        """The place's notification with this UUID, if there is one."""
         if not is_uuid(uuid):
             return None
-        return await notifications.find_by_uuid(tx, admin.repository.id, uuid)
+        return await notifications.find_by_uuid(tx, admin.place_id, uuid)
 
-    async def delete(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
+    async def delete(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> None:
         """Remove the notification; its deliveries that still wait are cancelled and stay on record."""
         gone = await self._known(tx, admin, uuid)
         if not await notifications.delete(tx, gone.id):
             raise _unknown_uuid(admin, uuid)  # somebody else was faster
         await locks.hold_lanes(tx, gone.id)
         await deliveries.cancel_for(tx, gone.id)
-        await _audit(tx, admin, "delete_repo_notification", gone)
+        await _audit(tx, admin, "delete_{}_notification", gone)
 
     async def choose(
         self,
         tx: Tx,
-        admin: AdminOf,
+        admin: AdminOfPlace,
         uuid: str,
         *,
         payload_form: PayloadForm | None = None,
@@ -229,45 +265,64 @@ class Notifications:
         method = self.methods.get(known.method)
         if method is not None and method.signs:
             await signing_secrets.make_missing(tx, admin, changed, self.chance)
-        await _audit(tx, admin, "change_repo_notification", changed)
+        await _audit(tx, admin, "change_{}_notification", changed)
         return changed
 
-    async def reset(self, tx: Tx, admin: AdminOf, uuid: str) -> None:
+    async def reset(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> None:
         """Forget the failures; a paused notification resumes, and what was parked is sent, the oldest first."""
         known = await self._known(tx, admin, uuid)
         await notifications.resume(tx, known.id)
         await deliveries.resume(tx, known.id)
         await throttles.lift(tx, known.id)
-        await _audit(tx, admin, "reset_repo_notification", known)
+        await _audit(tx, admin, "reset_{}_notification", known)
 
-    async def test(self, tx: Tx, admin: AdminOf, uuid: str) -> str:
-        """Queue the event's sample for this notification alone; return the delivery's id.
+    async def test(
+        self, tx: Tx, admin: AdminOfPlace, uuid: str, *, kind: str | None = None
+    ) -> str:
+        """Queue the sample of its first event, or of this one, for this notification alone; return the delivery's id.
 
         It works for a paused notification too, and is how one finds out whether its target is back.
         """
         known = await self._known(tx, admin, uuid)
-        if known.kind not in self.kinds:
+        kind = known.kind if kind is None else kind
+        if kind not in known.kinds:
+            raise InvalidRequestError(_unknown(f"Invalid event '{kind}'", kind, known.kinds))
+        if kind not in self.kinds:
             raise InvalidRequestError(
-                f"The event '{known.kind}' is not installed, so there is nothing to send"
+                f"The event '{kind}' is not installed, so there is nothing to send"
             )
-        subject = Subject(
-            namespace=admin.repository.namespace, repository=admin.repository.name
-        )
-        delivery_id = await self.intake.test(tx, known, subject, _performer(admin.actor))
-        await _audit(tx, admin, "test_repo_notification", known)
+        subject = sample_subject(admin, self.kinds[kind])
+        delivery_id = await self.intake.test(tx, known, kind, subject, _performer(admin.actor))
+        await _audit(tx, admin, "test_{}_notification", known)
         return delivery_id
 
-    async def _known(self, tx: Tx, admin: AdminOf, uuid: str) -> Notification:
+    async def _known(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> Notification:
         found = await self.find(tx, admin, uuid)
         if found is None:
             raise _unknown_uuid(admin, uuid)
         return found
 
 
-def _unknown_uuid(admin: AdminOf, uuid: str) -> UnknownNotificationError:
+def _unknown_uuid(admin: AdminOfPlace, uuid: str) -> UnknownNotificationError:
+    if not isinstance(admin, AdminOf):
+        return UnknownNotificationError(f"No notification found for: {uuid}")
     # Quay: the three parts print as a list. Pinned by compat/test_notifications_errors.py.
     where = f"{admin.repository.namespace}, {admin.repository.name}, {uuid}"
     return UnknownNotificationError(f"No repository notification found for: {where}")
+
+
+def sample_subject(admin: AdminOfPlace, kind: EventKind) -> Subject:
+    """What a sample says it is about: the place, or something made up in it."""
+    match admin:
+        case AdminOf():
+            return Subject(admin.repository.namespace, admin.repository.name)
+        case AdminOfAll():
+            namespace = admin.namespace.name
+            is_user = admin.namespace.kind is NamespaceKind.USER
+        case _:
+            namespace, is_user = _SAMPLE, False
+    name = _SAMPLE if kind.scope is EventScope.REPOSITORY else None
+    return Subject(namespace, name, is_user=is_user and name is None)
 
 
 def _unknown(problem: str, name: str, known: Collection[str]) -> str:
@@ -306,13 +361,26 @@ def _performer(actor: Actor) -> Performer | None:
     return None
 
 
-async def _audit(tx: Tx, admin: AdminOf, kind: str, notification: Notification) -> None:
-    await audit_entries.write_about(
+_SCOPES = {
+    # Quay: its word for these. Pinned by compat/test_notifications.py.
+    NotificationScope.REPOSITORY: "repo",
+    NotificationScope.NAMESPACE: "namespace",
+    NotificationScope.INSTANCE: "instance",
+}
+
+
+async def _audit(tx: Tx, admin: AdminOfPlace, kind: str, notification: Notification) -> None:
+    further = (
+        {"further_events": list(notification.further_kinds)}
+        if notification.further_kinds
+        else {}
+    )
+    await audit_entries.write_at(
         tx,
-        admin.actor,
-        admin.repository,
-        kind,
+        admin,
+        kind.format(_SCOPES[admin.scope]),
         notification_id=notification.uuid,
         event=notification.kind,
         method=notification.method,
+        **further,
     )

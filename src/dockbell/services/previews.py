@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import InvalidRequestError
-from dockbell.domain.events import Event, EventKind, Level, Subject, body_of
+from dockbell.domain.events import Event, EventKind, Level, body_of
+from dockbell.domain.filters import NO_FILTER, compile_filter, refusal_of
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.methods import (
@@ -18,8 +19,8 @@ from dockbell.domain.methods import (
     Reply,
 )
 from dockbell.domain.outcomes import Delivered, Exchange
-from dockbell.domain.permissions import AdminOf
-from dockbell.services.notifications import NewNotification, check_sizes
+from dockbell.domain.permissions import AdminOfPlace
+from dockbell.services.notifications import NewNotification, check_sizes, sample_subject
 from dockbell.store import event_lists
 from dockbell.store.transactions import Tx
 
@@ -43,9 +44,9 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The last events of the notification's kind, each with whether it would match; and one, rendered."""
+    """The last events of the notification's kinds, each with the filter that refuses it or None; and one, rendered."""
 
-    events: Sequence[tuple[Event, bool]]
+    events: Sequence[tuple[Event, str | None]]
     rendered: Rendered
 
 
@@ -84,36 +85,41 @@ class Previews:
     methods: Mapping[str, Method]
     links: Links
 
-    async def make(self, tx: Tx, admin: AdminOf, new: NewNotification, last: int) -> Preview:
-        """Hold the notification against the repository's last events of its kind, and render the newest that fits.
+    async def make(
+        self, tx: Tx, admin: AdminOfPlace, new: NewNotification, last: int
+    ) -> Preview:
+        """Hold the notification against the place's last events of its kinds, and render the newest that fits.
 
-        If none does, the kind's sample is rendered. Nothing is sent and nothing is kept.
+        If none does, the sample of its first kind is rendered. Nothing is sent and nothing is kept.
         """
         check_sizes(new)
-        kind, method = self.kinds.get(new.kind), self.methods.get(new.method)
-        if kind is None:
-            raise InvalidRequestError(f"Invalid event '{new.kind[:64]}'")
+        method = self.methods.get(new.method)
+        for name in new.kinds:
+            if name not in self.kinds:
+                raise InvalidRequestError(f"Invalid event '{name[:64]}'")
+            self.kinds[name].check(new.event_config)
         if method is None:
             raise InvalidRequestError(f"Unknown notification method '{new.method[:64]}'")
-        kind.check(new.event_config)
-        found = await event_lists.list_page(
-            tx, admin.repository.id, kind=new.kind, before="", limit=last
-        )
+        wanted = NO_FILTER if new.filters is None else compile_filter(new.filters)
+        found = await event_lists.list_page(tx, admin, kinds=new.kinds, before="", limit=last)
         events = [
-            (one.event, kind.accepts(one.event, new.event_config))
+            (
+                one.event,
+                refusal_of(one.event, self.kinds[one.event.kind], new.event_config, wanted),
+            )
             for one in found
             if not one.is_sample
         ]
-        event = next((one for one, matches in events if matches), None)
+        event = next((one for one, refused_by in events if refused_by is None), None)
         is_sample = event is None
         if event is None:
-            event = self._sample(tx, admin, kind, new)
-        return Preview(
-            events, await self._render(tx, kind, method, new, event, is_sample=is_sample)
-        )
+            event = self._sample(tx, admin, self.kinds[new.kind], new)
+        return Preview(events, await self._render(tx, method, new, event, is_sample=is_sample))
 
-    def _sample(self, tx: Tx, admin: AdminOf, kind: EventKind, new: NewNotification) -> Event:
-        subject = Subject(admin.repository.namespace, admin.repository.name)
+    def _sample(
+        self, tx: Tx, admin: AdminOfPlace, kind: EventKind, new: NewNotification
+    ) -> Event:
+        subject = sample_subject(admin, kind)
         details = kind.sample(subject, new.event_config)
         return Event(
             id=_ID,
@@ -123,10 +129,9 @@ class Previews:
             occurred_at=tx.now,
         )
 
-    async def _render(  # noqa: PLR0913 -- what a message is made of
+    async def _render(
         self,
         tx: Tx,
-        kind: EventKind,
         method: Method,
         new: NewNotification,
         event: Event,
@@ -135,13 +140,14 @@ class Previews:
     ) -> Rendered:
         message = Message(
             event=event,
-            kind=kind,
+            kind=self.kinds[event.kind],
             links=self.links,
             delivery_id=_ID,
             notification_id=_ID,
             attempt=1,
             trigger=Trigger.TEST if is_sample else Trigger.EVENT,
             now=tx.now,
+            form=new.payload_form,
         )
         recorder = _Recorder()
         outcome = await method.send(message, new.config, recorder)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.errors import ConflictError, ForbiddenError, NotFoundError
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import DeliveryFilter, JobState, RedeliveryJob
-from dockbell.services import audit_entries, repositories
+from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import redelivery_jobs
 from dockbell.store.transactions import Tx
 
@@ -17,25 +17,23 @@ class JobOverError(ConflictError):
     kind = "job_over"
 
 
-async def count(tx: Tx, admin: AdminOf, wanted: DeliveryFilter) -> int:
-    """How many deliveries of the repository a job would take up, were it made now. Tests are never among them."""
-    return await redelivery_jobs.count(tx, admin.repository.id, wanted)
+async def count(tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter) -> int:
+    """How many deliveries of the place a job would take up, were it made now. Tests are never among them."""
+    return await redelivery_jobs.count(tx, admin.place_id, wanted)
 
 
-async def create(tx: Tx, admin: AdminOf, wanted: DeliveryFilter) -> RedeliveryJob:
+async def create(tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter) -> RedeliveryJob:
     """Begin to send again what fits now. What is recorded later is left out."""
-    job = await redelivery_jobs.add(tx, admin.repository.id, wanted, admin.actor.name)
+    job = await redelivery_jobs.add(tx, admin.place_id, wanted, admin.actor.name)
     await _note(tx, admin, "create_redelivery_job", job)
     return job
 
 
 async def list_page(
-    tx: Tx, admin: AdminOf, *, before: str, limit: int
+    tx: Tx, admin: AdminOfPlace, *, before: str, limit: int
 ) -> tuple[Sequence[RedeliveryJob], str | None]:
-    """The repository's jobs, the newest first, and the id to go on from if there are more."""
-    found = await redelivery_jobs.list_page(
-        tx, admin.repository.id, before=before, limit=limit + 1
-    )
+    """The place's jobs, the newest first, and the id to go on from if there are more."""
+    found = await redelivery_jobs.list_page(tx, admin.place_id, before=before, limit=limit + 1)
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None
 
@@ -75,19 +73,18 @@ def _check_is_server(actor: Actor) -> None:
         raise ForbiddenError
 
 
-async def _known(tx: Tx, actor: Actor, job_id: str) -> tuple[AdminOf, RedeliveryJob]:
+async def _known(tx: Tx, actor: Actor, job_id: str) -> tuple[AdminOfPlace, RedeliveryJob]:
     repositories.check_may_administer(actor)
     found = await redelivery_jobs.find(tx, job_id)
     if found is None:
         raise NotFoundError
-    return await repositories.admin_by_id(tx, actor, found.repository_id), found
+    return await areas.admin_by_id(tx, actor, found.place_id), found
 
 
-async def _note(tx: Tx, admin: AdminOf, kind: str, job: RedeliveryJob) -> None:
-    await audit_entries.write_about(
+async def _note(tx: Tx, admin: AdminOfPlace, kind: str, job: RedeliveryJob) -> None:
+    await audit_entries.write_at(
         tx,
-        admin.actor,
-        admin.repository,
+        admin,
         kind,
         redelivery_job_id=job.id,
         total=job.total,

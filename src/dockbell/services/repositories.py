@@ -33,6 +33,7 @@ from dockbell.domain.permissions import (
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries
 from dockbell.store import deliveries, locks
+from dockbell.store import namespaces as namespace_rows
 from dockbell.store import permissions as permission_rows
 from dockbell.store import repositories as repository_rows
 from dockbell.store.repositories import Access, ShownTag
@@ -83,20 +84,30 @@ async def admin_of(tx: Tx, actor: Actor, path: str) -> AdminOf:
     return AdminOf(actor, await _check(tx, actor, path, Role.ADMIN))
 
 
-async def admin_by_id(tx: Tx, actor: Actor, repository_id: str | None) -> AdminOf:
-    """The right to administer the repository with this id, or raise.
+async def find_admin_by_id(tx: Tx, actor: Actor, repository_id: str) -> AdminOf | None:
+    """The right to administer the repository with this id; None if there is none.
 
     It is for things that are found by an id of their own: what belongs to a repository that the caller may
-    not administer, or to none any more, looks unknown to them. A token without the scope is told so first.
+    not administer looks unknown to them. A token without the scope is told so first.
     """
     check_may_administer(actor)
-    found = (
-        None if repository_id is None else await repository_rows.find_by_id(tx, repository_id)
-    )
+    found = await repository_rows.find_by_id(tx, repository_id)
+    if found is None:
+        return None
+    try:
+        return await admin_of(tx, actor, found.path)
+    except ForbiddenError:
+        raise NotFoundError from None
+
+
+async def admin_of_all_by_id(tx: Tx, actor: Actor, namespace_id: str) -> AdminOfAll:
+    """The same for the namespace with this id; NotFoundError if there is none."""
+    check_may_administer(actor)
+    found = await namespace_rows.find_by_id(tx, namespace_id)
     if found is None:
         raise NotFoundError
     try:
-        return await admin_of(tx, actor, found.path)
+        return await admin_of_all(tx, actor, found.name)
     except ForbiddenError:
         raise NotFoundError from None
 

@@ -15,10 +15,11 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.signing import ListedSecret, SecretKind, Signature, SigningSecret
-from dockbell.services import audit_entries, repositories
+from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import notifications, signing_secrets
+from dockbell.store import repositories as repository_rows
 from dockbell.store.transactions import Tx
 
 Chance = Callable[[int], bytes]  # that many unpredictable bytes
@@ -26,27 +27,33 @@ Chance = Callable[[int], bytes]  # that many unpredictable bytes
 
 async def admin_of_notification(
     tx: Tx, actor: Actor, notification_id: str
-) -> tuple[AdminOf, Notification]:
-    """The right to administer a notification's repository, and the notification; or raise.
+) -> tuple[AdminOfPlace, Notification]:
+    """The right to administer a notification's place, and the notification; or raise.
 
-    It is found by its id and by its UUID. To whom may not see its repository it does not exist.
+    It is found by its id and by its UUID. To whom may not see its place it does not exist.
     """
     if actor.is_anonymous:
         raise UnauthenticatedError
-    place = await notifications.find_place(tx, notification_id)
-    if place is None:
+    notification = await notifications.find_by_any_id(tx, notification_id)
+    if notification is None:
         raise NotFoundError
-    path, notification = place
+    repository = (
+        None
+        if notification.repository_id is None
+        else await repository_rows.find_by_id(tx, notification.repository_id)
+    )
+    if repository is None:
+        return await areas.admin_by_id(tx, actor, notification.place_id), notification
     try:
-        return await repositories.admin_of(tx, actor, path), notification
+        return await repositories.admin_of(tx, actor, repository.path), notification
     except ForbiddenError:
-        if Role.READ in await repositories.roles_of(tx, actor, path):
+        if Role.READ in await repositories.roles_of(tx, actor, repository.path):
             raise
         raise NotFoundError from None
 
 
 async def list_live(
-    tx: Tx, admin: AdminOf, notification: Notification
+    tx: Tx, admin: AdminOfPlace, notification: Notification
 ) -> Sequence[ListedSecret]:
     """What may be shown of the secrets that sign now, the newest first."""
     del admin  # that they may is all that is asked
@@ -55,15 +62,15 @@ async def list_live(
 
 async def list_public(tx: Tx, notification_id: str) -> Sequence[ListedSecret]:
     """The live key pairs of a notification by id or UUID, to be shown to anybody; none for an unknown one."""
-    place = await notifications.find_place(tx, notification_id)
-    if place is None:
+    found = await notifications.find_by_any_id(tx, notification_id)
+    if found is None:
         return ()
-    live = await signing_secrets.list_live(tx, place[1].id)
+    live = await signing_secrets.list_live(tx, found.id)
     return [secret for secret in live if secret.kind is SecretKind.ED25519]
 
 
 async def make(
-    tx: Tx, admin: AdminOf, notification_id: str, kind: SecretKind, chance: Chance
+    tx: Tx, admin: AdminOfPlace, notification_id: str, kind: SecretKind, chance: Chance
 ) -> SigningSecret:
     """Add a secret of this kind that signs from now on."""
     del admin  # that they may is all that is asked
@@ -74,7 +81,7 @@ async def make(
 
 
 async def make_missing(
-    tx: Tx, admin: AdminOf, notification: Notification, chance: Chance
+    tx: Tx, admin: AdminOfPlace, notification: Notification, chance: Chance
 ) -> Sequence[SigningSecret]:
     """Add what the notification's ways to sign need and it has not; return what was made."""
     live = await signing_secrets.list_live(tx, notification.id)
@@ -89,7 +96,7 @@ async def make_missing(
 
 async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
     tx: Tx,
-    admin: AdminOf,
+    admin: AdminOfPlace,
     notification: Notification,
     *,
     chance: Chance,
@@ -125,7 +132,9 @@ async def rotate(  # noqa: PLR0913 -- what is asked for, and by whom
     return made
 
 
-async def revoke(tx: Tx, admin: AdminOf, notification: Notification, secret_id: str) -> None:
+async def revoke(
+    tx: Tx, admin: AdminOfPlace, notification: Notification, secret_id: str
+) -> None:
     """End a secret now, and keep nothing of it. Raise ConflictError for the last one that the notification signs with."""
     await notifications.touch(tx, notification.id)
     live = await signing_secrets.list_live(tx, notification.id)
@@ -170,12 +179,11 @@ def _public_of(kind: SecretKind, value: bytes) -> bytes:
 
 
 async def _audit(
-    tx: Tx, admin: AdminOf, kind: str, notification: Notification, secret_id: str
+    tx: Tx, admin: AdminOfPlace, kind: str, notification: Notification, secret_id: str
 ) -> None:
-    await audit_entries.write_about(
+    await audit_entries.write_at(
         tx,
-        admin.actor,
-        admin.repository,
+        admin,
         kind,
         notification_id=notification.uuid,
         signing_secret_id=secret_id,

@@ -1,8 +1,8 @@
-"""Figures on the deliveries of a repository or of one notification."""
+"""Figures on the deliveries of a place or of one notification."""
 
 from datetime import datetime, timedelta
 
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import DeliveryFilter, Statistics
 from dockbell.store import statistics
 from dockbell.store.transactions import Tx
@@ -10,16 +10,16 @@ from dockbell.store.transactions import Tx
 
 async def load(  # noqa: PLR0913 -- the span of time is three of them
     tx: Tx,
-    admin: AdminOf,
+    admin: AdminOfPlace,
     *,
     notification_id: str | None,
     since: datetime,
     until: datetime,
     width: timedelta,
 ) -> Statistics:
-    """The repository's deliveries that were made in that time, and how long their tries took.
+    """The place's deliveries that were made in that time, and how long their tries took.
 
     Each of them is counted once, under where it stands now, so that nothing can be missing from the sum.
     """
     wanted = DeliveryFilter(notification_id=notification_id, since=since, until=until)
-    return await statistics.load(tx, admin.repository.id, wanted, since, width)
+    return await statistics.load(tx, admin.place_id, wanted, since, width)

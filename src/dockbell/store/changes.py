@@ -87,13 +87,16 @@ async def repositories_of(tx: Tx, namespace_id: str, limit: int) -> Sequence[str
 
 
 async def events_made(
-    tx: Tx, repository_ids: Sequence[str], since: datetime, limit: int | None = None
+    tx: Tx, place_ids: Sequence[str], since: datetime, limit: int | None = None
 ) -> Sequence[str]:
-    """The ids of the repositories' events made since then, the oldest first."""
+    """The ids of the places' events made since then, the oldest first."""
     rows = await tx.rows(
         select(events.c.id)
         .where(
-            events.c.repository_id.in_(repository_ids),
+            or_(
+                events.c.repository_id.in_(place_ids),
+                and_(events.c.repository_id.is_(None), events.c.namespace_id.in_(place_ids)),
+            ),
             events.c.id >= ids.compose("evt", since, 0),
         )
         .order_by(events.c.id)
@@ -102,16 +105,16 @@ async def events_made(
     return [row.id for row in rows]
 
 
-async def made(tx: Tx, repository_ids: Sequence[str], since: datetime) -> Sequence[Mark]:
-    """The repositories' deliveries made since then."""
-    return await _marks(tx, _since(repository_ids, ids.compose("dlv", since, 0)))
+async def made(tx: Tx, place_ids: Sequence[str], since: datetime) -> Sequence[Mark]:
+    """The places' deliveries made since then."""
+    return await _marks(tx, _since(place_ids, ids.compose("dlv", since, 0)))
 
 
 async def moved(
-    tx: Tx, repository_ids: Sequence[str], oldest: str, since: datetime, limit: int
+    tx: Tx, place_ids: Sequence[str], oldest: str, since: datetime, limit: int
 ) -> Sequence[Mark]:
-    """The repositories' deliveries from that id on that were made or moved since then, and maybe some that were not."""
-    statement = _since(repository_ids, oldest).where(_has_moved(since))
+    """The places' deliveries from that id on that were made or moved since then, and maybe some that were not."""
+    statement = _since(place_ids, oldest).where(_has_moved(since))
     return await _marks(tx, statement.limit(limit))
 
 
@@ -126,24 +129,24 @@ def _has_moved(since: datetime) -> ColumnElement[bool]:
     )
 
 
-def _since(repository_ids: Sequence[str], first: str) -> Select[Any]:
-    return _MARK.where(
-        deliveries.c.repository_id.in_(repository_ids), deliveries.c.id >= first
-    ).order_by(deliveries.c.id)
+def _since(place_ids: Sequence[str], first: str) -> Select[Any]:
+    return _MARK.where(deliveries.c.place_id.in_(place_ids), deliveries.c.id >= first).order_by(
+        deliveries.c.id
+    )
 
 
-async def find_open(tx: Tx, repository_ids: Sequence[str], limit: int) -> Sequence[Mark]:
-    """Up to so many of the repositories' deliveries that are sent or wait; those that are served next come first."""
+async def find_open(tx: Tx, place_ids: Sequence[str], limit: int) -> Sequence[Mark]:
+    """Up to so many of the places' deliveries that are sent or wait; those that are served next come first."""
     sending = await _marks(
         tx,
-        _MARK.where(_SENDING, deliveries.c.repository_id.in_(repository_ids)).limit(limit),
+        _MARK.where(_SENDING, deliveries.c.place_id.in_(place_ids)).limit(limit),
     )
     notification = notifications.c
     is_of_places = or_(
-        notification.repository_id.in_(repository_ids),
+        notification.repository_id.in_(place_ids),
         and_(
             notification.repository_id.is_(None),
-            notification.namespace_id.in_(repository_ids),
+            notification.namespace_id.in_(place_ids),
         ),
     )
     waiting = await _marks(
@@ -166,14 +169,16 @@ async def look_up(tx: Tx, delivery_ids: Collection[str]) -> Sequence[Mark]:
 
 
 async def touched_by_hand(
-    tx: Tx, repository_ids: Sequence[str], since: datetime, limit: int | None = None
+    tx: Tx, place_ids: Sequence[str], since: datetime, limit: int | None = None
 ) -> Sequence[str]:
     """The ids of deliveries that somebody sent again or called off since then."""
     rows = await tx.rows(
         select(audit_entries.c.metadata)
         .where(
             # An expression, so that no database reads all entries of a repository for it.
-            func.coalesce(audit_entries.c.repository_id, "").in_(repository_ids),
+            func.coalesce(audit_entries.c.repository_id, audit_entries.c.namespace_id, "").in_(
+                place_ids
+            ),
             audit_entries.c.id >= ids.compose("aud", since, 0),
             audit_entries.c.kind.in_(_BY_HAND),
         )
@@ -188,28 +193,26 @@ class JobMark:
     """How far a job has come that sends many deliveries again: from the newest down to `before`."""
 
     id: str
-    repository_id: str
+    place_id: str
     before: str
 
 
-async def jobs_at_work(
-    tx: Tx, repository_ids: Sequence[str], since: datetime
-) -> Sequence[JobMark]:
-    """The repositories' jobs that did something since then."""
+async def jobs_at_work(tx: Tx, place_ids: Sequence[str], since: datetime) -> Sequence[JobMark]:
+    """The places' jobs that did something since then."""
     table = redelivery_jobs.c
     rows = await tx.rows(
-        select(table.id, table.repository_id, table.before).where(
-            table.repository_id.in_(repository_ids), table.updated_at >= since
+        select(table.id, table.place_id, table.before).where(
+            table.place_id.in_(place_ids), table.updated_at >= since
         )
     )
-    return [JobMark(row.id, row.repository_id, row.before) for row in rows]
+    return [JobMark(row.id, row.place_id, row.before) for row in rows]
 
 
 async def sent_by_job(
     tx: Tx, job: JobMark, below: str | None, since: datetime, limit: int | None = None
 ) -> Sequence[Mark]:
     """What the job has sent again since then, of the deliveries below that id. They may have moved on."""
-    statement = _since([job.repository_id], job.before).where(
+    statement = _since([job.place_id], job.before).where(
         deliveries.c.trigger == Trigger.REDELIVER.value, _has_moved(since)
     )
     if below is not None:

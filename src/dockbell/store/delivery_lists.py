@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State, Trigger
+from dockbell.domain.notifications import INSTANCE
+from dockbell.domain.permissions import AdminOfAll, AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.store.tables import attempts, deliveries, events, notifications
 from dockbell.store.transactions import Tx
@@ -24,7 +26,7 @@ _SELECT = select(
     deliveries.c.id,
     deliveries.c.event_id,
     deliveries.c.notification_id,
-    deliveries.c.repository_id,
+    deliveries.c.place_id,
     deliveries.c.trigger,
     deliveries.c.state,
     deliveries.c.tries,
@@ -49,7 +51,7 @@ def _of_row(row: Row[Any]) -> DeliveryRecord:
         id=row.id,
         event_id=row.event_id,
         notification_id=row.notification_id,
-        repository_id=row.repository_id,
+        place_id=row.place_id,
         trigger=Trigger(row.trigger),
         state=State(row.state),
         tries=row.tries,
@@ -83,14 +85,14 @@ def made_between(
     return bounds
 
 
-def matching(repository_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
-    """The condition for a repository's deliveries that fit. It may name columns of `events`."""
+def matching(place_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
+    """The condition for a place's deliveries that fit. It may name columns of `events`."""
     table = deliveries.c
     # Of two conditions that mean nearly the same rows, PostgreSQL would read both indexes whole. As an
     # expression, the wider one only checks what the narrower one finds.
     is_narrow = wanted.notification_id is not None or wanted.event_id is not None
-    owner = func.coalesce(table.repository_id, "") if is_narrow else table.repository_id
-    conditions: list[ColumnElement[bool]] = [owner == repository_id]
+    owner = func.coalesce(table.place_id, "") if is_narrow else table.place_id
+    conditions: list[ColumnElement[bool]] = [owner == place_id]
     if wanted.states:
         conditions.append(table.state.in_([state.value for state in wanted.states]))
     if wanted.kind is not None:
@@ -112,22 +114,29 @@ def matching(repository_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
 
 
 async def list_page(
-    tx: Tx, repository_id: str, wanted: DeliveryFilter, *, before: str, limit: int
+    tx: Tx, place_id: str, wanted: DeliveryFilter, *, before: str, limit: int
 ) -> Sequence[DeliveryRecord]:
-    """Up to `limit` of the repository's deliveries that fit, the newest first. One query.
+    """Up to `limit` of the place's deliveries that fit, the newest first. One query.
 
     `before` is the id that the page before ended with, or empty.
     """
-    statement = page(repository_id, wanted, before=before, limit=limit)
+    statement = page(place_id, wanted, before=before, limit=limit)
     return [_of_row(row) for row in await tx.rows(statement)]
 
 
-def page(repository_id: str, wanted: DeliveryFilter, *, before: str, limit: int) -> Select[Any]:
+def page(place_id: str, wanted: DeliveryFilter, *, before: str, limit: int) -> Select[Any]:
     """The statement of `list_page`."""
-    statement = _SELECT.where(matching(repository_id, wanted))
+    statement = _SELECT.where(matching(place_id, wanted))
     if before:
         statement = statement.where(deliveries.c.id < before)
     return statement.order_by(deliveries.c.id.desc()).limit(limit)
+
+
+def _reached(admin: AdminOfPlace) -> ColumnElement[bool]:
+    place_id = func.coalesce(deliveries.c.place_id, "")
+    if isinstance(admin, AdminOfAll):
+        return place_id != INSTANCE  # those of its repositories, and its own
+    return place_id == admin.place_id
 
 
 async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
@@ -135,10 +144,17 @@ async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
     return None if row is None else _of_row(row)
 
 
-async def list_of_event(tx: Tx, event_id: str, limit: int) -> Sequence[DeliveryRecord]:
-    """The event's deliveries, the first made first. One query."""
+async def list_of_event(
+    tx: Tx, event_id: str, place_ids: Sequence[str], limit: int
+) -> Sequence[DeliveryRecord]:
+    """The event's deliveries in these places, the first made first. One query."""
     rows = await tx.rows(
-        _SELECT.where(deliveries.c.event_id == event_id).order_by(deliveries.c.id).limit(limit)
+        _SELECT.where(
+            deliveries.c.event_id == event_id,
+            func.coalesce(deliveries.c.place_id, "").in_(place_ids),
+        )
+        .order_by(deliveries.c.id)
+        .limit(limit)
     )
     return [_of_row(row) for row in rows]
 
@@ -182,14 +198,14 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
 
 
 async def count_of_events(
-    tx: Tx, event_ids: Sequence[str]
+    tx: Tx, event_ids: Sequence[str], admin: AdminOfPlace
 ) -> Mapping[str, Mapping[State, int]]:
-    """How many deliveries of each event are in each state. One query."""
+    """How many deliveries of each event are in each state, as far as this right reaches. One query."""
     if not event_ids:
         return {}
     rows = await tx.rows(
         select(deliveries.c.event_id, deliveries.c.state, func.count().label("number"))
-        .where(deliveries.c.event_id.in_(event_ids))
+        .where(deliveries.c.event_id.in_(event_ids), _reached(admin))
         .group_by(deliveries.c.event_id, deliveries.c.state)
     )
     counts: dict[str, dict[State, int]] = {}

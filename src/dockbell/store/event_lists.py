@@ -6,9 +6,12 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from dockbell.domain.events import Event, Performer, Subject
+from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfInstance, AdminOfPlace
 from dockbell.domain.records import EventRecord
 from dockbell.store.tables import events
 from dockbell.store.transactions import Tx
+
+_LAST = 10_000  # events of the whole server in which those of some kinds are looked for
 
 
 def _of_row(row: Row[Any]) -> EventRecord:
@@ -27,7 +30,7 @@ def _of_row(row: Row[Any]) -> EventRecord:
         facts=row.facts,
         producer_key=row.producer_key,
     )
-    return EventRecord(event, row.repository_id, row.recorded_at)
+    return EventRecord(event, row.namespace_id, row.repository_id, row.recorded_at)
 
 
 async def find(tx: Tx, event_id: str) -> EventRecord | None:
@@ -36,12 +39,24 @@ async def find(tx: Tx, event_id: str) -> EventRecord | None:
 
 
 async def list_page(
-    tx: Tx, repository_id: str, *, kind: str | None, before: str, limit: int
+    tx: Tx, admin: AdminOfPlace, *, kinds: Sequence[str], before: str, limit: int
 ) -> Sequence[EventRecord]:
-    """Up to `limit` of the repository's events, the newest first, samples of tests among them. One query."""
-    statement = select(events).where(events.c.repository_id == repository_id)
-    if kind is not None:
-        statement = statement.where(events.c.kind == kind)
+    """Up to `limit` of the place's events of these kinds, or of all; the newest first. One query.
+
+    A namespace's are those of its repositories too, the server's are all. Samples of tests are among them.
+    """
+    statement = select(events)
+    match admin:
+        case AdminOf():
+            statement = statement.where(events.c.repository_id == admin.repository.id)
+        case AdminOfAll():
+            statement = statement.where(events.c.namespace_id == admin.namespace.id)
+        case AdminOfInstance():
+            if kinds:  # among so many only, because no index leads to a rare kind
+                last = select(events.c.id).order_by(events.c.id.desc()).limit(_LAST)
+                statement = statement.where(events.c.id.in_(last.scalar_subquery()))
+    if kinds:
+        statement = statement.where(events.c.kind.in_(kinds))
     if before:
         statement = statement.where(events.c.id < before)
     rows = await tx.rows(statement.order_by(events.c.id.desc()).limit(limit))

@@ -21,7 +21,7 @@ _BODY = 5  # its place in a row of LOAD_EVENTS
 
 
 async def record(
-    tx: Tx, event: Event, *, namespace_id: str, repository_id: str | None
+    tx: Tx, event: Event, *, namespace_id: str | None, repository_id: str | None
 ) -> str | None:
     """Keep the event. Return None, or the id of the event that has the same producer key already.
 

@@ -59,6 +59,16 @@ async def hold_repository(tx: Tx, repository_id: str) -> bool:
     return found is not None
 
 
+async def keep_namespace(tx: Tx, namespace_id: str) -> bool:
+    """Keep the namespace from being deleted until this transaction ends; False if it is gone already."""
+    found = await tx.first(
+        select(namespaces.c.id)
+        .where(namespaces.c.id == namespace_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return found is not None
+
+
 async def take_namespace(tx: Tx, namespace_id: str) -> Sequence[str]:
     """Lock for removal the namespace and all that goes with it; return the ids of its notifications.
 

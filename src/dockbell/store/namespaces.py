@@ -45,6 +45,11 @@ async def find(tx: Tx, name: str) -> Namespace | None:
     return None if row is None else of_row(row)
 
 
+async def find_by_id(tx: Tx, namespace_id: str) -> Namespace | None:
+    row = await tx.first(_BY_ID, {"id": namespace_id})
+    return None if row is None else of_row(row)
+
+
 async def load(tx: Tx, namespace_id: str) -> Namespace:
     """The namespace; UndoneError if it has just gone: asked again, whoever needs it hears so."""
     row = await tx.first(_BY_ID, {"id": namespace_id})

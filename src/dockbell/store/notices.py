@@ -9,7 +9,14 @@ from dockbell.domain.accounts import NamespaceKind, Role, TeamRole
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.methods import Recipient
 from dockbell.domain.notices import Notice
-from dockbell.store.tables import namespaces, notices, permissions, team_members, teams
+from dockbell.store.tables import (
+    namespaces,
+    notices,
+    permissions,
+    team_members,
+    teams,
+    users,
+)
 from dockbell.store.transactions import Tx
 
 
@@ -75,10 +82,23 @@ async def tell_owners(
     *,
     kind: str,
     metadata: Mapping[str, object],
-    namespace_id: str,
+    namespace_id: str | None,
     repository_id: str | None,
 ) -> None:
-    """Put a line into the inbox of the namespace, which its owner sees, and of the repository's other administrators."""
+    """Put a line into the inbox of the namespace, which its owner sees, and of the repository's other administrators.
+
+    Without a namespace the server's superusers get it.
+    """
+    if namespace_id is None:
+        superusers = select(users.c.namespace_id).where(
+            users.c.is_superuser.is_(True), users.c.is_enabled.is_(True)
+        )
+        inboxes = sorted(row.namespace_id for row in await tx.rows(superusers))
+        if inboxes:
+            await tx.run(
+                insert(notices), [_row(tx, one, kind, metadata, None) for one in inboxes]
+            )
+        return
     administrators = select(permissions.c.user_id).where(
         permissions.c.repository_id == repository_id,
         permissions.c.role == Role.ADMIN.value,

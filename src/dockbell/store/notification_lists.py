@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, literal, select, update
+from sqlalchemy import Select, and_, func, literal, select, update
 
 from dockbell.domain.deliveries import State
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.notifications import Notification, Outline
+from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import Health
 from dockbell.store import lanes, notifications
 from dockbell.store.tables import deliveries, repositories
@@ -24,10 +26,10 @@ _LAST = 1000  # deliveries in which the last success and failure are looked for
 
 @dataclass(frozen=True, slots=True)
 class ListedNotification:
-    """A notification, and the name of its repository without the namespace."""
+    """A notification, and the name of its repository without the namespace, if it has one."""
 
     notification: Notification
-    repository: str
+    repository: str | None
 
 
 async def find(tx: Tx, notification_id: str) -> Notification | None:
@@ -70,11 +72,18 @@ def _spell(document: str) -> str:
 _spelling_of = lru_cache(maxsize=256)(_spell)
 
 
-async def list_of_repository(
-    tx: Tx, repository_id: str, *, after: str, limit: int
+async def list_of_place(
+    tx: Tx, admin: AdminOfPlace, *, after: str, limit: int
 ) -> Sequence[Notification]:
-    """Up to `limit` of the repository's notifications with a later id than `after`, in order. One query."""
-    statement = notifications.selection().where(table.c.repository_id == repository_id)
+    """Up to `limit` of the notifications of this very place with a later id than `after`, in order. One query."""
+    if admin.repository_id is not None:
+        of_place = table.c.repository_id == admin.repository_id
+    else:  # of no namespace either, if it is the whole server
+        of_place = and_(
+            table.c.namespace_id.is_not_distinct_from(admin.namespace_id),
+            table.c.repository_id.is_(None),
+        )
+    statement = notifications.selection().where(of_place)
     return [
         notifications.of_row(tx, row)
         for row in await tx.rows(_page(statement, after=after, limit=limit))
@@ -84,11 +93,11 @@ async def list_of_repository(
 async def list_of_namespace(
     tx: Tx, namespace_id: str, *, after: str, limit: int
 ) -> Sequence[ListedNotification]:
-    """The same for all repositories of a namespace. One query."""
+    """The same for a namespace and all its repositories. One query."""
     statement = (
         notifications.selection()
         .add_columns(repositories.c.name)
-        .join(repositories, repositories.c.id == table.c.repository_id)
+        .outerjoin(repositories, repositories.c.id == table.c.repository_id)
         .where(table.c.namespace_id == namespace_id)
     )
     rows = await tx.rows(_page(statement, after=after, limit=limit))
@@ -107,6 +116,9 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
     title: str | None,
     config: Mapping[str, object],
     event_config: Mapping[str, object],
+    kinds: tuple[str, ...],
+    filters: Mapping[str, object] | None,
+    payload_form: PayloadForm,
 ) -> bool:
     """Change what the notification does; tries that begin after the commit do it the new way.
 
@@ -120,6 +132,10 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
             title=title,
             config_sealed=tx.seal.close(json.dumps(config).encode()),
             event_config=event_config,
+            kind=kinds[0],
+            further_kinds=" ".join(kinds[1:]),
+            filter=filters,
+            payload_form=payload_form.value,
             updated_at=tx.now,
         )
     )

@@ -5,21 +5,23 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import SetupError
+from dockbell.domain.filters import Filter, of_text
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
-from dockbell.domain.notifications import Notification
+from dockbell.domain.notifications import INSTANCE, Notification
 from dockbell.domain.signing import Signature
 from dockbell.store import signing_secrets
-from dockbell.store.tables import namespaces, notifications, repositories
+from dockbell.store.tables import notification_kinds, notifications
 from dockbell.store.transactions import Tx
 
 _COLUMNS = (
@@ -39,7 +41,14 @@ _COLUMNS = (
     notifications.c.pause_reason,
     notifications.c.created_at,
     notifications.c.failing_since,
+    notifications.c.further_kinds,
+    notifications.c.filter,
 )
+
+
+@lru_cache(maxsize=256)
+def _kinds_of(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 @lru_cache(maxsize=16)
@@ -75,6 +84,8 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         reason,
         created_at,
         failing_since,
+        further_kinds,
+        filters,
     ) = row
     return Notification(
         id=found_id,
@@ -93,13 +104,15 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         pause_reason=None if reason is None else PauseReason(reason),
         created_at=created_at,
         failing_since=failing_since,
+        further_kinds=_kinds_of(further_kinds),
+        filters=filters,
     )
 
 
 async def insert(  # noqa: PLR0913 -- one argument for each column a caller fills
     tx: Tx,
     *,
-    namespace_id: str,
+    namespace_id: str | None,
     repository_id: str | None,
     kind: str,
     method: str,
@@ -108,6 +121,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     event_config: Mapping[str, object],
     payload_form: PayloadForm = PayloadForm.QUAY,
     signatures: tuple[Signature, ...] = (Signature.V1,),
+    further_kinds: tuple[str, ...] = (),
+    filters: Mapping[str, object] | None = None,
 ) -> Notification:
     """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
     notification_id = tx.new_id("ntf")
@@ -127,6 +142,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         paused_at=None,
         pause_reason=None,
         created_at=tx.now,
+        further_kinds=further_kinds,
+        filters=filters,
     )
     await tx.run(
         insert_into(notifications).values(
@@ -144,9 +161,40 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             failure_streak=0,
             created_at=tx.now,
             updated_at=tx.now,
+            further_kinds=" ".join(further_kinds),
+            filter=filters,
         )
     )
+    await _add_kinds(tx, made)
     return made
+
+
+async def put_kinds(tx: Tx, notification: Notification) -> None:
+    """Have events find the notification by the kinds that it has now."""
+    await tx.run(
+        delete_from(notification_kinds).where(
+            notification_kinds.c.notification_id == notification.id
+        )
+    )
+    await _add_kinds(tx, notification)
+
+
+async def _add_kinds(tx: Tx, notification: Notification) -> None:
+    # The first kind of a repository's own notification is found by its row.
+    is_wide = notification.repository_id is None
+    kinds = notification.kinds if is_wide else notification.further_kinds
+    if kinds:
+        await tx.run(
+            insert_into(notification_kinds),
+            [
+                {
+                    "place_id": notification.place_id,
+                    "kind": kind,
+                    "notification_id": notification.id,
+                }
+                for kind in kinds
+            ],
+        )
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:
@@ -181,67 +229,64 @@ class Candidate:
 
     id: str
     event_config: Mapping[str, object]
+    filter: Filter
     is_paused: bool
 
 
 async def find_candidates(
     tx: Tx, namespace_id: str, repository_id: str | None, kind: str
 ) -> Sequence[Candidate]:
-    """Notifications for this kind of event of the repository (or, without one, of the namespace itself).
+    """Notifications for this kind of event: the repository's, the namespace's and the server's.
 
     Paused ones are among them: their deliveries are made, and wait.
     """
-    table = notifications.c
-    of_place: ColumnElement[bool]
-    if repository_id is None:
-        of_place = (table.namespace_id == namespace_id) & table.repository_id.is_(None)
-    else:
-        of_place = table.repository_id == repository_id
-    rows = await tx.rows(
-        select(table.id, table.event_config, table.paused_at)
-        .where(of_place, table.kind == kind)
-        .order_by(table.created_at, table.id)
-    )
-    return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
+    place = (namespace_id, repository_id, kind)
+    return (await find_candidates_many(tx, [place]))[place]
 
 
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
     """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
-    found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in places}
-    if not found:
-        return found
-    rows = await tx.hot(tx.dialect.FIND_CANDIDATES, tx.dialect.packed(list(found)))
-    for notification_id, event_config, paused_at, namespace_id, repository_id, kind, _ in rows:
-        found[namespace_id, repository_id, kind].append(
-            Candidate(notification_id, json.loads(event_config), paused_at is not None)
+    if not places:
+        return {}
+    numbered = list(places)
+    asked = [
+        (number, place_id, kind)
+        for number, (namespace_id, repository_id, kind) in enumerate(numbered)
+        for place_id in (repository_id, namespace_id, INSTANCE)
+        if place_id is not None
+    ]
+    rows = await tx.hot(tx.dialect.FIND_CANDIDATES, tx.dialect.packed(asked))
+    found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in numbered}
+    # In the order they were made.
+    for number, _, found_id, event_config, filters, paused_at in sorted(
+        rows, key=itemgetter(0, 1, 2)
+    ):
+        found[numbered[number]].append(
+            Candidate(
+                found_id,
+                msgspec.json.decode(event_config),
+                of_text(filters),
+                paused_at is not None,
+            )
         )
     return found
 
 
-async def find_by_uuid(tx: Tx, repository_id: str, uuid: str) -> Notification | None:
-    """The repository's notification with this UUID, without secrets; None for another repository's."""
+async def find_by_uuid(tx: Tx, place_id: str, uuid: str) -> Notification | None:
+    """The place's notification with this UUID, without secrets; None for another place's."""
+    row = await tx.first(selection().where(notifications.c.uuid == uuid))
+    found = None if row is None else of_row(tx, row)
+    return None if found is None or found.place_id != place_id else found
+
+
+async def find_by_any_id(tx: Tx, found_id: str) -> Notification | None:
+    """The notification with this id or UUID, of whatever place, without secrets."""
     row = await tx.first(
-        selection().where(
-            notifications.c.uuid == uuid, notifications.c.repository_id == repository_id
-        )
+        selection().where((notifications.c.id == found_id) | (notifications.c.uuid == found_id))
     )
     return None if row is None else of_row(tx, row)
-
-
-async def find_place(tx: Tx, found_id: str) -> tuple[str, Notification] | None:
-    """The notification with this id or UUID, without secrets, and its repository as `namespace/name`.
-
-    None for one of a whole namespace.
-    """
-    row: Sequence[Any] | None = await tx.first(
-        select(namespaces.c.name.label("namespace"), repositories.c.name, *_COLUMNS)
-        .join(repositories, repositories.c.id == notifications.c.repository_id)
-        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
-        .where((notifications.c.id == found_id) | (notifications.c.uuid == found_id))
-    )
-    return None if row is None else (f"{row[0]}/{row[1]}", of_row(tx, row[2:]))
 
 
 async def delete(tx: Tx, notification_id: str) -> bool:

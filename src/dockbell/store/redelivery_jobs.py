@@ -17,31 +17,29 @@ from dockbell.store.transactions import Tx
 BATCH = 200  # deliveries in one transaction: others wait for it on SQLite
 
 
-def _fits(repository_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
+def _fits(place_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
     # A test is made anew by whoever wants one.
-    return and_(matching(repository_id, wanted), deliveries.c.trigger != Trigger.TEST.value)
+    return and_(matching(place_id, wanted), deliveries.c.trigger != Trigger.TEST.value)
 
 
-async def count(tx: Tx, repository_id: str, wanted: DeliveryFilter) -> int:
+async def count(tx: Tx, place_id: str, wanted: DeliveryFilter) -> int:
     """How many deliveries a job with this filter would take up. One query."""
     row = await tx.first(
         select(func.count().label("number"))
         .select_from(deliveries.outerjoin(events, events.c.id == deliveries.c.event_id))
-        .where(_fits(repository_id, wanted))
+        .where(_fits(place_id, wanted))
     )
     return 0 if row is None else int(row.number)
 
 
-async def add(
-    tx: Tx, repository_id: str, wanted: DeliveryFilter, made_by: str
-) -> RedeliveryJob:
+async def add(tx: Tx, place_id: str, wanted: DeliveryFilter, made_by: str) -> RedeliveryJob:
     """A job that takes up what fits now; deliveries that are made later are left out of it."""
     job = RedeliveryJob(
         id=tx.new_id("rdj"),
-        repository_id=repository_id,
+        place_id=place_id,
         wanted=wanted,
         state=JobState.RUNNING,
-        total=await count(tx, repository_id, wanted),
+        total=await count(tx, place_id, wanted),
         sent=0,
         skipped=0,
         before=tx.new_id("dlv"),
@@ -52,7 +50,7 @@ async def add(
     await tx.run(
         insert(table).values(
             id=job.id,
-            repository_id=repository_id,
+            place_id=place_id,
             filter=_to_document(wanted),
             state=job.state.value,
             total=job.total,
@@ -73,10 +71,10 @@ async def find(tx: Tx, job_id: str) -> RedeliveryJob | None:
 
 
 async def list_page(
-    tx: Tx, repository_id: str, *, before: str, limit: int
+    tx: Tx, place_id: str, *, before: str, limit: int
 ) -> Sequence[RedeliveryJob]:
-    """Up to `limit` of the repository's jobs, the newest first. One query."""
-    statement = select(table).where(table.c.repository_id == repository_id)
+    """Up to `limit` of the place's jobs, the newest first. One query."""
+    statement = select(table).where(table.c.place_id == place_id)
     if before:
         statement = statement.where(table.c.id < before)
     rows = await tx.rows(statement.order_by(table.c.id.desc()).limit(limit))
@@ -121,7 +119,7 @@ async def step(tx: Tx) -> bool:
     part = await tx.rows(
         select(deliveries.c.id, deliveries.c.notification_id, events.c.id.label("event_id"))
         .select_from(deliveries.outerjoin(events, events.c.id == deliveries.c.event_id))
-        .where(_fits(job.repository_id, job.wanted), deliveries.c.id < job.before)
+        .where(_fits(job.place_id, job.wanted), deliveries.c.id < job.before)
         .order_by(deliveries.c.id.desc())
         .limit(BATCH)
     )
@@ -213,7 +211,7 @@ def _of_document(document: Mapping[str, Any]) -> DeliveryFilter:
 def _of_row(row: Row[Any]) -> RedeliveryJob:
     return RedeliveryJob(
         id=row.id,
-        repository_id=row.repository_id,
+        place_id=row.place_id,
         wanted=_of_document(row.filter),
         state=JobState(row.state),
         total=row.total,

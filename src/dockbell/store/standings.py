@@ -125,7 +125,7 @@ async def _tell(
             namespaces.c.name.label("namespace"),
             repositories.c.name.label("repository"),
         )
-        .join(namespaces, namespaces.c.id == notifications.c.namespace_id)
+        .outerjoin(namespaces, namespaces.c.id == notifications.c.namespace_id)
         .outerjoin(repositories, repositories.c.id == notifications.c.repository_id)
         .where(notifications.c.id == notification_id)
     )
@@ -133,7 +133,7 @@ async def _tell(
         return
     parked = await _count_waiting(tx, notification_id) if change is Change.PAUSED else 0
     metadata: dict[str, Any] = {
-        "namespace": about.namespace,
+        **({} if about.namespace is None else {"namespace": about.namespace}),
         "notification": about.uuid,
         "title": about.title,
         "event": about.kind,

@@ -1,4 +1,4 @@
-"""Counts and durations over the deliveries of a repository or a notification."""
+"""Counts and durations over the deliveries of a place or a notification."""
 
 from datetime import datetime, timedelta
 
@@ -15,13 +15,13 @@ _FAILED = ("rejected", "failed")
 
 
 async def load(
-    tx: Tx, repository_id: str, wanted: DeliveryFilter, since: datetime, width: timedelta
+    tx: Tx, place_id: str, wanted: DeliveryFilter, since: datetime, width: timedelta
 ) -> Statistics:
     """What `wanted` finds, counted; its tries in spans of `width` from `since` on. Two queries.
 
     `wanted` must not ask for a kind of event, whose table is not read here.
     """
-    fits = matching(repository_id, wanted)
+    fits = matching(place_id, wanted)
     is_parked = and_(
         deliveries.c.state == State.WAITING.value,
         deliveries.c.trigger != Trigger.TEST.value,

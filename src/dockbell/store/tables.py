@@ -319,11 +319,14 @@ notifications = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("uuid", String, nullable=False, unique=True),
-    _owned("namespace_id", "namespaces.id"),
+    # Of a whole namespace without a repository; of the whole server without either.
+    _owned("namespace_id", "namespaces.id", nullable=True),
     _owned("repository_id", "repositories.id", nullable=True, index=False),
     Column(
         "kind", String, nullable=False
     ),  # a name, not a foreign key: a new kind needs no migration
+    Column("further_kinds", String, nullable=False, server_default=""),  # spaces between
+    Column("filter", Document),
     Column("method", String, nullable=False),
     Column("title", String),
     Column("config_sealed", LargeBinary, nullable=False),
@@ -367,6 +370,17 @@ confirmation_mails = Table(
     Index("ix_confirmation_mails_email_sent_at", "email", "sent_at"),
 )
 
+# Where and for which kinds a notification is, besides the kind in its own row for its own repository: an
+# earlier version writes only that, and most notifications have no more. So a search for an event asks both.
+notification_kinds = Table(
+    "notification_kinds",
+    metadata,
+    Column("place_id", String, primary_key=True),  # of a repository, a namespace, or the server
+    Column("kind", String, primary_key=True),
+    _owned("notification_id", "notifications.id", primary_key=True),
+    Index("ix_notification_kinds_notification_id", "notification_id"),
+)
+
 signing_secrets = Table(
     "signing_secrets",
     metadata,
@@ -387,9 +401,7 @@ events = Table(
     Column("namespace", String, nullable=False),
     Column("repository", String),  # without the namespace
     Column("is_user", Boolean, nullable=False, default=False),
-    Column(
-        "namespace_id", String, index=True
-    ),  # no foreign key: the event outlives what it is about
+    Column("namespace_id", String),  # no foreign key: the event outlives what it is about
     Column("repository_id", String),
     Column("body", LargeBinary, nullable=False),
     Column("facts", Document, nullable=False),
@@ -399,6 +411,7 @@ events = Table(
     Column("occurred_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
     Index("ix_events_repository_id_id", "repository_id", "id"),
+    Index("ix_events_namespace_id_id", "namespace_id", "id"),
 )
 
 lanes = Table(
@@ -453,7 +466,9 @@ deliveries = Table(
     Column("id", String, primary_key=True),
     Column("event_id", String, nullable=False),
     Column("notification_id", String, nullable=False),
-    Column("repository_id", String),  # the event's, so that a repository's list is one index
+    # Whose it is, so that a list is one index: the id of its notification's repository or namespace, or
+    # "instance". Its name is from when there were only repositories.
+    Column("repository_id", String, key="place_id"),
     Column("lane_id", String, nullable=False),
     Column("trigger", String, nullable=False),
     Column("state", String, nullable=False),
@@ -476,7 +491,7 @@ deliveries = Table(
 Index("ix_deliveries_event_id", deliveries.c.event_id)
 # Ids are in order of time, so the lists need no other column to be in order.
 Index("ix_deliveries_notification_id_id", deliveries.c.notification_id, deliveries.c.id)
-Index("ix_deliveries_repository_id_id", deliveries.c.repository_id, deliveries.c.id)
+Index("ix_deliveries_repository_id_id", deliveries.c.place_id, deliveries.c.id)
 # One delivery for each event and notification: this makes a repeated fan-out harmless.
 Index(
     "uq_deliveries_fan_out",
@@ -505,7 +520,8 @@ redelivery_jobs = Table(
     "redelivery_jobs",
     metadata,
     Column("id", String, primary_key=True),
-    Column("repository_id", String, nullable=False),  # no foreign key: the record stays
+    # A place's id, as that of deliveries. No foreign key: the record stays.
+    Column("repository_id", String, key="place_id", nullable=False),
     Column("filter", Document, nullable=False),
     Column("state", String, nullable=False),
     Column("total", Integer, nullable=False),  # counted when it was made
@@ -517,7 +533,7 @@ redelivery_jobs = Table(
     Column("updated_at", Moment, nullable=False),
     Column("finished_at", Moment),
     CheckConstraint("state IN ('running', 'paused', 'done', 'cancelled')", name="state"),
-    Index("ix_redelivery_jobs_repository_id_id", "repository_id", "id"),
+    Index("ix_redelivery_jobs_repository_id_id", "place_id", "id"),
 )
 Index(
     "ix_redelivery_jobs_running",

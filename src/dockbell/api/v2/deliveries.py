@@ -8,7 +8,13 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
-from dockbell.api.v2.areas import EventId, NotificationId, RepositoryPath
+from dockbell.api.v2.areas import (
+    EventId,
+    IsInstance,
+    NamespaceName,
+    NotificationId,
+    RepositoryPath,
+)
 from dockbell.domain.advice import advice_of
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConfigError
@@ -49,10 +55,11 @@ RequestKey = Annotated[
 
 
 class DeliveredEvent(msgspec.Struct, frozen=True):
-    """What happened. Null parts: the event is no longer kept."""
+    """What happened. Null parts: the event is no longer kept. One of a namespace itself has no repository."""
 
     id: str
     event: str | None
+    namespace: str | None
     repository: str | None
     occurred_at: datetime | None
 
@@ -115,12 +122,14 @@ class DeliveryInFull(msgspec.Struct, frozen=True):
 
 
 def shown(record: DeliveryRecord) -> Delivery:
-    place = None if record.namespace is None else f"{record.namespace}/{record.repository}"
+    path = None if record.repository is None else f"{record.namespace}/{record.repository}"
     return Delivery(
         id=record.id,
         state=record.state,
         trigger=record.trigger,
-        event=DeliveredEvent(record.event_id, record.kind, place, record.occurred_at),
+        event=DeliveredEvent(
+            record.event_id, record.kind, record.namespace, path, record.occurred_at
+        ),
         notification=DeliveryTarget(
             id=record.notification_id,
             title=record.title,
@@ -183,6 +192,8 @@ def moment(value: datetime | None, name: str) -> datetime | None:
 async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each filter
     call: Call,
     repository: RepositoryPath = None,
+    namespace: NamespaceName = None,
+    instance: IsInstance = False,  # noqa: FBT002 -- a query's parameter has a name
     notification: NotificationId = None,
     event_id: EventId = None,
     in_state: Annotated[
@@ -201,7 +212,7 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
     limit: Limit = USUAL,
     cursor: Cursor = "",
 ) -> Page[Delivery]:
-    """One page of a repository's deliveries, the newest first. Name a repository, a notification or an event."""
+    """One page of a place's deliveries, the newest first. Name a repository, namespace, instance, notification or event."""
     wanted = DeliveryFilter(
         states=in_state or (),
         kind=event,
@@ -216,7 +227,13 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
     async with call.read() as tx:
         actor = await call.actor(tx)
         admin = await areas.admin_of(
-            tx, actor, repository=repository, notification_id=notification, event_id=event_id
+            tx,
+            actor,
+            repository=repository,
+            namespace=namespace,
+            is_instance=instance,
+            notification_id=notification,
+            event_id=event_id,
         )
         found, last = await deliveries.list_page(tx, admin, wanted, before=before, limit=limit)
     return Page([shown(record) for record in found], to_cursor(last))

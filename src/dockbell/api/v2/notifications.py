@@ -10,14 +10,17 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
-from dockbell.api.v2.areas import RepositoryPath
+from dockbell.api.v2.areas import IsInstance, RepositoryPath
 from dockbell.api.v2.deliveries import DeliveryInFull, in_full
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.masks import masked, unmasked
 from dockbell.domain.notifications import Notification as NotificationOf
-from dockbell.domain.permissions import AdminOf
-from dockbell.services import deliveries, repositories
+from dockbell.domain.notifications import NotificationScope
+from dockbell.domain.permissions import AdminOfPlace
+from dockbell.services import areas, deliveries, repositories
+from dockbell.services.areas import NamedPlace
 from dockbell.services.notifications import NewNotification
 from dockbell.web.calls import ApiCall, Call
 from dockbell.web.pages import USUAL, Cursor, Limit, Page, of_cursor, to_cursor
@@ -29,6 +32,8 @@ _FIRST_LOOK = 0.02  # seconds
 _LAST_LOOK = 0.5
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Path = Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
+Events = Annotated[list[Name], msgspec.Meta(min_length=1, max_length=100)]
 Title = Annotated[str, msgspec.Meta(max_length=1024)]
 Show = Annotated[
     Literal["config"] | None,
@@ -46,13 +51,18 @@ _REASONS: Mapping[PauseReason, str] = {
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """A standing order: which event of which repository goes where, and how."""
+    """A standing order: which events of which place go where, and how. `event` is the first of `events`."""
 
     id: str
     uuid: str
-    repository: str
+    scope: NotificationScope
+    namespace: str | None
+    repository: str | None
     event: str
+    events: Sequence[str]
     event_config: Mapping[str, Any]
+    filter: Mapping[str, Any] | None
+    payload_form: PayloadForm
     method: str
     title: str | None
     target: str
@@ -75,13 +85,18 @@ class MadeNotification(msgspec.Struct, frozen=True):
 
 
 class NewNotificationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be made."""
+    """What is to be made: for a `repository`, a `namespace` or the `instance`; for an `event` or several `events`."""
 
-    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
-    event: Name
     method: Name
     config: dict[str, Any]
+    repository: Path | None = None
+    namespace: Name | None = None
+    instance: bool = False
+    event: Name | None = None
+    events: Events | None = None
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
+    filter: dict[str, Any] | None = None
+    payload_form: PayloadForm = PayloadForm.QUAY
     title: Title | None = None
 
 
@@ -89,16 +104,22 @@ class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """What is to be changed; what is left out stays. A mask in `config` stands for what is stored."""
 
     title: Title | UnsetType | None = UNSET
+    event: Name | UnsetType = UNSET
+    events: Events | UnsetType = UNSET
     method: Name | UnsetType = UNSET
     config: dict[str, Any] | UnsetType = UNSET
     url: str | UnsetType = UNSET
     event_config: dict[str, Any] | UnsetType = UNSET
+    filter: dict[str, Any] | UnsetType | None = UNSET
+    payload_form: PayloadForm | UnsetType = UNSET
 
 
 class NotificationCopy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the copy is to be made."""
+    """Where the copy is to be made: for a `repository`, a `namespace` or the `instance`."""
 
-    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
+    repository: Path | None = None
+    namespace: Name | None = None
+    instance: bool = False
     title: Title | UnsetType | None = UNSET
 
 
@@ -138,13 +159,19 @@ def shown(
 ) -> Notification:
     method = call.faces.methods.get(notification.method)
     config = notification.config
+    is_of_repository = notification.scope is NotificationScope.REPOSITORY
     reason = notification.pause_reason if notification.paused_at is not None else None
     return Notification(
         id=notification.id,
         uuid=notification.uuid,
-        repository=path,
+        scope=notification.scope,
+        namespace=path.partition("/")[0] or None,
+        repository=path if is_of_repository else None,
         event=notification.kind,
+        events=notification.kinds,
         event_config=notification.event_config,
+        filter=notification.filters,
+        payload_form=notification.payload_form,
         method=notification.method,
         title=notification.title,
         target=notification.method if method is None else method.target(config),
@@ -170,7 +197,14 @@ def _made(call: ApiCall, path: str, notification: NotificationOf) -> MadeNotific
     )
 
 
-async def _load(call: ApiCall, notification_id: str) -> tuple[AdminOf, NotificationOf]:
+def kinds_of(event: str | None, events: Sequence[str] | None) -> tuple[str, ...]:
+    """The kinds that a body names by `event` or by `events`, or ConfigError if it is not one of them."""
+    if (event is None) is (events is None):
+        raise ConfigError("Name an event, or several as events", field="event")
+    return tuple(events) if events is not None else (str(event),)
+
+
+async def _load(call: ApiCall, notification_id: str) -> tuple[AdminOfPlace, NotificationOf]:
     async with call.read() as tx:
         actor = await call.actor(tx)
         return await call.notifications.load(tx, actor, notification_id)
@@ -181,13 +215,15 @@ async def list_notifications(  # noqa: PLR0913, PLR0917 -- one argument for each
     call: Call,
     repository: RepositoryPath = None,
     namespace: Annotated[
-        str | None, QueryParameter(description="All repositories of a user or organization.")
+        str | None,
+        QueryParameter(description="A user or organization, with all its repositories."),
     ] = None,
+    instance: IsInstance = False,  # noqa: FBT002 -- a query's parameter has a name
     show: Show = None,
     limit: Limit = USUAL,
     cursor: Cursor = "",
 ) -> Page[Notification]:
-    """One page of the notifications of a repository or of a namespace, in the order they were made."""
+    """One page of the notifications of a repository, a namespace or the instance, in the order they were made."""
     after = of_cursor(cursor)
     async with call.read() as tx:
         actor = await call.actor(tx)
@@ -200,23 +236,31 @@ async def list_notifications(  # noqa: PLR0913, PLR0917 -- one argument for each
             found = await call.notifications.list_page_of_namespace(
                 tx, right, after=after, limit=limit + 1
             )
+        elif instance:
+            superuser = await areas.admin_of_instance(tx, actor)
+            rows = await call.notifications.list_page(
+                tx, superuser, after=after, limit=limit + 1
+            )
+            found = [("", one) for one in rows]
         else:
             repositories.check_may_administer(actor)
-            raise ConfigError("Name a repository or a namespace", field="repository")
+            raise ConfigError(
+                "Name a repository, a namespace or the instance", field="repository"
+            )
     page = found[:limit]
     last = page[-1][1].id if len(found) > limit else None
     return Page([shown(call, path, one, show=show) for path, one in page], to_cursor(last))
 
 
-async def _create(call: ApiCall, path: str, new: NewNotification) -> MadeNotification:
+async def _create(call: ApiCall, named: NamedPlace, new: NewNotification) -> MadeNotification:
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+        admin = await areas.admin_of_named(tx, await call.actor(tx), named)
     await call.notifications.check(call.read, admin, new)
     async with call.begin() as tx:
-        # Asked again, because the repository or the right may be gone since.
-        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+        # Asked again, because the place or the right may be gone since.
+        admin = await areas.admin_of_named(tx, await call.actor(tx), named)
         made = await call.notifications.create(tx, admin, new)
-    return _made(call, path, made)
+    return _made(call, admin.path, made)
 
 
 @post(_ALL, status_code=201)
@@ -224,14 +268,19 @@ async def create_notification(
     call: Call, data: JSONBody[NewNotificationBody]
 ) -> MadeNotification:
     """The notification as it was made; its signing secret, if the method signs, is shown this once."""
+    kinds = kinds_of(data.event, data.events)
     new = NewNotification(
-        kind=data.event,
+        kind=kinds[0],
+        further_kinds=kinds[1:],
         method=data.method,
         config=data.config,
         event_config=data.event_config,
+        filters=data.filter,
+        payload_form=data.payload_form,
         title=data.title,
     )
-    return await _create(call, data.repository, new)
+    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
+    return await _create(call, named, new)
 
 
 @get(_ONE)
@@ -240,7 +289,7 @@ async def get_notification(
 ) -> Notification:
     """The notification, its secrets masked unless `show=config`."""
     admin, found = await _load(call, notification_id)
-    return shown(call, admin.repository.path, found, show=show)
+    return shown(call, admin.path, found, show=show)
 
 
 @patch(_ONE)
@@ -254,11 +303,17 @@ async def change_notification(
         config = unmasked(data.config, found.config)
     if data.url is not UNSET:
         config = {**config, "url": data.url}
+    kinds = found.kinds
+    if data.event is not UNSET or data.events is not UNSET:
+        kinds = kinds_of(data.event or None, data.events or None)
     new = NewNotification(
-        kind=found.kind,
+        kind=kinds[0],
+        further_kinds=kinds[1:],
         method=found.method if data.method is UNSET else data.method,
         config=config,
         event_config=found.event_config if data.event_config is UNSET else data.event_config,
+        filters=found.filters if data.filter is UNSET else data.filter,
+        payload_form=found.payload_form if data.payload_form is UNSET else data.payload_form,
         title=found.title if data.title is UNSET else data.title,
     )
     await call.notifications.check(call.read, admin, new)
@@ -266,7 +321,7 @@ async def change_notification(
         # Asked again, because the right may be gone since.
         admin, _ = await call.notifications.load(tx, await call.actor(tx), notification_id)
         changed = await call.notifications.change(tx, admin, notification_id, new)
-    return _made(call, admin.repository.path, changed)
+    return _made(call, admin.path, changed)
 
 
 # The framework lets a 204 declared here have no answer object.
@@ -287,7 +342,7 @@ async def pause_notification(call: Call, notification_id: FromPath[str]) -> Noti
         admin, found = await call.notifications.load(tx, actor, notification_id)
         await call.notifications.pause(tx, admin, found.uuid)
         _, after = await call.notifications.load(tx, actor, notification_id)
-    return shown(call, admin.repository.path, after)
+    return shown(call, admin.path, after)
 
 
 @post(f"{_ONE}/resume", status_code=200)
@@ -298,7 +353,7 @@ async def resume_notification(call: Call, notification_id: FromPath[str]) -> Res
         admin, found = await call.notifications.load(tx, actor, notification_id)
         released = await call.notifications.resume(tx, admin, found.uuid)
         _, after = await call.notifications.load(tx, actor, notification_id)
-    return Resumed(shown(call, admin.repository.path, after), released)
+    return Resumed(shown(call, admin.path, after), released)
 
 
 @post(f"{_ONE}/test", status_code=200)
@@ -309,12 +364,15 @@ async def run_notification_test(
         int,
         QueryParameter(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the outcome."),
     ] = _LONGEST_WAIT,
+    event: Annotated[
+        str | None, QueryParameter(description="Which of its events; the first if left out.")
+    ] = None,
 ) -> Response[DeliveryInFull]:
     """Send the event's sample now; 200 with what came of it, or 202 if it is still on its way."""
     async with call.begin() as tx:
         actor = await call.actor(tx)
         admin, found = await call.notifications.load(tx, actor, notification_id)
-        delivery_id = await call.notifications.test(tx, admin, found.uuid)
+        delivery_id = await call.notifications.test(tx, admin, found.uuid, kind=event)
     outcome = await _outcome_of(call, delivery_id, wait)
     is_over = outcome.delivery.state not in {State.WAITING, State.SENDING}
     return Response(outcome, status_code=200 if is_over else 202)
@@ -338,18 +396,21 @@ async def _outcome_of(call: ApiCall, delivery_id: str, seconds: float) -> Delive
 async def copy_notification(
     call: Call, notification_id: FromPath[str], data: JSONBody[NotificationCopy]
 ) -> MadeNotification:
-    """Make the same one for another repository that the caller administers, with a signing secret of its own."""
+    """Make the same one for another place that the caller administers, with a signing secret of its own."""
     _, found = await _load(call, notification_id)
     new = NewNotification(
         kind=found.kind,
+        further_kinds=found.further_kinds,
         method=found.method,
         config=found.config,
         event_config=found.event_config,
+        filters=found.filters,
         title=found.title if data.title is UNSET else data.title,
         payload_form=found.payload_form,
         signatures=found.signatures,
     )
-    return await _create(call, data.repository, new)
+    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
+    return await _create(call, named, new)
 
 
 @get(f"{_ONE}/standing")
@@ -359,7 +420,7 @@ async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
         actor = await call.actor(tx)
         admin, found = await call.notifications.load(tx, actor, notification_id)
         health = await call.notifications.health(tx, admin, found)
-    view = shown(call, admin.repository.path, found)
+    view = shown(call, admin.path, found)
     is_paused = view.state == "paused"
     return Standing(
         state=view.state,

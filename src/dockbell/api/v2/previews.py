@@ -10,8 +10,11 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
 from dockbell.api.v2.deliveries import Header
+from dockbell.api.v2.notifications import Events, Name, Path, kinds_of
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.masks import unmasked
-from dockbell.services import repositories
+from dockbell.services import areas
+from dockbell.services.areas import NamedPlace
 from dockbell.services.notifications import NewNotification
 from dockbell.services.previews import Preview as PreviewOf
 from dockbell.services.previews import Previews
@@ -19,34 +22,46 @@ from dockbell.web.calls import ApiCall, Call
 
 _USUAL_LAST = 20
 Last = Annotated[int, msgspec.Meta(ge=1, le=100)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class PreviewOfNew(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A notification that is not made yet; `last` is how many events are held against it."""
 
-    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
-    event: Name
     method: Name
     config: dict[str, Any]
+    repository: Path | None = None
+    namespace: Name | None = None
+    instance: bool = False
+    event: Name | None = None
+    events: Events | None = None
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
+    filter: dict[str, Any] | None = None
+    payload_form: PayloadForm = PayloadForm.QUAY
     last: Last = _USUAL_LAST
 
 
 class PreviewOfChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What would be changed; what is left out stays."""
 
+    event: Name | UnsetType = UNSET
+    events: Events | UnsetType = UNSET
     method: Name | UnsetType = UNSET
     config: dict[str, Any] | UnsetType = UNSET
     event_config: dict[str, Any] | UnsetType = UNSET
+    filter: dict[str, Any] | UnsetType | None = UNSET
+    payload_form: PayloadForm | UnsetType = UNSET
     last: Last = _USUAL_LAST
 
 
 class PreviewedEvent(msgspec.Struct, frozen=True):
+    """One of the last events. `filter`: the one that refuses it, if it does not match."""
+
     id: str
+    event: str
     summary: str
     occurred_at: datetime
     matches: bool
+    filter: str | None
 
 
 class RenderedMessage(msgspec.Struct, frozen=True):
@@ -67,13 +82,9 @@ class Preview(msgspec.Struct, frozen=True):
     rendered: RenderedMessage
 
 
-async def _make(call: ApiCall, new: NewNotification, last: int, *, path: str) -> Preview:
+def _previews(call: ApiCall) -> Previews:
     faces = call.faces
-    previews = Previews(faces.kinds, faces.methods, faces.links)
-    async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), path)
-        found = await previews.make(tx, admin, new, last)
-    return _shown(call, found)
+    return Previews(faces.kinds, faces.methods, faces.links)
 
 
 def _shown(call: ApiCall, found: PreviewOf) -> Preview:
@@ -81,9 +92,14 @@ def _shown(call: ApiCall, found: PreviewOf) -> Preview:
     return Preview(
         events=[
             PreviewedEvent(
-                event.id, kinds[event.kind].summary(event), event.occurred_at, matches
+                id=event.id,
+                event=event.kind,
+                summary=kinds[event.kind].summary(event),
+                occurred_at=event.occurred_at,
+                matches=refused_by is None,
+                filter=refused_by,
             )
-            for event, matches in found.events
+            for event, refused_by in found.events
         ],
         rendered=RenderedMessage(
             event_id=None if rendered.is_sample else rendered.event.id,
@@ -100,9 +116,22 @@ def _shown(call: ApiCall, found: PreviewOf) -> Preview:
 
 @post("/notifications/preview", status_code=200)
 async def preview_new(call: Call, data: JSONBody[PreviewOfNew]) -> Preview:
-    """Which of the repository's last events a notification would get if it were made, and what it would send."""
-    new = NewNotification(data.event, data.method, data.config, data.event_config)
-    return await _make(call, new, data.last, path=data.repository)
+    """Which of the place's last events a notification would get if it were made, and what it would send."""
+    kinds = kinds_of(data.event, data.events)
+    new = NewNotification(
+        kind=kinds[0],
+        further_kinds=kinds[1:],
+        method=data.method,
+        config=data.config,
+        event_config=data.event_config,
+        filters=data.filter,
+        payload_form=data.payload_form,
+    )
+    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
+    async with call.read() as tx:
+        admin = await areas.admin_of_named(tx, await call.actor(tx), named)
+        found = await _previews(call).make(tx, admin, new, data.last)
+    return _shown(call, found)
 
 
 @post("/notifications/{notification_id:str}/preview", status_code=200)
@@ -112,17 +141,28 @@ async def preview_change(
     """The same for a notification as it is, or as it would be after a change."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin, found = await call.notifications.load(tx, actor, notification_id)
-    config: Mapping[str, Any] = found.config
-    if data.config is not UNSET:
-        config = unmasked(data.config, found.config)
-    new = NewNotification(
-        kind=found.kind,
-        method=found.method if data.method is UNSET else data.method,
-        config=config,
-        event_config=found.event_config if data.event_config is UNSET else data.event_config,
-    )
-    return await _make(call, new, data.last, path=admin.repository.path)
+        admin, known = await call.notifications.load(tx, actor, notification_id)
+        config: Mapping[str, Any] = known.config
+        if data.config is not UNSET:
+            config = unmasked(data.config, known.config)
+        kinds = known.kinds
+        if data.event is not UNSET or data.events is not UNSET:
+            kinds = kinds_of(data.event or None, data.events or None)
+        new = NewNotification(
+            kind=kinds[0],
+            further_kinds=kinds[1:],
+            method=known.method if data.method is UNSET else data.method,
+            config=config,
+            event_config=known.event_config
+            if data.event_config is UNSET
+            else data.event_config,
+            filters=known.filters if data.filter is UNSET else data.filter,
+            payload_form=known.payload_form
+            if data.payload_form is UNSET
+            else data.payload_form,
+        )
+        found = await _previews(call).make(tx, admin, new, data.last)
+    return _shown(call, found)
 
 
 HANDLERS = [preview_new, preview_change]

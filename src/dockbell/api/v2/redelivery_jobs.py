@@ -8,12 +8,13 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
-from dockbell.api.v2.areas import RepositoryPath
+from dockbell.api.v2.areas import IsInstance, NamespaceName, RepositoryPath
 from dockbell.api.v2.deliveries import StatusClass, codes_of, moment
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.records import DeliveryFilter, JobState
 from dockbell.domain.records import RedeliveryJob as JobOf
 from dockbell.services import areas, redelivery_jobs
+from dockbell.services.areas import NamedPlace
 from dockbell.web.calls import ApiCall, Call
 from dockbell.web.pages import USUAL, Cursor, Limit, Page, of_cursor, to_cursor
 
@@ -24,9 +25,11 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class NewRedeliveryJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which deliveries of a repository are to be sent again; those that were given up, if nothing else is said."""
+    """Which deliveries of a place are to be sent again; those that were given up, if nothing else is said."""
 
-    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)]
+    repository: Annotated[str, msgspec.Meta(min_length=3, max_length=512)] | None = None
+    namespace: Text | None = None
+    instance: bool = False
     state: Sequence[State] = _USUAL_STATES
     notification: Text | None = None
     event_id: Text | None = None
@@ -70,16 +73,24 @@ def _shown(job: JobOf) -> RedeliveryJob:
 
 
 @get(_ALL)
-async def list_redelivery_jobs(
+async def list_redelivery_jobs(  # noqa: PLR0913, PLR0917 -- one argument for each of the query's
     call: Call,
     repository: RepositoryPath = None,
+    namespace: NamespaceName = None,
+    instance: IsInstance = False,  # noqa: FBT002 -- a query's parameter has a name
     limit: Limit = USUAL,
     cursor: Cursor = "",
 ) -> Page[RedeliveryJob]:
-    """One page of a repository's jobs that send many deliveries again, the newest first."""
+    """One page of a place's jobs that send many deliveries again, the newest first."""
     before = of_cursor(cursor)
     async with call.read() as tx:
-        admin = await areas.admin_of(tx, await call.actor(tx), repository=repository)
+        admin = await areas.admin_of(
+            tx,
+            await call.actor(tx),
+            repository=repository,
+            namespace=namespace,
+            is_instance=instance,
+        )
         found, last = await redelivery_jobs.list_page(tx, admin, before=before, limit=limit)
     return Page([_shown(job) for job in found], to_cursor(last))
 
@@ -99,16 +110,17 @@ async def create_redelivery_job(
         since=moment(data.since, "since"),
         until=moment(data.until, "until"),
     )
+    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
     if data.dry_run:
         async with call.read() as tx:
             actor = await call.actor(tx)
-            admin = await areas.admin_of(tx, actor, repository=data.repository)
+            admin = await areas.admin_of_named(tx, actor, named)
             total = await redelivery_jobs.count(tx, admin, wanted)
         shown = RedeliveryJob(None, None, total, 0, 0, actor.name, tx.now, None)
         return Response(shown, status_code=200)
     async with call.begin() as tx:
         actor = await call.actor(tx)
-        admin = await areas.admin_of(tx, actor, repository=data.repository)
+        admin = await areas.admin_of_named(tx, actor, named)
         job = await redelivery_jobs.create(tx, admin, wanted)
     return Response(_shown(job), status_code=201)
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import get
 from litestar.params import QueryParameter
 
-from dockbell.api.v2.areas import NotificationId, RepositoryPath
+from dockbell.api.v2.areas import IsInstance, NamespaceName, NotificationId, RepositoryPath
 from dockbell.api.v2.deliveries import moment
 from dockbell.domain.deliveries import State
 from dockbell.domain.errors import ConfigError
@@ -55,6 +55,8 @@ class Stats(msgspec.Struct, frozen=True):
 async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the query's
     call: Call,
     repository: RepositoryPath = None,
+    namespace: NamespaceName = None,
+    instance: IsInstance = False,  # noqa: FBT002 -- a query's parameter has a name
     notification: NotificationId = None,
     since: Annotated[
         datetime | None,
@@ -65,12 +67,17 @@ async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the q
     ] = None,
     spans: Annotated[int, QueryParameter(ge=1, le=_MOST_BUCKETS)] = 24,
 ) -> Stats:
-    """Deliveries of a repository or notification by state, with median and 95 % durations of tries by time."""
+    """Deliveries of a place or notification by state, with median and 95 % durations of tries by time."""
     since, until = moment(since, "since"), moment(until, "until")
     async with call.read() as tx:
         actor = await call.actor(tx)
         admin = await areas.admin_of(
-            tx, actor, repository=repository, notification_id=notification
+            tx,
+            actor,
+            repository=repository,
+            namespace=namespace,
+            is_instance=instance,
+            notification_id=notification,
         )
         end = tx.now if until is None else until
         start = _day_before(end) if since is None else since

@@ -30,11 +30,14 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
 
 
+# A delivery belongs to the place of its notification; if that has just gone, to the event's repository.
 ADD_DELIVERIES = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
                         interruptions, due_at, created_at, repository_id)
 SELECT id, notification_id, lane_id, $4::text, $5, 'waiting', 0, 0, 0, $6, $6,
-       (SELECT repository_id FROM events WHERE id = $4::text)
+       coalesce(
+         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = made.notification_id),
+         (SELECT e.repository_id FROM events AS e WHERE e.id = $4::text))
 FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, lane_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
@@ -44,7 +47,9 @@ FAN_OUT = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
                         interruptions, due_at, created_at, repository_id)
 SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6,
-       (SELECT e.repository_id FROM events AS e WHERE e.id = made.event_id)
+       coalesce(
+         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = made.notification_id),
+         (SELECT e.repository_id FROM events AS e WHERE e.id = made.event_id))
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS made (id, notification_id, lane_id, event_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
@@ -75,19 +80,17 @@ JOIN namespaces AS n ON n.name = asked.namespace
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.name
 """
 
-# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+# Places are repositories, namespaces and the server. The second half is empty for most events: few notifications
+# are for more than one kind in one repository.
 FIND_CANDIDATES = """
-WITH asked AS (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (namespace_id, repository_id, kind)
-)
-SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
-FROM asked JOIN notifications AS n ON n.repository_id = asked.repository_id AND n.kind = asked.kind
+SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, place_id, kind)
+JOIN notifications AS n ON n.repository_id = asked.place_id AND n.kind = asked.kind
 UNION ALL
-SELECT n.id, n.event_config, n.paused_at, asked.namespace_id, n.repository_id, n.kind, n.created_at
-FROM asked JOIN notifications AS n
-ON n.namespace_id = asked.namespace_id AND n.repository_id IS NULL AND n.kind = asked.kind
-WHERE asked.repository_id IS NULL
-ORDER BY 7, 1
+SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, place_id, kind)
+JOIN notification_kinds AS k ON k.place_id = asked.place_id AND k.kind = asked.kind
+JOIN notifications AS n ON n.id = k.notification_id
 """
 
 # Lanes of busy notifications are not written at all, or all producers of one notification would queue for

@@ -44,11 +44,14 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return (_encode(rows),)
 
 
+# A delivery belongs to the place of its notification; if that has just gone, to the event's repository.
 ADD_DELIVERIES = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
                         interruptions, due_at, created_at, repository_id)
 SELECT value ->> 0, value ->> 1, value ->> 2, ?2, ?3, 'waiting', 0, 0, 0, ?4, ?4,
-       (SELECT repository_id FROM events WHERE id = ?2)
+       coalesce(
+         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = value ->> 1),
+         (SELECT e.repository_id FROM events AS e WHERE e.id = ?2))
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
@@ -58,7 +61,9 @@ FAN_OUT = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
                         interruptions, due_at, created_at, repository_id)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2, 'waiting', 0, 0, 0, ?3, ?3,
-       (SELECT repository_id FROM events WHERE id = value ->> 3)
+       coalesce(
+         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = value ->> 1),
+         (SELECT e.repository_id FROM events AS e WHERE e.id = value ->> 3))
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
@@ -80,17 +85,17 @@ JOIN namespaces AS n ON n.name = asked.value ->> 2
 LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.value ->> 3
 """
 
-# Of repositories, and of namespaces themselves: two halves, because each has an index of its own.
+# Places are repositories, namespaces and the server. The second half is empty for most events: few notifications
+# are for more than one kind in one repository.
 FIND_CANDIDATES = """
-SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
-FROM json_each(?1) AS asked JOIN notifications AS n
-ON n.repository_id = asked.value ->> 1 AND n.kind = asked.value ->> 2
+SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+FROM json_each(?1) AS asked
+CROSS JOIN notifications AS n ON n.repository_id = asked.value ->> 1 AND n.kind = asked.value ->> 2
 UNION ALL
-SELECT n.id, n.event_config, n.paused_at, asked.value ->> 0, n.repository_id, n.kind, n.created_at
-FROM json_each(?1) AS asked JOIN notifications AS n
-ON n.namespace_id = asked.value ->> 0 AND n.repository_id IS NULL AND n.kind = asked.value ->> 2
-WHERE asked.value ->> 1 IS NULL
-ORDER BY 7, 1
+SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+FROM json_each(?1) AS asked
+CROSS JOIN notification_kinds AS k ON k.place_id = asked.value ->> 1 AND k.kind = asked.value ->> 2
+CROSS JOIN notifications AS n ON n.id = k.notification_id
 """
 
 # A lane that is not due earlier becomes due; one that is busy already is left alone.
