@@ -154,6 +154,7 @@ def test_the_page_of_api_v2_has_each_filter_with_its_limits() -> None:
         (conditions.DEEPEST, "levels"),
         (conditions.MOST_STEPS, "values"),
         (filters.MOST_GLOBS, "in each"),
+        (filters.MOST_LETTERS, "characters"),
     ):
         assert re.search(f"{number:,}\\s{words}", text) is not None, (number, words)
 

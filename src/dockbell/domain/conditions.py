@@ -127,11 +127,16 @@ def _found(path: Sequence[str], look: Look) -> Iterator[tuple[object]]:
         waiting.extend((one, place + 1) for one in reversed(inner))
 
 
-def _is_equal(one: object, other: object) -> bool:
+def _is_among(wanted: Sequence[object]) -> Callable[[object], bool]:
     """As JSON has it: a number is never true or false."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    return one == other and not isinstance(one, list | dict)
+    keys = frozenset((isinstance(value, bool), value) for value in wanted)
+
+    def test(value: object) -> bool:
+        return (
+            not isinstance(value, list | Mapping) and (isinstance(value, bool), value) in keys
+        )
+
+    return test
 
 
 def _compare(operator: str, limit: str | float) -> Callable[[object], bool]:
@@ -220,13 +225,12 @@ def _on_path(path: tuple[str, ...], operator: str, given: object, where: str) ->
                 raise _refused(where, "it must be true or false")
             return _Exists(path, given)
         case "equals":
-            value = _value(given, where)
-            return _Fits(path, lambda found: _is_equal(found, value))
+            return _Fits(path, _is_among([_value(given, where)]))
         case "in":
             if not isinstance(given, list) or not 1 <= len(given) <= MOST_CHOICES:
                 raise _refused(where, f"it must be a list of 1 to {MOST_CHOICES} values")
             values = [_value(one, f"{where}[{place}]") for place, one in enumerate(given)]
-            return _Fits(path, lambda found: any(_is_equal(found, value) for value in values))
+            return _Fits(path, _is_among(values))
         case _:
             if isinstance(given, bool) or not isinstance(given, str | int | float):
                 raise _refused(

@@ -22,6 +22,9 @@ FIELD = "filter"
 LARGEST = 16 * 1024  # bytes of JSON
 DEEPEST = 32  # lists and objects inside each other
 MOST_GLOBS = 100  # in one list
+MOST_LETTERS = (
+    200_000  # of all tags of an event, times the globs: what needs more does not pass
+)
 # Those that need the payload decoded come last.
 NAMES = ("repositories", "actors", "media_types", "severity", "tags", "tag_regex", "json")
 _LISTS = ("include", "exclude")
@@ -53,7 +56,9 @@ NO_FILTER = Filter(())
 _NOTHING = Filter(((UNREADABLE, lambda _event: False),))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(
+    maxsize=16_384
+)  # of each notification that has one, or every event compiles them anew
 def of_text(text: str | None) -> Filter:
     """The filter as it is stored, compiled once for each text."""
     if text is None:
@@ -107,6 +112,18 @@ class _Globs:
         return not self.is_excluded(text) and (
             not self.include or any(glob.matches(text) for glob in self.include)
         )
+
+    def wants_one_of(self, texts: Iterable[str]) -> bool:
+        """Whether it wants one of them; those that would be too much work are left out."""
+        globs = len(self.include) + len(self.exclude)
+        left = MOST_LETTERS
+        for text in texts:
+            left -= (len(text) + 1) * globs
+            if left < 0:
+                return False
+            if self.wants(text):
+                return True
+        return False
 
 
 def _globs(given: object, where: str) -> _Globs:
@@ -164,7 +181,7 @@ def _tags(given: Mapping[str, object]) -> _Test:
 
     def accepts(event: Event) -> bool:
         tags = tags_of(event)
-        return tags is None or any(globs.wants(tag) for tag in tags)
+        return tags is None or globs.wants_one_of(tags)
 
     return accepts
 
@@ -184,7 +201,7 @@ def _tag_regex(given: Mapping[str, object]) -> _Test:
 
     def accepts(event: Event) -> bool:
         tags = tags_of(event)
-        return tags is None or any(pattern.is_in(tag) for tag in tags)
+        return tags is None or pattern.is_in_one_of(tags)
 
     return accepts
 

@@ -8,7 +8,7 @@ and atomic parts; look-ahead works.
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -291,12 +291,23 @@ class Pattern:
         run = _Run(text)
         return run.matches(self.program, 0) and run.left >= 0
 
-    def is_in(self, text: str) -> bool:
-        """Whether the pattern matches anywhere in the text, as search tools have it."""
-        if len(text) > LONGEST_TEXT:
-            return False
-        run = _Run(text)
-        return run.matches(self.program, 0, is_anywhere=True) and run.left >= 0
+    def is_in_one_of(self, texts: Iterable[str]) -> bool:
+        """Whether the pattern matches anywhere in one of the texts, as search tools have it.
+
+        All of them together take no more steps than one text may.
+        """
+        left = MOST_STEPS
+        for text in texts:
+            if len(text) > LONGEST_TEXT:
+                continue
+            run = _Run(text, left)
+            is_found = run.matches(self.program, 0, is_anywhere=True)
+            left = run.left - 1
+            if left < 0:
+                return False
+            if is_found:
+                return True
+        return False
 
 
 @lru_cache(maxsize=1024)

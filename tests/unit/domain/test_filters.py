@@ -114,6 +114,32 @@ def test_the_first_part_that_does_not_want_an_event_refuses_it(
     assert found == refusal
 
 
+_MANY = [f"tag-{number}" for number in range(40_000)]
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"tags": ["v*"]}, "tags"),
+        ({"tags": {"exclude": ["*"]}}, "tags"),
+        # Of so many the last one is not reached.
+        ({"tags": ["tag-39999"]}, "tags"),
+        ({"tag_regex": "^tag-39999$"}, "tag_regex"),
+        ({"tag_regex": "(a|aa)+$"}, "tag_regex"),
+        ({"tags": ["tag-100"]}, None),
+        ({"tag_regex": "^tag-100$"}, None),
+    ],
+)
+def test_very_many_tags_take_no_longer_than_some(
+    given: Mapping[str, Any], refusal: str | None
+) -> None:
+    event = _push(*_MANY)
+
+    found = compile_filter(given).refusal(event)
+
+    assert found == refusal
+
+
 def _deep() -> dict[str, Any]:
     document: dict[str, Any] = {}
     for _ in range(40):
