@@ -14,17 +14,17 @@ UNTOLD = timedelta(seconds=5)
 def holds_of(
     results: Sequence[Result], now: datetime, policy: Policy
 ) -> Mapping[str, datetime]:
-    """The lanes whose target asked for time in these results, and until when nothing of them is sent.
+    """The notifications whose target asked for time in these results, and until when nothing of them is sent.
 
-    It asked by 429, or by 503 with `Retry-After`. What else waits in the lane is spared a try that would be refused.
+    It asked by 429, or by 503 with `Retry-After`. What else waits is spared a try that would be refused.
     """
     holds: dict[str, datetime] = {}
     for result in results:
         wait = _asked(result)
         if wait is not None:
             until = now + min(wait, policy.longest_asked)
-            lane_id = result.order.lane_id
-            holds[lane_id] = max(until, holds.get(lane_id, until))
+            notification_id = result.order.notification_id
+            holds[notification_id] = max(until, holds.get(notification_id, until))
     return holds
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.outcomes import Code, Failed, Fault
-from dockbell.store import attempts, interruptions, lanes, standings
+from dockbell.store import attempts, interruptions, lanes, retries, standings
 from dockbell.store.dialects.statements import Batch, Move, Moved, Terms
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
@@ -152,9 +152,18 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     resumed: Sequence[str] = ()
     if weighty:
         paused, resumed = await standings.follow(tx, held, weighty)
-    ended = _ended((result.order.lane_id, result.decision.due_at) for result in held)
+    retried = retries.among(held) if weighty else ()
+    leave = {id(result) for result in retried}
+    ended = {
+        **_ended(
+            (result.order.lane_id, None if id(result) in leave else result.decision.due_at)
+            for result in held
+        ),
+        **retries.due_of(retried),
+    }
     if not moved.has_settled_lanes:
         await lanes.settle(tx, ended)
+        await retries.move(tx, retried)
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
     done = Settled(late, paused, resumed)
@@ -380,10 +389,10 @@ async def cancel_for(tx: Tx, notification_id: str) -> int:
 
     What is being sent just now ends; if it would be tried again, the engine cancels it then.
     """
-    both = (notification_id, lanes.lane_of_tests(notification_id))
+    all_of_it = (*lanes.lanes_of(notification_id), lanes.lane_of_tests(notification_id))
     cancelled = await tx.run(
         update(deliveries)
-        .where(deliveries.c.lane_id.in_(both), deliveries.c.state == State.WAITING.value)
+        .where(deliveries.c.lane_id.in_(all_of_it), deliveries.c.state == State.WAITING.value)
         .values(state=State.CANCELLED.value, finished_at=tx.now)
     )
     # An event that is being recorded just now can still add one: the engine must see it to cancel it.

@@ -18,11 +18,33 @@ from dockbell.store.transactions import Tx
 
 WIDTH = 64  # deliveries of one notification that are under way at once, over all processes
 TEST_WIDTH = 4
+RETRY_WIDTH = 32
+REDELIVERY_WIDTH = 16
+REDELIVERIES = ":redelivery"
 
 
 def lane_of_tests(notification_id: str) -> str:
     """The lane in which the notification's tests travel."""
     return f"{notification_id}:test"
+
+
+def lane_of_retries(notification_id: str) -> str:
+    """The lane of what failed before: news takes turns with it, and does not stand behind it."""
+    return f"{notification_id}:retry"
+
+
+def lane_of_redeliveries(notification_id: str) -> str:
+    """The lane of what somebody sends again, which may be very much."""
+    return f"{notification_id}{REDELIVERIES}"
+
+
+def lanes_of(notification_id: str) -> tuple[str, str, str]:
+    """All lanes of the notification that a pause holds up: all but that of its tests. The first is for news."""
+    return (
+        notification_id,
+        lane_of_retries(notification_id),
+        lane_of_redeliveries(notification_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +75,13 @@ def touching(
         return [adding]
     ids = [lane_id for lane_id, _, _ in wanted]
     return [adding, (tx.dialect.HOLD_LANES, (ids,)), (tx.dialect.WAKE_LANES, (ids, due))]
+
+
+async def add(
+    tx: Tx, wanted: Sequence[tuple[str, str, bool]], due_at: datetime, *, width: int
+) -> None:
+    """See that each lane (id, notification id, is paused) exists. One that does is due by then or stays as it is."""
+    await tx.hot(tx.dialect.ADD_LANES, (*tx.dialect.packed(wanted), to_micros(due_at), width))
 
 
 async def put_in_front(tx: Tx, lane_id: str) -> None:
@@ -121,16 +150,23 @@ async def outlook(tx: Tx) -> Outlook:
 
 
 async def pause(tx: Tx, notification_id: str) -> None:
-    """Serve the notification's lane no more. What comes is parked there. Its tests are never held up."""
+    """Serve the notification's lanes no more. What comes is parked there. Its tests are never held up."""
     await touch(tx, [(notification_id, notification_id, True)], tx.now)
-    await tx.run(update(lanes).where(lanes.c.id == notification_id).values(is_paused=True))
+    await _lock(tx, notification_id)
+    await tx.run(
+        update(lanes).where(lanes.c.id.in_(lanes_of(notification_id))).values(is_paused=True)
+    )
 
 
 async def resume(tx: Tx, notification_id: str) -> None:
-    """Serve the notification's lane again; all that waits there is due now, in the order it came."""
+    """Serve the notification's lanes again; all that waits there is due now, in the order it came.
+
+    What failed before goes back among the news for that.
+    """
+    await _lock(tx, notification_id)
     await tx.run(
         update(lanes)
-        .where(lanes.c.id == notification_id)
+        .where(lanes.c.id.in_(lanes_of(notification_id)))
         .values(
             is_paused=False,
             next_due_at=case(
@@ -142,10 +178,19 @@ async def resume(tx: Tx, notification_id: str) -> None:
     await tx.run(
         update(deliveries)
         .where(
-            deliveries.c.lane_id == notification_id,
+            deliveries.c.lane_id.in_([notification_id, lane_of_retries(notification_id)]),
             deliveries.c.state == State.WAITING.value,
             deliveries.c.due_at > deliveries.c.created_at,
         )
-        .values(due_at=deliveries.c.created_at)
+        .values(due_at=deliveries.c.created_at, lane_id=notification_id)
     )
     tx.ring()
+
+
+async def _lock(tx: Tx, notification_id: str) -> None:
+    await tx.rows(
+        select(lanes.c.id)
+        .where(lanes.c.id.in_(lanes_of(notification_id)))
+        .order_by(lanes.c.id)
+        .with_for_update(key_share=True)
+    )

@@ -146,7 +146,7 @@ async def count_waiting(tx: Tx, notification_id: str) -> int:
     """How many of its deliveries wait, tests left out. One query, by an index of what waits."""
     row = await tx.first(
         select(func.count().label("number")).where(
-            deliveries.c.lane_id == notification_id,
+            deliveries.c.lane_id.in_(lanes.lanes_of(notification_id)),
             deliveries.c.state == State.WAITING.value,
         )
     )
@@ -158,7 +158,9 @@ async def health(tx: Tx, notification_id: str) -> Health:
     waiting = await count_waiting(tx, notification_id)
     sending = await tx.first(
         select(func.coalesce(func.sum(lane_rows.c.inflight), literal(0)).label("number")).where(
-            lane_rows.c.id.in_([notification_id, lanes.lane_of_tests(notification_id)])
+            lane_rows.c.id.in_(
+                [*lanes.lanes_of(notification_id), lanes.lane_of_tests(notification_id)]
+            )
         )
     )
     success = await tx.first(_newest(notification_id, State.DELIVERED))

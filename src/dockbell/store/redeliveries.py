@@ -31,12 +31,13 @@ async def redeliver(
     A test stays a test: it is tried once, and never counts against its notification.
     """
     is_test = trigger is Trigger.TEST
-    lane_id = lanes.lane_of_tests(notification_id) if is_test else notification_id
+    lane_of = lanes.lane_of_tests if is_test else lanes.lane_of_redeliveries
+    lane_id = lane_of(notification_id)
     await lanes.touch(
         tx,
         [(lane_id, notification_id, False)],
         tx.now,
-        width=lanes.TEST_WIDTH if is_test else lanes.WIDTH,
+        width=lanes.TEST_WIDTH if is_test else lanes.REDELIVERY_WIDTH,
     )
     # One statement decides. A lease or a second click that runs at the same time is seen by its condition.
     is_free = deliveries.c.state != State.SENDING.value
@@ -48,6 +49,7 @@ async def redeliver(
         .values(
             state=State.WAITING.value,
             trigger=(Trigger.TEST if is_test else Trigger.REDELIVER).value,
+            lane_id=lane_id,
             tries=0,
             interruptions=0,
             due_at=tx.now,

@@ -160,7 +160,12 @@ async def _redeliver(tx: Tx, wanted: DeliveryFilter, pairs: Sequence[tuple[str, 
     if not ids:
         return 0
     reached = sorted({notification_id for _, notification_id in pairs} & open_ones)
-    await lanes.touch(tx, [(one, one, False) for one in reached], tx.now)
+    await lanes.touch(
+        tx,
+        [(lanes.lane_of_redeliveries(one), one, False) for one in reached],
+        tx.now,
+        width=lanes.REDELIVERY_WIDTH,
+    )
     is_free = deliveries.c.state != State.SENDING.value
     if wanted.states:  # it may have moved on since it was looked for
         is_free &= deliveries.c.state.in_([state.value for state in wanted.states])
@@ -170,6 +175,7 @@ async def _redeliver(tx: Tx, wanted: DeliveryFilter, pairs: Sequence[tuple[str, 
         .values(
             state=State.WAITING.value,
             trigger=Trigger.REDELIVER.value,
+            lane_id=deliveries.c.notification_id + lanes.REDELIVERIES,
             tries=0,
             interruptions=0,
             due_at=tx.now,

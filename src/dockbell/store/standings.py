@@ -158,7 +158,8 @@ async def _count_waiting(tx: Tx, notification_id: str) -> int:
         select(func.count())
         .select_from(deliveries)
         .where(
-            deliveries.c.lane_id == notification_id, deliveries.c.state == State.WAITING.value
+            deliveries.c.lane_id.in_(lanes.lanes_of(notification_id)),
+            deliveries.c.state == State.WAITING.value,
         )
     )
     return 0 if row is None else int(row[0])

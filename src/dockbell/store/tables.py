@@ -419,7 +419,7 @@ lanes = Table(
     metadata,
     Column(
         "id", String, primary_key=True
-    ),  # the notification's id; its tests have a lane of their own
+    ),  # the notification's id; its retries, redeliveries and tests have lanes of their own
     Column("notification_id", String, nullable=False, index=True),
     Column("inflight", Integer, nullable=False, default=0),
     Column("max_inflight", Integer, nullable=False),

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, update
+from sqlalchemy import bindparam, or_, select, update
 
+from dockbell.store import lanes as store
 from dockbell.store.tables import lanes
 from dockbell.store.transactions import Tx
 
@@ -13,27 +14,39 @@ ASKED = "retry-after"
 
 
 async def hold(tx: Tx, until: Mapping[str, datetime]) -> None:
-    """Lease nothing of these lanes before then; a lane that is held for longer stays so."""
-    if until:
-        await tx.run(
-            update(lanes)
-            .where(
-                lanes.c.id == bindparam("of_id"),
-                or_(lanes.c.held_until.is_(None), lanes.c.held_until < bindparam("of_moment")),
-            )
-            .values(held_until=bindparam("of_moment"), held_by=ASKED),
-            [
-                {"of_id": lane_id, "of_moment": moment}
-                for lane_id, moment in sorted(until.items())
-            ],
+    """Lease nothing of these notifications before then, tests apart; a lane that is held for longer stays so."""
+    until_of = {
+        lane_id: moment
+        for notification_id, moment in until.items()
+        for lane_id in store.lanes_of(notification_id)
+    }
+    if not until_of:
+        return
+    # Some are locked by this transaction already. For another one it must not wait, or two could wait in a circle.
+    free = await tx.rows(
+        select(lanes.c.id)
+        .where(lanes.c.id.in_(until_of))
+        .order_by(lanes.c.id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    if not free:
+        return
+    await tx.run(
+        update(lanes)
+        .where(
+            lanes.c.id == bindparam("of_id"),
+            or_(lanes.c.held_until.is_(None), lanes.c.held_until < bindparam("of_moment")),
         )
+        .values(held_until=bindparam("of_moment"), held_by=ASKED),
+        [{"of_id": row.id, "of_moment": until_of[row.id]} for row in free],
+    )
 
 
 async def lift(tx: Tx, notification_id: str) -> None:
     """Serve the notification's lane again though its target asked for time: somebody has seen to it."""
     await tx.run(
         update(lanes)
-        .where(lanes.c.id == notification_id, lanes.c.held_by == ASKED)
+        .where(lanes.c.id.in_(store.lanes_of(notification_id)), lanes.c.held_by == ASKED)
         .values(held_until=None, held_by=None)
     )
     tx.ring()

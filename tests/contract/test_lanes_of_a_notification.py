@@ -1,0 +1,178 @@
+"""News, retries and redeliveries of one notification travel in lanes of their own."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from dockbell.domain.deliveries import Trigger
+from dockbell.store import deliveries, lanes, redeliveries
+from dockbell.store import tables as t
+from dockbell.store.transactions import Store
+from tests.conftest import SetClock
+from tests.queues import (
+    add_backlog,
+    again,
+    assert_lanes_are_right,
+    dead,
+    lease,
+    prepare,
+    record,
+    result_of,
+    rows,
+    settle,
+)
+
+MINUTE = timedelta(minutes=1)
+
+
+async def add_retries(store: Store, clock: SetClock, notification_id: str, count: int) -> None:
+    """So many that failed once and are due again in a minute."""
+    async with store.begin() as tx:
+        await add_backlog(tx, notification_id, count)
+    while orders := await lease(store):
+        await settle(store, [again(order, clock() + MINUTE) for order in orders])
+
+
+async def add_dead(store: Store, notification_id: str, count: int) -> list[str]:
+    async with store.begin() as tx:
+        await add_backlog(tx, notification_id, count)
+    made = []
+    while orders := await lease(store):
+        await settle(store, [dead(order) for order in orders])
+        made += [order.delivery_id for order in orders]
+    async with store.begin() as tx:
+        await tx.run(t.notifications.update().values(paused_at=None, failure_streak=0))
+        await deliveries.resume(tx, notification_id)
+    return made
+
+
+async def send_again(store: Store, notification_id: str, ids: list[str]) -> None:
+    async with store.begin() as tx:
+        for one in ids:
+            await redeliveries.redeliver(tx, one, notification_id, Trigger.REDELIVER, None)
+
+
+async def lanes_in_use(store: Store) -> list[tuple[object, ...]]:
+    statement = select(t.lanes.c.id, t.lanes.c.is_paused).order_by(t.lanes.c.id)
+    return await rows(store, statement)
+
+
+async def test_news_does_not_stand_behind_what_is_tried_again(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    await add_retries(store, clock, one, 100)
+    clock.now += 2 * MINUTE
+    async with store.begin() as tx:
+        (fresh,) = await record(tx, [one])
+
+    taken = await lease(store, 10)
+
+    assert fresh in {order.delivery_id for order in taken}
+    assert len(taken) == 6  # half of ten for the retries, and they are not starved
+    await assert_lanes_are_right(store)
+
+
+async def test_news_does_not_stand_behind_what_is_sent_again(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    await send_again(store, one, await add_dead(store, one, 50))
+    clock.now += MINUTE
+    async with store.begin() as tx:
+        (fresh,) = await record(tx, [one])
+
+    taken = await lease(store, 500)
+
+    assert fresh in {order.delivery_id for order in taken}
+    assert len(taken) == 1 + lanes.REDELIVERY_WIDTH
+    await assert_lanes_are_right(store)
+
+
+async def test_a_retry_that_fails_stays_among_the_retries(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    await add_retries(store, clock, one, 1)
+    clock.now += MINUTE
+    (order,) = await lease(store)
+    await settle(store, [again(order, clock() + MINUTE)])
+    clock.now += MINUTE
+    (last,) = await lease(store)
+    await settle(store, [result_of(last)])
+
+    retry = lanes.lane_of_retries(one)
+    assert (order.lane_id, last.lane_id, last.tries) == (retry, retry, 2)
+    await assert_lanes_are_right(store)
+
+
+async def test_what_is_not_charged_stays_among_the_news(store: Store, clock: SetClock) -> None:
+    (one,) = await prepare(store)
+    async with store.begin() as tx:
+        await record(tx, [one])
+    (order,) = await lease(store)
+    waiting = again(order, clock() + MINUTE)
+    uncharged = result_of(
+        order, state=waiting.decision.state, due_at=waiting.decision.due_at, is_charged=False
+    )
+    await settle(store, [uncharged])
+    clock.now += MINUTE
+
+    (later,) = await lease(store)
+
+    assert later.lane_id == one
+
+
+async def test_a_pause_holds_up_retries_and_redeliveries_and_a_resume_sends_all_in_order(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    again_ids = await add_dead(store, one, 1)
+    await add_retries(store, clock, one, 2)
+    await send_again(store, one, again_ids)
+    clock.now += 2 * MINUTE
+    async with store.begin() as tx:
+        await deliveries.pause(tx, one)
+        await record(tx, [(one, True)])
+    paused = (await lanes_in_use(store), list(await lease(store)))
+
+    async with store.begin() as tx:
+        await deliveries.resume(tx, one)
+    taken = await lease(store)
+
+    assert paused == ([(lane_id, True) for lane_id in sorted(lanes.lanes_of(one))], [])
+    news = [order for order in taken if order.lane_id == one]
+    assert [order.tries for order in news] == [1, 1, 0]
+    assert [order.created_at for order in news] == sorted(order.created_at for order in news)
+    assert [order.delivery_id for order in taken if order not in news] == again_ids
+    await assert_lanes_are_right(store)
+
+
+async def test_a_lane_of_retries_that_begins_in_a_pause_is_paused(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    async with store.begin() as tx:
+        await record(tx, [one])
+    (order,) = await lease(store)
+    async with store.begin() as tx:
+        await deliveries.pause(tx, one)
+    await settle(store, [again(order, clock() + MINUTE)])
+    clock.now += 2 * MINUTE
+
+    assert await lanes_in_use(store) == [(one, True), (lanes.lane_of_retries(one), True)]
+    assert list(await lease(store)) == []
+
+
+async def test_a_deletion_cancels_what_waits_in_each_lane(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    again_ids = await add_dead(store, one, 1)
+    await add_retries(store, clock, one, 1)
+    await send_again(store, one, again_ids)
+    async with store.begin() as tx:
+        await record(tx, [one])
+        cancelled = await deliveries.cancel_for(tx, one)
+
+    assert cancelled == 3
