@@ -99,7 +99,7 @@ def _location(text: str) -> tuple[str, Address | None, int | None]:
         raise _invalid(f"The host of the URL is not valid: {error}.") from error
     if not port:
         return name, address, None
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _LAST_PORT):
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
         raise _invalid("The port of the URL must be a number from 1 to 65535.")
     return name, address, int(port)
 
