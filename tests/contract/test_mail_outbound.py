@@ -289,6 +289,29 @@ async def test_a_tls_handshake_that_never_ends_costs_the_time_limit() -> None:
     assert seen(result) == (UnreachableError, Code.TLS_HANDSHAKE, Fault.OURS, None)
 
 
+@pytest.mark.parametrize("is_implicit", [True, False], ids=["greeting", "handshake"])
+async def test_servers_that_never_speak_leave_no_connection_behind(
+    tmp_path: Path,
+    is_implicit: bool,  # noqa: FBT001 -- whether it finishes the handshake at all
+) -> None:
+    tls = certificate(tmp_path)
+    before = _descriptors()
+    async with MailServer(
+        tls=tls.context, is_implicit=is_implicit, answers={"greeting": "stall"}
+    ) as server:
+        mailer = mailer_of(server, security=Security.TLS, ca_file=str(tls.ca_file), timeout=0.2)
+        codes = [(await outcome_of(mailer)).code for _ in range(8)]
+
+    async with asyncio.timeout(5):
+        while _descriptors() != before:
+            await asyncio.sleep(0.01)
+    assert codes == [Code.TLS_HANDSHAKE] * 8
+
+
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 @pytest.mark.parametrize("answer", ["stall", "close", "500 5.5.1 What?"])
 async def test_a_mail_that_was_taken_is_delivered_however_the_goodbye_goes(answer: str) -> None:
     async with MailServer(answers={"quit": answer}) as server:

@@ -68,6 +68,7 @@ class _Course:
     step: str = "turn"
     phase: MailPhase = MailPhase.GREETING
     address: Address | None = None
+    line: socket.socket | None = None  # a transport's own from the moment it is here
     phases: dict[str, float] = field(default_factory=dict)
 
     def over(self, name: str) -> None:
@@ -140,7 +141,6 @@ class Mailer:
     ) -> MailReply:
         loop = asyncio.get_running_loop()
         course = _Course(loop.time(), loop.time)
-        client: aiosmtplib.SMTP | None = None
         try:
             async with asyncio.timeout(self._timeout), self._turns:
                 client = await self._open(course)
@@ -157,14 +157,14 @@ class Mailer:
         except (SMTPException, OSError) as error:
             raise self._lost(course, error) from error
         finally:
-            if client is not None:
-                _abort(client)
+            if course.line is not None:
+                _cut(course.line)
         return reply
 
     async def _open(self, course: _Course) -> aiosmtplib.SMTP:
         """A session that is ready to take mail: encrypted and logged in as the operator says."""
         relay = self._relay
-        made = await self._connect(course)
+        course.line = made = await self._connect(course)
         client = aiosmtplib.SMTP(
             hostname=relay.host,
             sock=made,
@@ -174,20 +174,15 @@ class Mailer:
             local_hostname=relay.own_name,
             timeout=None,
         )
-        try:
-            course.step = "tls" if relay.security is Security.TLS else "greeting"
-            await client.connect()
-            course.step = "greeting"
-            course.over("first_byte")
-            await client.ehlo()
-            if relay.security is Security.STARTTLS:
-                await self._encrypt(client, course)
-            if relay.username:
-                await self._log_in(client, course)
-        except BaseException:
-            _abort(client)
-            made.close()
-            raise
+        course.step = "tls" if relay.security is Security.TLS else "greeting"
+        await client.connect()
+        course.step = "greeting"
+        course.over("first_byte")
+        await client.ehlo()
+        if relay.security is Security.STARTTLS:
+            await self._encrypt(client, course)
+        if relay.username:
+            await self._log_in(client, course)
         return client
 
     async def _connect(self, course: _Course) -> socket.socket:
@@ -287,7 +282,7 @@ class Mailer:
             ),
             "tls": (
                 Code.TLS_HANDSHAKE,
-                f"{host} did not finish the TLS handshake in time.",
+                f"{host} did not finish the TLS handshake, or did not greet after it, in time.",
             ),
         }.get(
             course.step,
@@ -339,12 +334,13 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return found[::-1]
 
 
-def _abort(client: aiosmtplib.SMTP) -> None:
-    """End the connection now: a TLS goodbye would wait for a server that may never say it."""
-    transport = client.transport
-    client.close()
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
+def _cut(made: socket.socket) -> None:
+    """End the connection now: a TLS goodbye would wait for a server that may never say it.
+
+    The transport closes the socket when it sees that. Closed here, its number could go to another socket first.
+    """
+    with contextlib.suppress(OSError):
+        made.shutdown(socket.SHUT_RDWR)
 
 
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
