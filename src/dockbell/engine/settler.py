@@ -72,7 +72,7 @@ class Settler:
             bare = replace(
                 result.outcome, detail="The details could not be kept.", exchange=NOTHING_SENT
             )
-            for version in (result, replace(result, outcome=bare)):
+            for version in (result, result._replace(outcome=bare)):
                 try:
                     async with self._store.begin() as tx:
                         settled = await self.settle(tx, [version])
