@@ -17,7 +17,8 @@ from dockbell.store.transactions import Store, Tx
 
 _log = structlog.get_logger("dockbell.engine")
 
-_BATCH = 500
+# More than one lease takes, so that results do not pile up while a turn takes longer than the tries.
+_BATCH = 1000
 
 
 class Settler:
