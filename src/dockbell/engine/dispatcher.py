@@ -208,10 +208,13 @@ class Dispatcher:
         self._metrics.note_tries(tried)
         batch = self._settler.batch()
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
-        # that end during this one, and during the next.
-        is_full = len(self._running) + len(batch) >= self._places()
-        self._ahead = min(2 * len(batch), _MOST_AHEAD) if is_full else 0
-        room = self._room()
+        # that end during this one, and during the next. A turn that only leases must not forget at once how
+        # many that was, or the hands stand idle until the next.
+        is_full = len(self._running) + len(self._queue) + len(batch) >= self._places()
+        ahead = max(2 * len(batch), self._ahead // 2)
+        self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
+        # What no turn has settled yet is still ours: leasing on would only make more of it.
+        room = self._room() - (len(self._settler) - len(batch))
         untried, self._untried = self._untried, []
         refused, self._refused = self._refused, []
         judged = self._hosts.judge(batch)
@@ -230,7 +233,7 @@ class Dispatcher:
                 if refused:
                     await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
                 if room > 0 and not self._is_stopping:
-                    jobs, outlook = await self._lease(tx, min(room, _MOST_AHEAD))
+                    jobs, outlook = await self._lease(tx, min(room, _BATCH))
         except BaseException as error:
             self._look_at = 0.0
             self._untried += untried

@@ -17,7 +17,8 @@ from dockbell.store.transactions import Store, Tx
 
 _log = structlog.get_logger("dockbell.engine")
 
-_BATCH = 500
+# More than one lease takes, so that results do not pile up while a turn takes longer than the tries.
+_BATCH = 1000
 
 
 class Settler:
@@ -72,7 +73,7 @@ class Settler:
             bare = replace(
                 result.outcome, detail="The details could not be kept.", exchange=NOTHING_SENT
             )
-            for version in (result, replace(result, outcome=bare)):
+            for version in (result, result._replace(outcome=bare)):
                 try:
                     async with self._store.begin() as tx:
                         settled = await self.settle(tx, [version])

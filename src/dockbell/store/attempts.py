@@ -62,13 +62,9 @@ def row_of(result: Result, *, is_late: bool = False) -> tuple[Any, ...]:
 
 
 def _word(outcome: Outcome) -> str:
-    match outcome:
-        case Delivered():
-            return "delivered"
-        case Rejected():
-            return "rejected"
-        case Failed():
-            return "failed"
+    if isinstance(outcome, Delivered):
+        return "delivered"
+    return "rejected" if isinstance(outcome, Rejected) else "failed"
 
 
 def _clean(text: str) -> str:
@@ -78,8 +74,11 @@ def _clean(text: str) -> str:
     return text.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def _json(value: Any) -> str:
     try:
-        return msgspec.json.encode(value).decode()
+        return _encode(value).decode()
     except UnicodeEncodeError:  # halves of characters in a header
-        return msgspec.json.encode([[_clean(part) for part in pair] for pair in value]).decode()
+        return _encode([[_clean(part) for part in pair] for pair in value]).decode()

@@ -3,28 +3,27 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, update
 
 from dockbell.domain.breakers import Breaker
 from dockbell.store import lanes
-from dockbell.store.tables import breakers
+from dockbell.store.tables import breakers, of_micros
 from dockbell.store.transactions import Tx
+
+# By hand, because every turn of every engine asks.
+_FIND_OPEN = "SELECT host, open_until, failed_trials, trial_until, code FROM breakers"
 
 
 async def find_open(tx: Tx) -> Mapping[str, Breaker]:
     """All open breakers, by host."""
-    rows = await tx.rows(
-        select(
-            breakers.c.host,
-            breakers.c.open_until,
-            breakers.c.failed_trials,
-            breakers.c.trial_until,
-            breakers.c.code,
-        )
-    )
+    rows = await tx.hot(_FIND_OPEN)
     return {
-        row.host: Breaker(
-            row.host, row.open_until, row.failed_trials, row.trial_until, row.code
+        row[0]: Breaker(
+            row[0],
+            of_micros(row[1]),
+            row[2],
+            None if row[3] is None else of_micros(row[3]),
+            row[4],
         )
         for row in rows
     }

@@ -96,6 +96,7 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     share = math.ceil(limit / len(ready))
     terms = Terms(to_micros(tx.now), share, limit, worker, token, to_micros(until))
     rows, versions = await tx.dialect.lease(tx.hot_each, ready, terms)
+    moments = {micros: of_micros(micros) for micros in {row[7] for row in rows}}
     orders = [
         Order(
             row[0],
@@ -105,7 +106,7 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
             _TRIGGERS[row[4]],
             row[5],
             row[6],
-            of_micros(row[7]),
+            moments[row[7]],
             token,
         )
         for row in rows

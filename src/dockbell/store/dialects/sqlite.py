@@ -222,13 +222,20 @@ SELECT json_group_array(json_array(done.key, d.rowid, d.attempts + 1))
 FROM json_each(?1) AS done CROSS JOIN deliveries AS d ON d.id = done.value ->> 0
 WHERE d.lease = done.value ->> 1
 """
-_MOVE = """
+_WAIT_AGAIN = """
 UPDATE deliveries SET
-  state = ?2, due_at = coalesce(done.value ->> 1, deliveries.due_at), tries = tries + ?3,
-  attempts = attempts + 1, interruptions = 0, code = ?4, finished_at = ?5,
+  state = 'waiting', due_at = coalesce(done.value ->> 1, deliveries.due_at), tries = tries + ?2,
+  attempts = attempts + 1, interruptions = 0, code = ?3, finished_at = NULL,
   leased_by = NULL, lease = NULL, leased_until = NULL
 FROM json_each(?1) AS done
 WHERE deliveries.rowid = done.value ->> 0
+"""
+# Without a join, which nearly doubles the price.
+_END = """
+UPDATE deliveries SET
+  state = ?4, tries = tries + ?2, attempts = attempts + 1, interruptions = 0, code = ?3, finished_at = ?5,
+  leased_by = NULL, lease = NULL, leased_until = NULL
+WHERE rowid IN (SELECT value ->> 0 FROM json_each(?1))
 """
 SETTLE_LANES = """
 UPDATE lanes SET inflight = inflight - done.ended,
@@ -260,8 +267,10 @@ async def settle(hot: HotEach, batch: Batch) -> Moved:
         values += (one.delivery_id, number, *one.attempt, batch.worker)
     statements: list[Statement] = []
     for (state, charge, code), rows in alike.items():
-        finished_at = None if state == "waiting" else batch.now
-        statements.append((_MOVE, (_encode(rows), state, charge, code, finished_at)))
+        if state == "waiting":
+            statements.append((_WAIT_AGAIN, (_encode(rows), charge, code)))
+        else:
+            statements.append((_END, (_encode(rows), charge, code, state, batch.now)))
     statements += _attempts_of(values)
     statements.append((_FIND_FAILING, (_encode(list(batch.well)),)))
     failing = (await hot(statements))[-1]
