@@ -614,21 +614,6 @@ async def test_a_methods_config_is_checked_in_quays_words(admin: Client, store: 
     assert await count(store) == (0, 0)
 
 
-async def test_a_method_that_is_not_there_yet_says_so(admin: Client, store: Store) -> None:
-    config = {
-        "email": "a@example.com",
-        "flow_api_token": "x",
-        "notification_token": "x",
-        "room_id": "1",
-    }
-
-    for method in ("email", "flowdock", "hipchat"):
-        answer = await admin.post(BASE, new(method=method, config=config))
-
-        assert_problem(answer, 400, f"The method {method} is not available yet")
-    assert await count(store) == (0, 0)
-
-
 FAULTS_IN_QUAY: list[tuple[str, dict[str, Any]]] = [
     ("webhook", {"url": "http:///x"}),
     ("webhook", {"url": "http://"}),
