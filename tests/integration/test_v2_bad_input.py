@@ -163,7 +163,7 @@ async def test_a_cursor_beyond_any_number_of_tries_is_none_of_ours(
 
 
 FIELDS = (
-    "repository, state, notification, event_id, event, trigger, status_class, code, since, "
+    "repository, namespace, instance, state, notification, event_id, event, trigger, status_class, code, since, "
     "until, dry_run"
 )
 STATES = "waiting, sending, delivered, dead, cancelled, expired"
@@ -180,7 +180,7 @@ STATES = "waiting, sending, delivered, dead, cancelled, expired"
         ("GET", "notifications?show=all", None, "show", "'all' is not one of config"),
         ("POST", "redelivery-jobs", {"repository": "acme/web", "state": ["dead", "due"]}, "state[1]", f"'due' is not one of {STATES}"),
         ("POST", "redelivery-jobs", {"repository": "acme/web", "status_class": 7}, "status_class", "Expected `str | null`, got `int`"),
-        ("POST", "redelivery-jobs", {}, "repository", "It is missing"),
+        ("POST", "notifications", {"repository": "acme/web", "event": "repo_push", "config": {}}, "method", "It is missing"),
         ("POST", "redelivery-jobs", {"repository": "acme/web", "stat": []}, "stat", f"It is not known here. The fields are {FIELDS}"),
         ("POST", "redelivery-jobs", [], "body", "Expected `object`, got `array`"),
     ],

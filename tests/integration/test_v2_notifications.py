@@ -26,7 +26,7 @@ NEW: dict[str, Any] = {
     "title": "ci",
 }
 
-FIELDS = "repository, event, method, config, event_config, title"
+FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title"
 
 
 @pytest.fixture

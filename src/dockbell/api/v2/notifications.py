@@ -84,16 +84,18 @@ class MadeNotification(msgspec.Struct, frozen=True):
     warnings: Sequence[str]
 
 
-class NewNotificationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewNotificationBody(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
     """What is to be made: for a `repository`, a `namespace` or the `instance`; for an `event` or several `events`."""
 
-    method: Name
-    config: dict[str, Any]
     repository: Path | None = None
     namespace: Name | None = None
     instance: bool = False
     event: Name | None = None
     events: Events | None = None
+    method: Name
+    config: dict[str, Any]
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
     filter: dict[str, Any] | None = None
     payload_form: PayloadForm = PayloadForm.QUAY

@@ -24,16 +24,16 @@ _USUAL_LAST = 20
 Last = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
-class PreviewOfNew(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PreviewOfNew(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A notification that is not made yet; `last` is how many events are held against it."""
 
-    method: Name
-    config: dict[str, Any]
     repository: Path | None = None
     namespace: Name | None = None
     instance: bool = False
     event: Name | None = None
     events: Events | None = None
+    method: Name
+    config: dict[str, Any]
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
     filter: dict[str, Any] | None = None
     payload_form: PayloadForm = PayloadForm.QUAY
