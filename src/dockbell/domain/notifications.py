@@ -32,6 +32,7 @@ class Notification:
     created_at: datetime
     payload_form: PayloadForm = PayloadForm.QUAY
     signatures: tuple[Signature, ...] = (Signature.V1,)
+    rate_limit: float | None = None  # deliveries in a second
     failing_since: datetime | None = None  # its first failed try since one that succeeded
     # Signing secrets that were live when this was read, newest first.
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dockbell.domain import rates
 from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
@@ -42,6 +43,7 @@ class NewNotification:
     title: str | None = None
     payload_form: PayloadForm = PayloadForm.QUAY
     signatures: tuple[Signature, ...] = (Signature.V1,)
+    rate_limit: float | None = None  # deliveries in a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Notifications:
         No transaction may be open: a method can ask a name server about its target.
         """
         check_sizes(new)
+        rates.check(new.rate_limit)
         method = self.methods.get(new.method)
         if method is None:
             raise InvalidRequestError(
@@ -99,6 +102,7 @@ class Notifications:
             event_config=new.event_config,
             payload_form=new.payload_form,
             signatures=new.signatures,
+            rate_limit=new.rate_limit,
         )
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
@@ -157,6 +161,7 @@ class Notifications:
                 title=new.title,
                 config=new.config,
                 event_config=new.event_config,
+                rate_limit=new.rate_limit,
             )
         ):
             raise NotFoundError
@@ -167,6 +172,7 @@ class Notifications:
             title=new.title,
             config=new.config,
             event_config=new.event_config,
+            rate_limit=new.rate_limit,
         )
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)

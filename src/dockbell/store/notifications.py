@@ -39,6 +39,7 @@ _COLUMNS = (
     notifications.c.pause_reason,
     notifications.c.created_at,
     notifications.c.failing_since,
+    notifications.c.rate_limit,
 )
 
 
@@ -75,6 +76,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         reason,
         created_at,
         failing_since,
+        rate_limit,
     ) = row
     return Notification(
         id=found_id,
@@ -93,6 +95,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         pause_reason=None if reason is None else PauseReason(reason),
         created_at=created_at,
         failing_since=failing_since,
+        rate_limit=rate_limit,
     )
 
 
@@ -108,6 +111,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     event_config: Mapping[str, object],
     payload_form: PayloadForm = PayloadForm.QUAY,
     signatures: tuple[Signature, ...] = (Signature.V1,),
+    rate_limit: float | None = None,
 ) -> Notification:
     """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
     notification_id = tx.new_id("ntf")
@@ -123,6 +127,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         event_config=event_config,
         payload_form=payload_form,
         signatures=signatures,
+        rate_limit=rate_limit,
         failure_streak=0,
         paused_at=None,
         pause_reason=None,
@@ -141,6 +146,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             event_config=event_config,
             payload_form=payload_form.value,
             signatures=" ".join(signatures),
+            rate_limit=rate_limit,
             failure_streak=0,
             created_at=tx.now,
             updated_at=tx.now,

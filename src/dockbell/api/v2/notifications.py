@@ -37,12 +37,23 @@ Show = Annotated[
     ),
 ]
 
+# Held by a name is held for that host.
+_HELD_FOR: Mapping[str, Literal["retry_after", "rate_limit"]] = {
+    "retry-after": "retry_after",
+    "rate-limit": "rate_limit",
+}
 _REASONS: Mapping[PauseReason, str] = {
     PauseReason.FAILURES: "Three messages in a row could not be delivered.",
     PauseReason.NO_SUCCESS: "Nothing has arrived for five days.",
     PauseReason.GONE: "The target says that it is gone for good (410).",
     PauseReason.PERSON: "Somebody paused it.",
 }
+
+
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast deliveries go out; what waits for that is charged to nobody. Between 0.01 and 1000."""
+
+    per_second: float
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -63,6 +74,7 @@ class Notification(msgspec.Struct, frozen=True):
     paused_at: datetime | None
     failing_since: datetime | None
     failure_streak: int
+    rate_limit: RateLimit | None
     created_at: datetime
 
 
@@ -83,6 +95,7 @@ class NewNotificationBody(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     config: dict[str, Any]
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
     title: Title | None = None
+    rate_limit: RateLimit | None = None
 
 
 class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +106,7 @@ class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     config: dict[str, Any] | UnsetType = UNSET
     url: str | UnsetType = UNSET
     event_config: dict[str, Any] | UnsetType = UNSET
+    rate_limit: RateLimit | UnsetType | None = UNSET
 
 
 class NotificationCopy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +138,8 @@ class Standing(msgspec.Struct, frozen=True):
     last_success_at: datetime | None
     last_failure_at: datetime | None
     last_failure_code: str | None
+    held_until: datetime | None  # nothing is sent before, tests apart
+    held_for: Literal["retry_after", "rate_limit", "host"] | None
 
 
 def state_of(notification: NotificationOf) -> Literal["active", "failing", "paused"]:
@@ -155,6 +171,9 @@ def shown(
         paused_at=notification.paused_at,
         failing_since=notification.failing_since,
         failure_streak=notification.failure_streak,
+        rate_limit=None
+        if notification.rate_limit is None
+        else RateLimit(notification.rate_limit),
         created_at=notification.created_at,
     )
 
@@ -230,8 +249,13 @@ async def create_notification(
         config=data.config,
         event_config=data.event_config,
         title=data.title,
+        rate_limit=_rate_of(data.rate_limit),
     )
     return await _create(call, data.repository, new)
+
+
+def _rate_of(limit: RateLimit | None) -> float | None:
+    return None if limit is None else limit.per_second
 
 
 @get(_ONE)
@@ -260,6 +284,7 @@ async def change_notification(
         config=config,
         event_config=found.event_config if data.event_config is UNSET else data.event_config,
         title=found.title if data.title is UNSET else data.title,
+        rate_limit=found.rate_limit if data.rate_limit is UNSET else _rate_of(data.rate_limit),
     )
     await call.notifications.check(call.read, admin, new)
     async with call.begin() as tx:
@@ -348,6 +373,7 @@ async def copy_notification(
         title=found.title if data.title is UNSET else data.title,
         payload_form=found.payload_form,
         signatures=found.signatures,
+        rate_limit=found.rate_limit,
     )
     return await _create(call, data.repository, new)
 
@@ -374,6 +400,8 @@ async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
         last_success_at=health.last_success_at,
         last_failure_at=health.last_failure_at,
         last_failure_code=health.last_failure_code,
+        held_until=health.held_until,
+        held_for=None if health.held_by is None else _HELD_FOR.get(health.held_by, "host"),
     )
 
 
