@@ -1,6 +1,7 @@
 """Notifications of API v2: making, changing, pausing, testing, copying, and who may."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.masks import MASK
 from dockbell.store import tables as t
+from dockbell.store import throttles
 from dockbell.store.transactions import Store
 from tests import queues, records
 from tests.accounts import Statements
@@ -26,7 +28,8 @@ NEW: dict[str, Any] = {
     "title": "ci",
 }
 
-FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title"
+FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit"
+RATES = "A rate limit is between 0.01 and 1000 deliveries per second, or null for none."
 
 
 @pytest.fixture
@@ -80,6 +83,7 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
         "paused_at": None,
         "failing_since": None,
         "failure_streak": 0,
+        "rate_limit": None,
         "created_at": "2026-03-14T12:00:00Z",
     }
     assert made["id"].startswith("ntf_")
@@ -110,6 +114,14 @@ async def test_an_admin_sees_the_config_if_they_ask_for_it(admin: Client) -> Non
             ],
         ),
         ({"config": []}, [("config", "Expected `object`, got `array`")]),
+        ({"rate_limit": {"per_second": 0}}, [("rate_limit", RATES)]),
+        ({"rate_limit": {"per_second": -5}}, [("rate_limit", RATES)]),
+        ({"rate_limit": {"per_second": 1000.1}}, [("rate_limit", RATES)]),
+        ({"rate_limit": 5}, [("rate_limit", "Expected `object | null`, got `int`")]),
+        (
+            {"rate_limit": {"per_second": "fast"}},
+            [("rate_limit.per_second", "Expected `float`, got `str`")],
+        ),
         ({"title": "x" * 1025}, [("title", "Expected `str` of length <= 1024")]),
     ],
 )
@@ -201,6 +213,68 @@ async def test_a_change_keeps_what_it_leaves_out(world: World, admin: Client) ->
     assert back.json()["signing_secret"] is None
 
 
+@pytest.mark.parametrize(
+    ("held_by", "held_for"),
+    [
+        (throttles.ASKED, "retry_after"),
+        (throttles.PACED, "rate_limit"),
+        ("hooks.test:443", "host"),
+    ],
+)
+async def test_the_standing_says_why_nothing_is_sent_for_a_while(
+    world: World, admin: Client, clock: SetClock, held_by: str, held_for: str
+) -> None:
+    made = await make(admin)
+    await records.push(world)
+    one = f"{BASE}/{made['id']}"
+    async with world.store.begin() as tx:
+        await throttles.hold(tx, {made["id"]: clock() + timedelta(minutes=5)}, held_by)
+
+    held = (await admin.get(f"{one}/standing")).json()
+    clock.move(minutes=5)
+    after = (await admin.get(f"{one}/standing")).json()
+
+    assert (held["held_until"], held["held_for"]) == ("2026-03-14T12:05:00Z", held_for)
+    assert (after["held_until"], after["held_for"], after["waiting"]) == (None, None, 1)
+
+
+async def test_a_change_lifts_what_the_old_target_asked_for(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    made = await make(admin)
+    await records.push(world)
+    one = f"{BASE}/{made['id']}"
+    async with world.store.begin() as tx:
+        await throttles.hold(tx, {made["id"]: clock() + timedelta(minutes=5)})
+
+    await admin.send("PATCH", one, {"url": "https://new.test/x"})
+
+    assert (await admin.get(f"{one}/standing")).json()["held_until"] is None
+    assert len(await queues.lease(world.store)) == 1
+
+
+async def test_a_rate_limit_is_set_changed_copied_and_taken_away(
+    world: World, admin: Client
+) -> None:
+    made = await make(admin, rate_limit={"per_second": 5})
+    one = f"{BASE}/{made['id']}"
+    kept = await admin.send("PATCH", one, {"title": "new"})
+    slower = await admin.send("PATCH", one, {"rate_limit": {"per_second": 0.5}})
+    copy = await admin.post(f"{one}/copy", {"repository": "acme/web"})
+    none = await admin.send("PATCH", one, {"rate_limit": None})
+
+    rates = [
+        answer.json()["notification"]["rate_limit"] for answer in (kept, slower, copy, none)
+    ]
+    assert [made["rate_limit"], *rates] == [
+        {"per_second": 5.0},
+        {"per_second": 5.0},
+        {"per_second": 0.5},
+        {"per_second": 0.5},
+        None,
+    ]
+
+
 async def test_a_change_is_checked_like_a_new_one(admin: Client) -> None:
     made = await make(admin)
 
@@ -283,6 +357,8 @@ async def test_the_standing_says_when_it_last_worked_and_failed(
         "last_success_at": "2026-03-14T12:00:00Z",
         "last_failure_at": "2026-03-14T12:01:00Z",
         "last_failure_code": "http_5xx",
+        "held_until": None,
+        "held_for": None,
     }
 
 

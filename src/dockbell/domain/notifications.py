@@ -47,6 +47,7 @@ class Notification:
     signatures: tuple[Signature, ...] = (Signature.V1,)
     further_kinds: tuple[str, ...] = ()
     filters: Mapping[str, object] | None = None
+    rate_limit: float | None = None  # deliveries in a second
     failing_since: datetime | None = None  # its first failed try since one that succeeded
     # Signing secrets that were live when this was read, newest first.
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)

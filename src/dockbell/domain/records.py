@@ -112,6 +112,8 @@ class Health:
     last_success_at: datetime | None
     last_failure_at: datetime | None
     last_failure_code: str | None
+    held_until: datetime | None = None  # nothing of it is sent before
+    held_by: str | None = None  # the host whose breaker it is, or a word of store.throttles
 
 
 class Verdict(StrEnum):

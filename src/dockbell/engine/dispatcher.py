@@ -12,7 +12,7 @@ import structlog
 
 from dockbell.domain.deliveries import Order, Result, State, Trigger
 from dockbell.domain.interruptions import name_of
-from dockbell.engine import throttle
+from dockbell.engine import pace, throttle
 from dockbell.engine.attempt import Attempts, Job
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
@@ -271,10 +271,15 @@ class Dispatcher:
         ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
         tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
         jobs, held = await self._hosts.sift(tx, jobs)
-        if held:
-            await _hold(tx, held)
-            return jobs, await lanes.outlook(tx)
-        return jobs, leased.outlook
+        jobs, too_many, rests = pace.sift(jobs)
+        if not held and not rests:
+            return jobs, leased.outlook
+        await _hold(tx, held)
+        await deliveries.release(tx, too_many)
+        await throttles.hold(
+            tx, {one: tx.now + rest for one, rest in rests.items()}, throttles.PACED
+        )
+        return jobs, await lanes.outlook(tx)
 
     def _pause_after(self, outlook: Outlook, taken: int) -> float:
         """After how many seconds something may be due."""

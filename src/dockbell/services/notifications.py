@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from dockbell.domain import rates
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import ConfigError, InvalidRequestError, NotFoundError
@@ -46,6 +47,7 @@ class NewNotification:
     signatures: tuple[Signature, ...] = (Signature.V1,)
     further_kinds: tuple[str, ...] = ()
     filters: Mapping[str, object] | None = None
+    rate_limit: float | None = None  # deliveries in a second
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -71,6 +73,7 @@ class Notifications:
         No transaction may be open: a method can ask a name server about its target.
         """
         check_sizes(new)
+        rates.check(new.rate_limit)
         method = self.methods.get(new.method)
         if method is None:
             raise InvalidRequestError(
@@ -122,6 +125,7 @@ class Notifications:
             signatures=new.signatures,
             further_kinds=new.further_kinds,
             filters=new.filters,
+            rate_limit=new.rate_limit,
         )
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
@@ -190,6 +194,7 @@ class Notifications:
             event_config=new.event_config,
             filters=new.filters,
             payload_form=new.payload_form,
+            rate_limit=new.rate_limit,
         )
         if not await notification_lists.update_settings(
             tx,
@@ -201,6 +206,7 @@ class Notifications:
             kinds=made.kinds,
             filters=made.filters,
             payload_form=made.payload_form,
+            rate_limit=made.rate_limit,
         ):
             raise NotFoundError
         await notifications.put_kinds(tx, made)

@@ -119,6 +119,7 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
     kinds: tuple[str, ...],
     filters: Mapping[str, object] | None,
     payload_form: PayloadForm,
+    rate_limit: float | None,
 ) -> bool:
     """Change what the notification does; tries that begin after the commit do it the new way.
 
@@ -136,6 +137,7 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
             further_kinds=" ".join(kinds[1:]),
             filter=filters,
             payload_form=payload_form.value,
+            rate_limit=rate_limit,
             updated_at=tx.now,
         )
     )
@@ -154,13 +156,18 @@ async def count_waiting(tx: Tx, notification_id: str) -> int:
 
 
 async def health(tx: Tx, notification_id: str) -> Health:
-    """How the notification is doing. Four queries; the last success and failure are those of its last deliveries."""
+    """How the notification is doing. Five queries; the last success and failure are those of its last deliveries."""
     waiting = await count_waiting(tx, notification_id)
     sending = await tx.first(
         select(func.coalesce(func.sum(lane_rows.c.inflight), literal(0)).label("number")).where(
             lane_rows.c.id.in_(
                 [*lanes.lanes_of(notification_id), lanes.lane_of_tests(notification_id)]
             )
+        )
+    )
+    held = await tx.first(
+        select(lane_rows.c.held_until, lane_rows.c.held_by).where(
+            lane_rows.c.id == notification_id, lane_rows.c.held_until > tx.now
         )
     )
     success = await tx.first(_newest(notification_id, State.DELIVERED))
@@ -171,6 +178,8 @@ async def health(tx: Tx, notification_id: str) -> Health:
         last_success_at=None if success is None else success.finished_at,
         last_failure_at=None if failure is None else failure.finished_at,
         last_failure_code=None if failure is None else failure.code,
+        held_until=None if held is None else held.held_until,
+        held_by=None if held is None else held.held_by,
     )
 
 

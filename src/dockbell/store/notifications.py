@@ -43,6 +43,7 @@ _COLUMNS = (
     notifications.c.failing_since,
     notifications.c.further_kinds,
     notifications.c.filter,
+    notifications.c.rate_limit,
 )
 
 
@@ -86,6 +87,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         failing_since,
         further_kinds,
         filters,
+        rate_limit,
     ) = row
     return Notification(
         id=found_id,
@@ -106,6 +108,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         failing_since=failing_since,
         further_kinds=_kinds_of(further_kinds),
         filters=filters,
+        rate_limit=rate_limit,
     )
 
 
@@ -123,6 +126,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     signatures: tuple[Signature, ...] = (Signature.V1,),
     further_kinds: tuple[str, ...] = (),
     filters: Mapping[str, object] | None = None,
+    rate_limit: float | None = None,
 ) -> Notification:
     """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
     notification_id = tx.new_id("ntf")
@@ -138,6 +142,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         event_config=event_config,
         payload_form=payload_form,
         signatures=signatures,
+        rate_limit=rate_limit,
         failure_streak=0,
         paused_at=None,
         pause_reason=None,
@@ -158,6 +163,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             event_config=event_config,
             payload_form=payload_form.value,
             signatures=" ".join(signatures),
+            rate_limit=rate_limit,
             failure_streak=0,
             created_at=tx.now,
             updated_at=tx.now,

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -333,6 +334,7 @@ notifications = Table(
     Column("event_config", Document, nullable=False),
     Column("payload_form", String, nullable=False, server_default="quay"),
     Column("signatures", String, nullable=False, server_default="v1"),  # spaces between
+    Column("rate_limit", Float),  # deliveries in a second; None is no limit
     Column("failure_streak", Integer, nullable=False, default=0),
     Column("paused_at", Moment),
     Column("pause_reason", String),

@@ -1,4 +1,4 @@
-"""Throttles: lanes whose target asked for time. Nothing of them is leased meanwhile, and no try is charged for it."""
+"""Throttles: lanes whose target asked for time, or that have a rate limit. Nothing of them is leased meanwhile, and no try is charged for it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,9 +11,10 @@ from dockbell.store.transactions import Tx
 
 # Stands in `held_by`, where the name of a host would be: a breaker that closes does not let these lanes go.
 ASKED = "retry-after"
+PACED = "rate-limit"
 
 
-async def hold(tx: Tx, until: Mapping[str, datetime]) -> None:
+async def hold(tx: Tx, until: Mapping[str, datetime], why: str = ASKED) -> None:
     """Lease nothing of these notifications before then, tests apart; a lane that is held for longer stays so."""
     until_of = {
         lane_id: moment
@@ -37,16 +38,18 @@ async def hold(tx: Tx, until: Mapping[str, datetime]) -> None:
             lanes.c.id == bindparam("of_id"),
             or_(lanes.c.held_until.is_(None), lanes.c.held_until < bindparam("of_moment")),
         )
-        .values(held_until=bindparam("of_moment"), held_by=ASKED),
+        .values(held_until=bindparam("of_moment"), held_by=why),
         [{"of_id": row.id, "of_moment": until_of[row.id]} for row in free],
     )
 
 
 async def lift(tx: Tx, notification_id: str) -> None:
-    """Serve the notification's lane again though its target asked for time: somebody has seen to it."""
+    """Serve the notification again though its target asked for time: somebody has seen to it, or set another rate."""
     await tx.run(
         update(lanes)
-        .where(lanes.c.id.in_(store.lanes_of(notification_id)), lanes.c.held_by == ASKED)
+        .where(
+            lanes.c.id.in_(store.lanes_of(notification_id)), lanes.c.held_by.in_([ASKED, PACED])
+        )
         .values(held_until=None, held_by=None)
     )
     tx.ring()
