@@ -14,6 +14,7 @@ from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.notifications import Notifications
+from dockbell.store.dialects.statements import Statement
 from dockbell.store.transactions import Store, Tx
 from dockbell.web.faces import Faces
 from tests.apps import app_of
@@ -76,14 +77,13 @@ def said(answer: Answer) -> tuple[int, Any]:
 
 
 def note_hot(store: Store, seen: list[str]) -> None:
-    """From now on, note the hand-written statements that pass by SQLAlchemy, as SQLite's do."""
+    """From now on, note the hand-written statements, which pass by SQLAlchemy."""
     make = store._tx
 
     class NotingTx(Tx):
-        async def hot(self, sql: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
-            if store.is_sqlite:
-                seen.append(sql.strip())
-            return await super().hot(sql, parameters)
+        async def hot_each(self, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+            seen.extend(sql.strip() for sql, _ in statements)
+            return await super().hot_each(statements)
 
     def noting(connection: AsyncConnection) -> Tx:
         tx = make(connection)

@@ -28,5 +28,5 @@ async def record(tx: Tx, wanted: Sequence[tuple[str, str, bool]]) -> None:
             for event_id, notification_id, _ in wanted[first : first + _ROWS_AT_ONCE]
         ]
         adding = (tx.dialect.FAN_OUT, (*tx.dialect.packed(rows), Trigger.EVENT.value, now))
-        await tx.hot_all([*lanes_first, adding])
+        await tx.hot_each([*lanes_first, adding])
         lanes_first = ()

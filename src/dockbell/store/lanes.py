@@ -7,12 +7,11 @@ next lease that looks puts it right. Only a lease moves it to later, everything 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
 from dockbell.domain.deliveries import State
-from dockbell.store.dialects.statements import ReadyLane
+from dockbell.store.dialects.statements import ReadyLane, Statement
 from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
@@ -40,12 +39,12 @@ async def touch(
 
     Call it before the deliveries are written: from here to the commit no lease puts these lanes to rest.
     """
-    await tx.hot_all(touching(tx, wanted, due_at, width=width))
+    await tx.hot_each(touching(tx, wanted, due_at, width=width))
 
 
 def touching(
     tx: Tx, wanted: Sequence[tuple[str, str, bool]], due_at: datetime, *, width: int = WIDTH
-) -> Sequence[tuple[str, tuple[Any, ...]]]:
+) -> Sequence[Statement]:
     """The statements of `touch`, for whoever executes more together with them."""
     due = to_micros(due_at)
     adding = (tx.dialect.ADD_LANES, (*tx.dialect.packed(wanted), due, width))
