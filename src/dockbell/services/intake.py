@@ -13,6 +13,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, events, fan_out, notifications
 from dockbell.store.events import Earlier, Placed
+from dockbell.store.fan_out import Wanted
 from dockbell.store.transactions import Tx
 
 _MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
@@ -91,13 +92,13 @@ class Intake:
         places = {(one.namespace_id, one.repository_id, one.kind) for one in drafts}
         candidates = await notifications.find_candidates_many(tx, places)
         placed: list[Placed] = []
-        wanted: list[list[tuple[str, str, bool]]] = []
+        wanted: list[list[Wanted]] = []
         count = 0
         for draft in drafts:
             event = self._event_of(tx, draft)
             kind = self.kinds[draft.kind]
             its = [
-                (event.id, one.id, one.is_paused)
+                (event.id, draft.repository_id, one.id, one.is_paused)
                 for one in candidates[draft.namespace_id, draft.repository_id, draft.kind]
                 if kind.accepts(event, one.event_config)
             ]

@@ -39,12 +39,13 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, la
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 
-# The same for many events: delivery, notification, lane and event in each row.
+# The same for many events: delivery, notification, lane, event and repository in each row.
 FAN_OUT = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at)
-SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS made (id, notification_id, lane_id, event_id)
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
+                        attempts, interruptions, due_at, created_at)
+SELECT id, notification_id, lane_id, event_id, repository_id, $6, 'waiting', 0, 0, 0, $7, $7
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+     AS made (id, notification_id, lane_id, event_id, repository_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 # In the order of the keys, so that two transactions with the same keys do not wait for each other in a circle.

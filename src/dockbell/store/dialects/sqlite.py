@@ -53,11 +53,11 @@ FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 
-# The same for many events: delivery, notification, lane and event in each row.
+# The same for many events: delivery, notification, lane, event and repository in each row.
 FAN_OUT = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2, 'waiting', 0, 0, 0, ?3, ?3
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
+                        attempts, interruptions, due_at, created_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, 'waiting', 0, 0, 0, ?3, ?3
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
