@@ -61,27 +61,8 @@ class Intake:
         together or not at all. A second event with the same producer key is a repeat: it gets the id of the
         first and changes nothing.
         """
-        kind = self.kinds[draft.kind]
-        event = self._event_of(tx, draft)
-        earlier = await events.record(
-            tx, event, namespace_id=draft.namespace_id, repository_id=draft.repository_id
-        )
-        if earlier is not None:
-            tx.after.append(partial(self.metrics.note_repeat, draft.source))
-            return earlier
-        tx.after.append(partial(self.metrics.note_event, draft.source, draft.kind))
-        candidates = await notifications.find_candidates(
-            tx, draft.namespace_id, draft.repository_id, draft.kind
-        )
-        wanted = [
-            (candidate.id, candidate.is_paused)
-            for candidate in candidates
-            if kind.accepts(event, candidate.event_config)
-        ]
-        if wanted:
-            await deliveries.record(tx, event.id, wanted, Trigger.EVENT)
-            tx.ring()
-        return event.id
+        (kept,) = await self.record_many(tx, [draft])
+        return kept.event_id
 
     async def record_many(self, tx: Tx, drafts: Sequence[Draft]) -> Sequence[Kept]:
         """As `record` for each of them, in few statements. Return what became of the first ones, at least of one.
@@ -178,11 +159,8 @@ class Intake:
             facts={"sample": True},
         )
         tx.after.append(partial(self.metrics.note_event, "test", notification.kind))
-        await events.record(
-            tx,
-            event,
-            namespace_id=notification.namespace_id,
-            repository_id=notification.repository_id,
+        await events.record_many(
+            tx, [Placed(event, notification.namespace_id, notification.repository_id)]
         )
         (delivery_id,) = await deliveries.record(
             tx, event.id, [(notification.id, notification.paused_at is not None)], Trigger.TEST

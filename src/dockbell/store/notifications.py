@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
@@ -184,31 +184,14 @@ class Candidate:
     is_paused: bool
 
 
-async def find_candidates(
-    tx: Tx, namespace_id: str, repository_id: str | None, kind: str
-) -> Sequence[Candidate]:
-    """Notifications for this kind of event of the repository (or, without one, of the namespace itself).
-
-    Paused ones are among them: their deliveries are made, and wait.
-    """
-    table = notifications.c
-    of_place: ColumnElement[bool]
-    if repository_id is None:
-        of_place = (table.namespace_id == namespace_id) & table.repository_id.is_(None)
-    else:
-        of_place = table.repository_id == repository_id
-    rows = await tx.rows(
-        select(table.id, table.event_config, table.paused_at)
-        .where(of_place, table.kind == kind)
-        .order_by(table.created_at, table.id)
-    )
-    return [Candidate(row.id, row.event_config, row.paused_at is not None) for row in rows]
-
-
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
-    """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
+    """For each (namespace id, repository id, kind): the notifications of the repository for this kind of event.
+
+    Without a repository those of the namespace itself. Paused ones are among them: their deliveries are made, and
+    wait. In the order they were made. One query.
+    """
     found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in places}
     if not found:
         return found
