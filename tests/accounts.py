@@ -111,13 +111,14 @@ class Statements:
 
     @classmethod
     def of_writer(cls, store: Store) -> "Statements":
-        """Those of transactions that may write, hand-written ones of SQLite not among them."""
+        """Those of transactions that may write."""
         counter = cls([])
 
         def note(*parts: Any) -> None:
             counter.seen.append(parts[2])
 
         event.listen(store._writer.sync_engine, "before_cursor_execute", note)
+        note_hot(store, counter.seen)
         return counter
 
     def take(self) -> int:

@@ -12,6 +12,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Exchange, Failed, Outcome
 from dockbell.store import deliveries, events, lanes, notifications
 from dockbell.store import tables as t
+from dockbell.store.events import Placed
 from dockbell.store.transactions import Store, Tx
 from tests.factories import WEB
 
@@ -77,7 +78,7 @@ async def record(
         body=b'{"updated_tags": ["latest"]}',
         occurred_at=tx.now,
     )
-    await events.record(tx, event, namespace_id="nsp_acme", repository_id="rep_web")
+    await events.record_many(tx, [Placed(event, "nsp_acme", "rep_web")])
     pairs = [(one, False) if isinstance(one, str) else one for one in wanted]
     return await deliveries.record(tx, event.id, pairs, trigger)
 

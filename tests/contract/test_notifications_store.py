@@ -152,7 +152,8 @@ async def test_notifications_are_found_by_repository_kind_and_uuid(store: Store)
         await notifications.pause(tx, push.id, PauseReason.GONE)
 
     async with store.read() as tx:
-        candidates = await notifications.find_candidates(tx, "ns_acme", "rep_web", "repo_push")
+        place = ("ns_acme", "rep_web", "repo_push")
+        candidates = (await notifications.find_candidates_many(tx, [place]))[place]
         by_uuid = [
             await notifications.find_by_uuid(tx, "rep_web", one.uuid) for one in (build, other)
         ]

@@ -634,9 +634,11 @@ async def test_a_notification_of_the_version_before_is_found(
     made = await make(admin, {**HOOK, "repository": "acme/web", "events": ["repo_push"]})
     async with world.store.begin() as tx:
         rows = await tx.rows(select(t.notification_kinds.c.notification_id))
-        candidates = await notifications.find_candidates(
-            tx, "ns_acme", await records.repository_id_of(world.store), "repo_push"
-        )
+        candidates = (
+            await notifications.find_candidates_many(
+                tx, [("ns_acme", await records.repository_id_of(world.store), "repo_push")]
+            )
+        )["ns_acme", await records.repository_id_of(world.store), "repo_push"]
 
     assert rows == []  # so that a row which the version before wrote is like this one
     assert [one.id for one in candidates] == [made["id"]]

@@ -127,8 +127,12 @@ async def test_a_notification_of_the_version_before_lives_on(store: Store) -> No
 
     async with store.read() as tx:
         found = await notifications.load(tx, "ntf_1")
-        of_push = await notifications.find_candidates(tx, "ns_1", "rep_1", "repo_push")
-        of_quota = await notifications.find_candidates(tx, "ns_1", None, "quota_error")
+        of_push = (
+            await notifications.find_candidates_many(tx, [("ns_1", "rep_1", "repo_push")])
+        )["ns_1", "rep_1", "repo_push"]
+        of_quota = (
+            await notifications.find_candidates_many(tx, [("ns_1", None, "quota_error")])
+        )["ns_1", None, "quota_error"]
         row = await tx.first(text("SELECT repository_id FROM deliveries"))
     assert (found.kinds, found.filters, found.place_id) == (("repo_push",), None, "rep_1")
     assert [one.value for one in found.secrets] == [b"s" * 32]
@@ -146,7 +150,9 @@ async def test_what_the_version_before_writes_into_new_tables_is_found(store: St
 
     async with store.read() as tx:
         found = await notifications.load(tx, "ntf_1")
-        candidates = await notifications.find_candidates(tx, "ns_1", "rep_1", "repo_push")
+        candidates = (
+            await notifications.find_candidates_many(tx, [("ns_1", "rep_1", "repo_push")])
+        )["ns_1", "rep_1", "repo_push"]
 
     assert (found.kinds, found.filters) == (("repo_push",), None)
     assert [(one.id, one.filter) for one in candidates] == [("ntf_1", NO_FILTER)]

@@ -14,6 +14,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, events, fan_out, notifications
 from dockbell.store.events import Earlier, Placed
+from dockbell.store.fan_out import Wanted
 from dockbell.store.transactions import Tx
 
 _MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
@@ -61,27 +62,8 @@ class Intake:
         together or not at all. A second event with the same producer key is a repeat: it gets the id of the
         first and changes nothing.
         """
-        kind = self.kinds[draft.kind]
-        event = self._event_of(tx, draft)
-        earlier = await events.record(
-            tx, event, namespace_id=draft.namespace_id, repository_id=draft.repository_id
-        )
-        if earlier is not None:
-            tx.after.append(partial(self.metrics.note_repeat, draft.source))
-            return earlier
-        tx.after.append(partial(self.metrics.note_event, draft.source, draft.kind))
-        candidates = await notifications.find_candidates(
-            tx, draft.namespace_id, draft.repository_id, draft.kind
-        )
-        wanted = [
-            (candidate.id, candidate.is_paused)
-            for candidate in candidates
-            if refusal_of(event, kind, candidate.event_config, candidate.filter) is None
-        ]
-        if wanted:
-            await deliveries.record(tx, event.id, wanted, Trigger.EVENT)
-            tx.ring()
-        return event.id
+        (kept,) = await self.record_many(tx, [draft])
+        return kept.event_id
 
     async def record_many(self, tx: Tx, drafts: Sequence[Draft]) -> Sequence[Kept]:
         """As `record` for each of them, in few statements. Return what became of the first ones, at least of one.
@@ -92,13 +74,13 @@ class Intake:
         places = {(one.namespace_id, one.repository_id, one.kind) for one in drafts}
         candidates = await notifications.find_candidates_many(tx, places)
         placed: list[Placed] = []
-        wanted: list[list[tuple[str, str, bool]]] = []
+        wanted: list[list[Wanted]] = []
         count = 0
         for draft in drafts:
             event = self._event_of(tx, draft)
             kind = self.kinds[draft.kind]
             its = [
-                (event.id, one.id, one.is_paused)
+                (event.id, one.place_id, one.id, one.is_paused)
                 for one in candidates[draft.namespace_id, draft.repository_id, draft.kind]
                 if refusal_of(event, kind, one.event_config, one.filter) is None
             ]
@@ -183,11 +165,8 @@ class Intake:
             facts={"sample": True},
         )
         tx.after.append(partial(self.metrics.note_event, "test", kind))
-        await events.record(
-            tx,
-            event,
-            namespace_id=notification.namespace_id,
-            repository_id=notification.repository_id,
+        await events.record_many(
+            tx, [Placed(event, notification.namespace_id, notification.repository_id)]
         )
         (delivery_id,) = await deliveries.record(
             tx, event.id, [(notification.id, notification.paused_at is not None)], Trigger.TEST

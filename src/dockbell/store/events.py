@@ -20,47 +20,12 @@ from dockbell.store.transactions import Tx
 _BODY = 5  # its place in a row of LOAD_EVENTS
 
 
-async def record(
-    tx: Tx, event: Event, *, namespace_id: str | None, repository_id: str | None
-) -> str | None:
-    """Keep the event. Return None, or the id of the event that has the same producer key already.
-
-    On PostgreSQL this waits for another transaction that is just recording the same key.
-    """
-    statement = (
-        tx.dialect.insert(events)
-        .values(
-            id=event.id,
-            kind=event.kind,
-            namespace=event.subject.namespace,
-            repository=event.subject.repository,
-            is_user=event.subject.is_user,
-            namespace_id=namespace_id,
-            repository_id=repository_id,
-            body=event.body,
-            facts=event.facts,
-            performer_name=None if event.performer is None else event.performer.name,
-            performer_kind=None if event.performer is None else event.performer.kind,
-            producer_key=event.producer_key,
-            occurred_at=event.occurred_at,
-            recorded_at=tx.now,
-        )
-        .on_conflict_do_nothing(index_elements=["producer_key"])
-    )
-    if await tx.run(statement) == 1:
-        return None
-    first = await tx.first(
-        select(events.c.id).where(events.c.producer_key == event.producer_key)
-    )
-    return None if first is None else str(first.id)
-
-
 @dataclass(slots=True)  # not frozen: that would make it three times as dear, and many are made
 class Placed:
     """An event with the rows that it is about."""
 
     event: Event
-    namespace_id: str
+    namespace_id: str | None  # None for the sample of a notification of the whole server
     repository_id: str | None
 
 
@@ -75,7 +40,8 @@ class Earlier:
 async def record_many(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]:
     """Keep the events; return for each that was not kept, by its id, the one that has its producer key already.
 
-    Of two with the same key the first is kept. One statement, and two more if a key is known.
+    Of two with the same key the first is kept. One statement, and two more if a key is known. On PostgreSQL this
+    waits for another transaction that is just recording one of the keys.
     """
     if not placed:
         return {}

@@ -234,26 +234,19 @@ class Candidate:
     """What decides whether a notification gets an event; its configuration stays sealed."""
 
     id: str
+    place_id: str  # of its repository or namespace, or INSTANCE
     event_config: Mapping[str, object]
     filter: Filter
     is_paused: bool
 
 
-async def find_candidates(
-    tx: Tx, namespace_id: str, repository_id: str | None, kind: str
-) -> Sequence[Candidate]:
-    """Notifications for this kind of event: the repository's, the namespace's and the server's.
-
-    Paused ones are among them: their deliveries are made, and wait.
-    """
-    place = (namespace_id, repository_id, kind)
-    return (await find_candidates_many(tx, [place]))[place]
-
-
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
-    """What `find_candidates` finds, for many (namespace id, repository id, kind). One query."""
+    """For each (namespace id, repository id, kind): the notifications of the repository, the namespace and the server.
+
+    Paused ones are among them: their deliveries are made, and wait. In the order they were made. One query.
+    """
     if not places:
         return {}
     numbered = list(places)
@@ -265,13 +258,13 @@ async def find_candidates_many(
     ]
     rows = await tx.hot(tx.dialect.FIND_CANDIDATES, tx.dialect.packed(asked))
     found: dict[tuple[str, str | None, str], list[Candidate]] = {one: [] for one in numbered}
-    # In the order they were made.
-    for number, _, found_id, event_config, filters, paused_at in sorted(
+    for number, _, found_id, event_config, filters, paused_at, place_id in sorted(
         rows, key=itemgetter(0, 1, 2)
     ):
         found[numbered[number]].append(
             Candidate(
                 found_id,
+                place_id,
                 msgspec.json.decode(event_config),
                 of_text(filters),
                 paused_at is not None,

@@ -42,15 +42,13 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, la
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 
-# The same for many events: delivery, notification, lane and event in each row.
+# The same for many events: delivery, notification, lane, event and the notification's place in each row.
 FAN_OUT = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at, repository_id)
-SELECT id, notification_id, lane_id, event_id, $5, 'waiting', 0, 0, 0, $6, $6,
-       coalesce(
-         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = made.notification_id),
-         (SELECT e.repository_id FROM events AS e WHERE e.id = made.event_id))
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS made (id, notification_id, lane_id, event_id)
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
+                        attempts, interruptions, due_at, created_at)
+SELECT id, notification_id, lane_id, event_id, repository_id, $6, 'waiting', 0, 0, 0, $7, $7
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+     AS made (id, notification_id, lane_id, event_id, repository_id)
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 # In the order of the keys, so that two transactions with the same keys do not wait for each other in a circle.
@@ -83,11 +81,11 @@ LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.name
 # Places are repositories, namespaces and the server. The second half is empty for most events: few notifications
 # are for more than one kind in one repository.
 FIND_CANDIDATES = """
-SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at, asked.place_id
 FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, place_id, kind)
 JOIN notifications AS n ON n.repository_id = asked.place_id AND n.kind = asked.kind
 UNION ALL
-SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+SELECT asked.number, n.created_at, n.id, n.event_config, n.filter, n.paused_at, asked.place_id
 FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, place_id, kind)
 JOIN notification_kinds AS k ON k.place_id = asked.place_id AND k.kind = asked.kind
 JOIN notifications AS n ON n.id = k.notification_id

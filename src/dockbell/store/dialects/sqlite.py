@@ -56,14 +56,11 @@ FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
 
-# The same for many events: delivery, notification, lane and event in each row.
+# The same for many events: delivery, notification, lane, event and the notification's place in each row.
 FAN_OUT = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at, repository_id)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2, 'waiting', 0, 0, 0, ?3, ?3,
-       coalesce(
-         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = value ->> 1),
-         (SELECT e.repository_id FROM events AS e WHERE e.id = value ->> 3))
+INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
+                        attempts, interruptions, due_at, created_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, 'waiting', 0, 0, 0, ?3, ?3
 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
 """
@@ -88,11 +85,11 @@ LEFT JOIN repositories AS r ON r.namespace_id = n.id AND r.name = asked.value ->
 # Places are repositories, namespaces and the server. The second half is empty for most events: few notifications
 # are for more than one kind in one repository.
 FIND_CANDIDATES = """
-SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at, asked.value ->> 1
 FROM json_each(?1) AS asked
 CROSS JOIN notifications AS n ON n.repository_id = asked.value ->> 1 AND n.kind = asked.value ->> 2
 UNION ALL
-SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at
+SELECT asked.value ->> 0, n.created_at, n.id, n.event_config, n.filter, n.paused_at, asked.value ->> 1
 FROM json_each(?1) AS asked
 CROSS JOIN notification_kinds AS k ON k.place_id = asked.value ->> 1 AND k.kind = asked.value ->> 2
 CROSS JOIN notifications AS n ON n.id = k.notification_id
