@@ -608,7 +608,9 @@ def _find_file(
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
     path = folder / Path(str(data)).expanduser() / FILE_NAME
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(
+        OSError
+    ):  # a folder that may not be entered, a name that is too long
         return path if path.is_file() else None
     return path  # may be there; reading it tells why that cannot be
 

@@ -393,6 +393,21 @@ async def test_nul_reaches_the_registry_and_is_refused_in_its_words(hub: Hub) ->
     } == paths
 
 
+async def test_odd_credentials_are_not_good_and_no_fault(hub: Hub) -> None:
+    odd = ["\0", "a\0b", "acme+\0", "$oauthtoken", "\U0001f433", "a" * 5000]
+
+    found = {
+        (username[:9], password[:9], path): (
+            await hub.anonymous.get(path, headers=basic(username, password))
+        ).status
+        for username in odd
+        for password in odd[:2]
+        for path in ("/v2/", "/v2/acme/web/tags/list", "/v2/auth?service=dockbell.test")
+    }
+
+    assert found == dict.fromkeys(found, 401)
+
+
 async def test_forged_registry_tokens_are_refused(hub: Hub) -> None:
     genuine = await hub.ask_token("fresh", "repository:boss/open:pull")
     head, claims, signature = genuine.split(".")

@@ -48,7 +48,9 @@ def _moved(corner: Address, bits: int, steps: int) -> Address:
 def _is_public(address: Address) -> bool:
     """What the standard library says, of the IPv4 address inside too."""
     if isinstance(address, IPv6Address):
-        inside = address.ipv4_mapped or address.sixtofour
+        if address.ipv4_mapped is not None:  # what a connection to it reaches
+            return _is_public(address.ipv4_mapped)
+        inside = address.sixtofour
         if address.teredo is not None:
             inside = address.teredo[1]
         if inside is not None and not _is_public(inside):

@@ -21,7 +21,14 @@ from dockbell.domain.signing import Signature
 from dockbell.services import areas, audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import deliveries, locks, notification_lists, notifications, throttles
+from dockbell.store import (
+    deliveries,
+    locks,
+    notification_lists,
+    notifications,
+    redeliveries,
+    throttles,
+)
 from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
@@ -297,6 +304,9 @@ class Notifications:
             raise InvalidRequestError(
                 f"The event '{kind}' is not installed, so there is nothing to send"
             )
+        # Otherwise somebody could delete it meanwhile, and the sample would wait for nobody.
+        if await redeliveries.hold_notification(tx, known.id) is None:
+            raise _unknown_uuid(admin, uuid)
         subject = sample_subject(admin, self.kinds[kind])
         delivery_id = await self.intake.test(tx, known, kind, subject, _performer(admin.actor))
         await _audit(tx, admin, "test_{}_notification", known)
