@@ -398,12 +398,8 @@ def mailer_of(settings: Settings, resolver: Resolver) -> Mailer | None:
     """The way out for mail; None while no mail server is set. Raise SetupError for settings that do not go together."""
     if not settings.smtp_host:
         return None
-    if not settings.mail_from:
-        raise SetupError(
-            "The setting smtp_host is set, but not mail_from: nobody would know whom our mail comes from."
-        )
-    if settings.smtp_password and not settings.smtp_username:
-        raise SetupError("The setting smtp_password is set, but not smtp_username.")
+    if settings.mail_problem is not None:
+        raise SetupError(settings.mail_problem)
     relay = Relay(
         settings.smtp_host,
         settings.smtp_port,

@@ -503,7 +503,10 @@ class Settings:
                 problems.append(_complaint(name, value, origin, error))
         if problems:
             raise SettingsError(problems)
-        return cls(**values, origins={name: origin for name, (_, origin) in spoken.items()})
+        made = cls(**values, origins={name: origin for name, (_, origin) in spoken.items()})
+        if made.mail_problem is not None:
+            raise SettingsError([made.mail_problem])
+        return made
 
     @property
     def database_address(self) -> str:
@@ -530,6 +533,17 @@ class Settings:
             self.host, self.host
         )
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def mail_problem(self) -> str | None:
+        """Why the settings of mail do not go together, if they do not."""
+        if self.smtp_host and not self.mail_from:
+            return "smtp_host is set, but not mail_from: nobody would know whom our mail comes from."
+        if self.smtp_password and not self.smtp_username:
+            return (
+                "smtp_password is set, but not smtp_username: there is no login without a name."
+            )
+        return None
 
     def rows(self) -> list[Row]:
         """Every setting with its value, as it may be shown, and where that came from."""

@@ -415,3 +415,36 @@ async def test_two_who_ask_at_once_send_one_mail(world: World, admin: Client) ->
 
 async def _status(admin: Client) -> int:
     return (await admin.post(ONE)).status
+
+
+@pytest.mark.parametrize(
+    "odd", ["%FF", "%ED%A0%80", "%0D%0A", "x" * 8000, "%F0%9F%94%94", "';--"]
+)
+async def test_odd_codes_and_addresses_are_refused_like_any_other(
+    world: World, admin: Client, odd: str
+) -> None:
+    client = world.anonymous
+
+    pages = [
+        await client.get(f"/authrepoemail?code={odd}"),
+        await client.post(f"/authrepoemail?code={odd}"),
+        await client.get(f"/unsubscribe?id={odd}&code={odd}"),
+        await client.post(f"/unsubscribe?id={odd}&code={odd}"),
+    ]
+    calls = [
+        await admin.send(verb, f"/api/v1/repository/acme/web/authorizedemail/{odd}@example.com")
+        for verb in ("GET", "POST")
+    ]
+
+    assert [page.status for page in pages] == [200, 200, 404, 404]
+    assert [call.status for call in calls] == [404, 400]
+
+
+async def test_names_of_people_cannot_break_out_of_a_page(world: World, admin: Client) -> None:
+    path = "/api/v1/repository/acme/web/authorizedemail/a'&b@example.com".replace("&", "%26")
+    await admin.post(path)
+
+    page = await world.anonymous.get(mailed_link(world))
+
+    assert b"a&#x27;&amp;b@example.com" in page.body
+    assert b"a'&b" not in page.body

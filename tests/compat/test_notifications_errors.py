@@ -614,6 +614,22 @@ async def test_a_methods_config_is_checked_in_quays_words(admin: Client, store: 
     assert await count(store) == (0, 0)
 
 
+async def test_a_service_that_is_gone_is_taken_and_listed_as_it_was_sent(admin: Client) -> None:
+    configs: dict[str, dict[str, Any]] = {
+        "flowdock": {"flow_api_token": "x"},
+        "hipchat": {"notification_token": "x", "room_id": "1"},
+    }
+
+    made = [
+        await admin.post(BASE, new(method=method, config=config))
+        for method, config in configs.items()
+    ]
+    listed = (await admin.get(BASE)).json()["notifications"]
+
+    assert [answer.status for answer in made] == [201, 201]
+    assert {one["method"]: one["config"] for one in listed} == configs
+
+
 FAULTS_IN_QUAY: list[tuple[str, dict[str, Any]]] = [
     ("webhook", {"url": "http:///x"}),
     ("webhook", {"url": "http://"}),

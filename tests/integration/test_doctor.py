@@ -323,7 +323,7 @@ async def test_a_mail_server_that_does_not_is_told_with_what_to_do(settings: Set
         ("fail", f"127.0.0.1 refused the connection to port {server.port}."),
         (
             "fail",
-            "The setting smtp_host is set, but not mail_from: nobody would know whom our mail comes from.",
+            "smtp_host is set, but not mail_from: nobody would know whom our mail comes from.",
         ),
     ]
     advised = [one.advice != "" for one in (*away, *plain, *nobody)]

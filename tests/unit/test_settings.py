@@ -125,7 +125,8 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: object) -> None:
-    settings = load(tmp_path, flags={name: given})
+    # Without a sender no mail server is taken.
+    settings = load(tmp_path, flags={"mail_from": "bell@example.org", name: given})
 
     assert getattr(settings, name) == expected
 
@@ -281,10 +282,30 @@ def test_a_file_variable_exists_for_secrets_only(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        (
+            {"DOCKBELL_SMTP_HOST": "smtp.example.org"},
+            "smtp_host is set, but not mail_from: nobody would know whom our mail comes from.",
+        ),
+        (
+            {"DOCKBELL_SMTP_PASSWORD": "hush-hush"},
+            "smtp_password is set, but not smtp_username: there is no login without a name.",
+        ),
+    ],
+)
+def test_settings_of_mail_that_do_not_go_together_are_refused(
+    tmp_path: Path, environment: dict[str, str], problem: str
+) -> None:
+    assert problems_of(tmp_path, **environment) == (problem,)
+
+
 def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
         DOCKBELL_SECRET_KEY="hush-hush",
+        DOCKBELL_SMTP_USERNAME="bell",
         DOCKBELL_SMTP_PASSWORD="hush-hush",
         DOCKBELL_DATABASE_URL="postgresql://bell:hush-hush@db:5432/bell?sslmode=require",
     )
