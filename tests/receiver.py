@@ -332,15 +332,20 @@ def certificate(
     names: Sequence[str] = ("localhost", "127.0.0.1"),
     *,
     valid: timedelta = timedelta(days=1),
+    issued: bool = False,
 ) -> Certificate:
-    """A certificate for these names and addresses; a negative `valid` makes one that has run out."""
+    """A certificate for these names and addresses; a negative `valid` makes one that has run out.
+
+    It signs itself, or is `issued` by an authority that nobody can find.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dockbell test receiver")])
+    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dockbell test authority")])
     until = datetime.now(UTC) + valid
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(authority if issued else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(min(until, datetime.now(UTC)) - timedelta(days=1))
@@ -349,7 +354,7 @@ def certificate(
             x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
+        .sign(ec.generate_private_key(ec.SECP256R1()) if issued else key, hashes.SHA256())
     )
     ca_file, key_file = folder / "certificate.pem", folder / "key.pem"
     ca_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))

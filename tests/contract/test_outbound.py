@@ -801,6 +801,30 @@ async def test_a_self_signed_certificate_is_refused(tmp_path: Path) -> None:
         assert receiver.requests == []
 
 
+async def test_a_file_of_authorities_that_is_none_is_our_own_fault(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+
+    async with Receiver(tls=made.context) as receiver, opened(ca_file=nonsense) as sender:
+        error = await failure(sender, receiver.url())
+
+    assert (error.code, error.fault) == (Code.INTERNAL_ERROR, Fault.OURS)
+    assert receiver.connections == 0
+
+
+async def test_an_authority_below_the_root_can_be_trusted_alone(tmp_path: Path) -> None:
+    made = certificate(tmp_path, issued=True)
+
+    async with (
+        Receiver(tls=made.context) as receiver,
+        opened(ca_file=made.ca_file) as sender,
+    ):
+        reply = await sender.post(receiver.url(host="localhost"), BODY)
+
+    assert reply.status == 200
+
+
 async def test_an_old_tls_version_is_refused(tmp_path: Path) -> None:
     made = certificate(tmp_path)
     with warnings.catch_warnings():

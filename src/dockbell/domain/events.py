@@ -64,7 +64,7 @@ class Event:
         default_factory=dict
     )  # digest, media type …: not in Quay's body
     producer_key: str | None = None  # a second event with this key is a repeat
-    # Bodies in other forms than Quay's, by form: many notifications may want the same one.
+    # Bodies in other forms than Quay's, by form or method: many notifications may want the same one.
     made: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property

@@ -40,10 +40,11 @@ _ADVICE = {
 
 def outcome_of(reply: Reply, now: datetime) -> Outcome:
     """What the answer means for the delivery: 2xx delivered, 410 rejected for good, all else may be tried again."""
-    status = reply.status
+    exchange = reply.exchange
+    status = exchange.status or 0
     said = f"The target answered {status}."
     if 200 <= status < 300:  # noqa: PLR2004 -- the numbers of the standard
-        return Delivered(reply.exchange, said)
+        return Delivered(exchange, said)
     if status == _GONE:
         return Rejected(
             code=Code.HTTP_410,

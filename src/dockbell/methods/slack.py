@@ -63,7 +63,10 @@ class Slack:
         return urls.host_of(config.get("url"))
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
-        body = json.dumps(payload_of(message)).encode()
+        made = message.event.made  # all channels get the same
+        body = made.get(self.name)
+        if body is None:
+            body = made[self.name] = json.dumps(payload_of(message)).encode()
         try:
             reply = await out.post(str(config.get("url")), body, _HEADERS)
         except UnreachableError as error:

@@ -316,7 +316,7 @@ class Sender:
         """A new connection, to an address that is judged once more at the last moment at which that can be done."""
         target = trip.target
         seconds = min(self._connect_timeout, trip.deadline - perf_counter())
-        secure = target.scheme == "https"
+        secure = self._secured() if target.scheme == "https" else None
         made: socket.socket | None = None
         address: Address | None = None
         try:
@@ -328,20 +328,20 @@ class Sender:
                 _, connection = await self._loop.create_connection(
                     partial(Connection, str(address), self._forget),
                     sock=made,
-                    ssl=self._secured() if secure else None,
-                    server_hostname=target.host if secure else None,
+                    ssl=secure,
+                    server_hostname=None if secure is None else target.host,
                 )
         except UnreachableError as error:
             failure = error.code, error.detail, error.fault
         except (TimeoutError, OSError) as error:
-            if made is not None and secure:
+            if made is not None and secure is not None:
                 failure = failures.unsecured(target.host, error)
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:
                 failure = failures.unconnected(target.host, target.port, error)
         else:
-            if secure:
+            if secure is not None:
                 trip.phases["tls"] = perf_counter() - trip.began
             return connection
         trip.phases["total"] = perf_counter() - trip.began
@@ -367,7 +367,14 @@ class Sender:
 
     def _secured(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = secured(self._ca_file)
+            try:
+                self._tls = secured(self._ca_file)
+            except OSError as error:
+                raise UnreachableError(
+                    Code.INTERNAL_ERROR,
+                    "This server's file of certificate authorities cannot be read.",
+                    fault=Fault.OURS,
+                ) from error
         return self._tls
 
     def _take_kept(self, place: _Place) -> Connection | None:
