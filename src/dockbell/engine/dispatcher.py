@@ -50,6 +50,9 @@ _NOTHING = Settled((), {}, ())
 class Dispatcher:
     """Takes turns. A turn is one transaction that settles the results at hand and leases what there is room for.
 
+    What is seldom, handing back and breakers, has transactions of its own before that one: each of the three takes
+    its locks in one order (store.locks), and together they would not.
+
     There is a turn when results are at hand, when the bell rings, when the next delivery is due, and at the
     latest after the poll interval. No transaction is open between turns, and none while something is sent.
     """
@@ -222,16 +225,17 @@ class Dispatcher:
         jobs: Sequence[Job] = ()
         settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
         try:
+            await self._hand_back(untried, refused)
+            untried, refused = [], []
+            if judged.changes_breakers:
+                async with self._store.begin() as tx:
+                    await self._hosts.write(tx, judged)
             async with self._store.begin() as tx:
                 if batch:
                     settled = await self._settler.settle(tx, batch)
-                    await self._hosts.write(tx, judged)
                     await throttles.hold(
                         tx, throttle.holds_of(batch, tx.now, self._attempts.policy)
                     )
-                await deliveries.release(tx, untried)
-                if refused:
-                    await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
                 if room > 0 and not self._is_stopping:
                     jobs, outlook = await self._lease(tx, min(room, _BATCH))
         except BaseException as error:
@@ -254,6 +258,12 @@ class Dispatcher:
         self._start_some()
         self._is_crowded = outlook.is_crowded
         self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
+
+    async def _hand_back(self, untried: Sequence[Order], refused: Sequence[Job]) -> None:
+        if untried or refused:
+            async with self._store.begin() as tx:
+                await deliveries.release(tx, untried)
+                await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
 
     async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
         uptime = timedelta(seconds=asyncio.get_running_loop().time() - self._started_at)

@@ -18,12 +18,16 @@ _MOST_REMEMBERED = 10_000
 
 @dataclass(slots=True)
 class Judgement:
-    """What a batch of results means for hosts. It counts once its transaction is committed."""
+    """What a batch of results means for hosts. It counts once the batch is settled."""
 
     failures: dict[str, int] = field(default_factory=dict)  # in a row, by host
     opened: dict[str, str] = field(default_factory=dict)  # to the code that opened it
     failed_trials: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+
+    @property
+    def changes_breakers(self) -> bool:
+        return bool(self.opened or self.failed_trials or self.closed)
 
 
 class Hosts:
@@ -91,7 +95,8 @@ class Hosts:
         return found
 
     async def write(self, tx: Tx, found: Judgement) -> None:
-        """Write down what a judgement changes."""
+        """Write down what a judgement changes. A second time it changes nothing that matters."""
+        await breakers.take(tx, {*found.failed_trials, *found.closed})
         for host, code in sorted(found.opened.items()):
             until = tx.now + breaker.wait_of(0, self._chance())
             await breakers.open_for(tx, host, code, until)
@@ -102,7 +107,7 @@ class Hosts:
             await breakers.close(tx, found.closed)
 
     def keep(self, found: Judgement) -> None:
-        """Call it once the judgement's transaction is committed."""
+        """Call it once the batch of the judgement is settled."""
         for host, count in found.failures.items():
             if count:
                 self._failures[host] = count

@@ -54,8 +54,13 @@ class Settler:
         """Call it once the transaction that settled the batch is committed."""
         for _ in batch:
             self._results.popleft()
-        self._metrics.note_settled(batch, settled.late)
-        for result in settled.late:
+        self._results.extend(settled.deferred)
+        deferred = {id(result) for result in settled.deferred}
+        late = [result for result in settled.late if id(result) not in deferred]
+        if deferred:
+            batch = [result for result in batch if id(result) not in deferred]
+        self._metrics.note_settled(batch, late)
+        for result in late:
             _log.warning(
                 "a result came after its lease had ended", delivery=result.order.delivery_id
             )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, or_, select, update
 
 from dockbell.domain.breakers import Breaker
 from dockbell.store import lanes
@@ -29,6 +29,17 @@ async def find_open(tx: Tx) -> Mapping[str, Breaker]:
     }
 
 
+async def take(tx: Tx, hosts: Collection[str]) -> None:
+    """Lock the breakers of these hosts, all that the transaction will change, before it changes any of them."""
+    if len(hosts) > 1:
+        await tx.rows(
+            select(breakers.c.host)
+            .where(breakers.c.host.in_(sorted(hosts)))
+            .order_by(breakers.c.host)
+            .with_for_update()
+        )
+
+
 async def open_for(tx: Tx, host: str, code: str, until: datetime) -> None:
     """Open the host's breaker; one that is open already stays as it is."""
     await tx.run(
@@ -39,14 +50,22 @@ async def open_for(tx: Tx, host: str, code: str, until: datetime) -> None:
 
 
 async def take_trial(tx: Tx, host: str, until: datetime) -> bool:
-    """Take the one trial that the host is allowed; False if another process has it or the breaker is not due."""
-    taken = await tx.run(
-        update(breakers)
+    """Take the one trial that the host is allowed; False if another process has it or the breaker is not due.
+
+    It waits for nobody: whoever leases holds lanes, and whoever changes a breaker may want them.
+    """
+    due = (
+        select(breakers.c.host)
         .where(
             breakers.c.host == host,
             breakers.c.open_until <= tx.now,
             or_(breakers.c.trial_until.is_(None), breakers.c.trial_until <= tx.now),
         )
+        .with_for_update(skip_locked=True)
+    )
+    taken = await tx.run(
+        update(breakers)
+        .where(breakers.c.host == due.scalar_subquery())
         .values(trial_until=until)
     )
     return taken == 1

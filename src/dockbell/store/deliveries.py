@@ -46,6 +46,9 @@ class Settled:
     late: Sequence[Result]
     paused: Mapping[str, PauseReason]  # notifications, by id
     resumed: Sequence[str]
+    deferred: Sequence[
+        Result
+    ] = ()  # those of the late ones that are to be settled again, later
 
 
 async def record(
@@ -146,8 +149,6 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     late = [batch[place] for place in moved.late]
     too_late = set(moved.late)
     held = [one for place, one in enumerate(batch) if place not in too_late] if late else batch
-    for result in late:
-        await _record_late(tx, result, worker)
     weighty |= moved.failing
     paused: Mapping[str, PauseReason] = {}
     resumed: Sequence[str] = ()
@@ -165,15 +166,19 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     if not moved.has_settled_lanes:
         await lanes.settle(tx, ended)
         await retries.move(tx, retried)
+    deferred = [result for result in late if not await _record_late(tx, result, worker)]
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
-    done = Settled(late, paused, resumed)
+    done = Settled(late, paused, resumed, deferred)
     if not again:
         return done
     # Two leases of one delivery ended in one batch: at most one of them still stood.
     rest = await settle(tx, again, worker)
     return Settled(
-        [*done.late, *rest.late], {**done.paused, **rest.paused}, [*done.resumed, *rest.resumed]
+        [*done.late, *rest.late],
+        {**done.paused, **rest.paused},
+        [*done.resumed, *rest.resumed],
+        [*done.deferred, *rest.deferred],
     )
 
 
@@ -210,15 +215,15 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min(one, other)
 
 
-async def _record_late(tx: Tx, result: Result, worker: str) -> None:
-    row = await tx.first(
-        update(deliveries)
-        .where(deliveries.c.id == result.order.delivery_id)
-        .values(attempts=deliveries.c.attempts + 1)
-        .returning(deliveries.c.attempts)
-    )
-    if row is not None:
-        await attempts.record_late(tx, row.attempts, result, worker)
+async def _record_late(tx: Tx, result: Result, worker: str) -> bool:
+    """Write down a late try; False if somebody else holds its delivery just now."""
+    delivery_id = result.order.delivery_id
+    counted = await tx.hot(tx.dialect.COUNT_LATE, (delivery_id,))
+    if counted:
+        await attempts.record_late(tx, counted[0][0], result, worker)
+        return True
+    row = await tx.first(select(deliveries.c.id).where(deliveries.c.id == delivery_id))
+    return row is None  # expunged meanwhile
 
 
 async def release(
@@ -372,6 +377,9 @@ async def expire(tx: Tx, before: datetime, *, limit: int) -> int:
         )
         .order_by(deliveries.c.lane_id, deliveries.c.due_at)
         .limit(limit)
+        .with_for_update(
+            of=deliveries, skip_locked=True
+        )  # without their lanes, so it waits for nobody
     )
     if not rows:
         return 0

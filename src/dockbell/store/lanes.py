@@ -122,6 +122,12 @@ async def hold(tx: Tx, until: Mapping[str, datetime], host: str) -> None:
 
 async def let_go(tx: Tx, hosts: Collection[str]) -> None:
     """Serve again what was held because of these hosts."""
+    await tx.rows(
+        select(lanes.c.id)
+        .where(lanes.c.held_by.in_(sorted(hosts)))
+        .order_by(lanes.c.id)
+        .with_for_update(key_share=True)
+    )
     await tx.run(
         update(lanes)
         .where(lanes.c.held_by.in_(sorted(hosts)))

@@ -6,15 +6,17 @@ Whoever locks more than one of these takes them from the top down, and of one ki
 0. words: an e-mail address that somebody is about to take
 1. namespaces
 2. repositories, and below them what hangs on one of them alone: teams, robots, roles, tags, manifests
-3. deliveries that are being sent, which only the holder of their lease touches
+3. deliveries that are being sent, which only the holder of their lease touches. Nobody waits for them, so
+   settling, which finds out about owners last, may take those first
 4. notifications
 5. lanes
-6. deliveries that wait, under their lane's lock. Rows that are new, and rows taken with SKIP LOCKED, wait for nobody
+6. deliveries that wait, under their lane's lock. Rows that are new, and rows taken with SKIP LOCKED, wait for nobody:
+   so do late tries, whose delivery may be anybody's by now
 
 On SQLite one transaction writes at a time, and nothing here locks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
@@ -101,6 +103,18 @@ async def take_repository(tx: Tx, repository_id: str) -> Sequence[str]:
 async def hold_lanes(tx: Tx, notification_id: str) -> None:
     """Let no lease begin for the notification: what waits for it stays as it is until this transaction ends."""
     await _hold_lanes(tx, lanes.c.notification_id == notification_id)
+
+
+async def hold_owners(tx: Tx, notification_ids: Collection[str]) -> None:
+    """Keep the namespaces of these notifications from being deleted until this transaction ends."""
+    if tx.dialect.HOLD_OWNERS is not None:
+        await tx.hot(tx.dialect.HOLD_OWNERS, (list(notification_ids),))
+
+
+async def take_lanes(tx: Tx, lane_ids: Collection[str]) -> None:
+    """Lock these lanes, all that the transaction will change, before it changes any of them."""
+    if tx.dialect.TAKE_LANES is not None:
+        await tx.hot(tx.dialect.TAKE_LANES, (list(lane_ids),))
 
 
 async def _take_notifications(tx: Tx, wanted: ColumnElement[bool]) -> Sequence[str]:

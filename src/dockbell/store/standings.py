@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from dockbell.domain.deliveries import PauseReason, Result, State, Trigger
 from dockbell.domain.outcomes import Delivered
 from dockbell.domain.standings import Change, Standing, sentence_of
-from dockbell.store import lanes, notices
+from dockbell.store import lanes, locks, notices
 from dockbell.store import notifications as store
 from dockbell.store.tables import deliveries, namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
@@ -46,7 +46,12 @@ async def follow(
             by_notification[result.order.notification_id].append(result)
     paused: dict[str, PauseReason] = {}
     resumed: list[str] = []
-    for notification_id, before in (await _lock(tx, set(by_notification))).items():
+    # All that may be changed, in the order of store.locks. A pause and its notice would take them one by one.
+    await locks.hold_owners(tx, by_notification)
+    standings = await _lock(tx, set(by_notification))
+    paused_too = [lane_id for one in by_notification for lane_id in lanes.lanes_of(one)]
+    await locks.take_lanes(tx, {*paused_too, *(one.order.lane_id for one in settled)})
+    for notification_id, before in standings.items():
         after = before
         for result in by_notification[notification_id]:
             after = after.after(result.order.trigger, result.outcome, result.decision, tx.now)

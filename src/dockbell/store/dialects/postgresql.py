@@ -95,7 +95,7 @@ JOIN notifications AS n ON n.id = k.notification_id
 # its row and a lease, which passes over locked lanes, would never get it. Instead three steps:
 # make what is missing; hold the rows with the weakest lock, which no lease and no other producer minds;
 # and then, with fresh eyes, wake those that are idle. A lease that would put a lane to rest first asks for
-# the strong lock (FIND_QUIET_LANES) and, if a producer holds the weak one, looks again a little later.
+# the strong lock (`quiet` in find_ready) and, if a producer holds the weak one, looks again at its next turn.
 ADD_LANES = """
 INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
 SELECT id, notification_id, is_paused, 0, $5, $4, 0
@@ -131,7 +131,7 @@ FROM events WHERE id = ANY($1::text[])
 """
 
 # A producer that adds to a lane just now holds it weakly, so that the strong lock is not to be had: then the lane
-# is not quiet, and what it waits for cannot be told. It comes before the lease, which sees all that came before it.
+# is not quiet: what it waits for cannot be told, and it stays due. The lock comes before the lease, which sees all that came before it.
 _FIND_READY = """
 WITH ready AS MATERIALIZED (
   SELECT id, max_inflight - inflight AS room, served_at FROM lanes
@@ -174,7 +174,7 @@ WITH ready AS MATERIALIZED (
             due_at
 ), served AS (
   UPDATE lanes SET inflight = inflight + few.taken, served_at = $4, next_due_at = CASE
-    WHEN few.is_quiet THEN few.next_due_at ELSE least($4 + 20000, few.next_due_at) END
+    WHEN few.is_quiet THEN few.next_due_at ELSE least($4, few.next_due_at) END
   FROM (
     SELECT ready.id, ready.is_quiet, coalesce(counted.taken, 0) AS taken, (
       SELECT min(d.due_at) FROM deliveries AS d
@@ -282,6 +282,18 @@ UPDATE lanes SET inflight = inflight - done.ended, next_due_at = least(lanes.nex
 FROM unnest($1::text[], $2::int[], $3::bigint[]) AS done (id, ended, due_at)
 JOIN held ON held.id = done.id
 WHERE lanes.id = done.id
+"""
+# What settling takes before it changes any of it, if standings may change.
+HOLD_OWNERS = """
+SELECT 1 FROM namespaces WHERE id IN (SELECT namespace_id FROM notifications WHERE id = ANY($1::text[]))
+ORDER BY id FOR KEY SHARE
+"""
+TAKE_LANES = "SELECT 1 FROM lanes WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+# One that somebody holds is left for later: whoever counts a late try holds lanes, and must wait for nobody.
+COUNT_LATE = """
+UPDATE deliveries SET attempts = attempts + 1
+WHERE id = (SELECT id FROM deliveries WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING attempts
 """
 HOLD_WORD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _ADD_ATTEMPTS = """

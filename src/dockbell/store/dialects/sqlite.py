@@ -107,6 +107,9 @@ HOLD_LANES = None  # only one transaction writes, so no lease can look away mean
 WAKE_LANES = None  # ADD_LANES did
 
 HOLD_WORD = None  # only one transaction writes
+HOLD_OWNERS = None  # likewise
+TAKE_LANES = None  # likewise
+COUNT_LATE = "UPDATE deliveries SET attempts = attempts + 1 WHERE id = ?1 RETURNING attempts"
 
 FIND_BEARERS = """
 SELECT t.lookup, t.id, t.token_hash, t.scope, t.expires_at, t.user_id, n.name, u.is_superuser, u.is_enabled,
