@@ -325,6 +325,8 @@ class Certificate:
 
     context: ssl.SSLContext
     ca_file: Path
+    pem: str = ""
+    key: str = ""
 
 
 def certificate(
@@ -332,6 +334,7 @@ def certificate(
     names: Sequence[str] = ("localhost", "127.0.0.1"),
     *,
     valid: timedelta = timedelta(days=1),
+    since: timedelta = timedelta(days=-1),
 ) -> Certificate:
     """A certificate for these names and addresses; a negative `valid` makes one that has run out."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -343,7 +346,7 @@ def certificate(
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(min(until, datetime.now(UTC)) - timedelta(days=1))
+        .not_valid_before(min(until, datetime.now(UTC)) + since)
         .not_valid_after(until)
         .add_extension(
             x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
@@ -362,7 +365,7 @@ def certificate(
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ca_file, key_file)
-    return Certificate(context, ca_file)
+    return Certificate(context, ca_file, ca_file.read_text(), key_file.read_text())
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -77,6 +77,7 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
         "title": "ci",
         "target": "https://hooks.test/…",
         "config": {"url": MASK},
+        "tls": None,
         "state": "active",
         "pause_reason": None,
         "pause_sentence": None,

@@ -13,6 +13,7 @@ import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
+from dockbell.domain.tls import Tls
 from dockbell.net import answers, failures
 from dockbell.net.addresses import Address
 from dockbell.net.connections import (
@@ -25,6 +26,7 @@ from dockbell.net.connections import (
 )
 from dockbell.net.failures import Failure
 from dockbell.net.headers import Outgoing, compose, mask
+from dockbell.net.identities import context_of
 from dockbell.net.policy import EgressPolicy, Refusal
 from dockbell.net.resolver import Addresses, Resolver
 from dockbell.net.urls import Target, target_of
@@ -36,6 +38,7 @@ _LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers an
 _SWEEP_SECONDS = 15.0
 
 _Place = tuple[str, str, int]  # scheme, host and port
+_Kept = tuple[_Place, Tls | None]  # what a connection is good for
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class _Trip:
     """One request on its way."""
 
     target: Target
-    place: _Place
+    place: _Kept
     addresses: Addresses
     outgoing: Outgoing
     began: float  # with the lookup of the name
@@ -80,8 +83,8 @@ class Sender:
         self._open_socket = open_socket
         self._judged: dict[_Place, Addresses] = {}
         self._kept_connections = kept_connections
-        self._kept: dict[_Place, list[Connection]] = {}  # the last one used at the end
-        self._idle: dict[Connection, _Place] = {}  # the same ones, in the order of their use
+        self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
+        self._idle: dict[Connection, _Kept] = {}  # the same ones, in the order of their use
         self._under_way: dict[Connection, float] = {}  # until when
         self._turns = max_inflight  # that are left
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
@@ -110,7 +113,9 @@ class Sender:
         self._kept.clear()
         await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
-    async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
+    async def post(
+        self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
+    ) -> Reply:
         """POST once and return the complete answer, whatever its status; or raise UnreachableError.
 
         At most 16 KiB of the answer's body are read and kept. A Content-Type of JSON is added if `headers` has none.
@@ -138,7 +143,7 @@ class Sender:
                 )
             began = perf_counter() - looked_up_in
             deadline = began + self._timeout
-            trip = _Trip(target, place, addresses, outgoing, began, deadline, phases)
+            trip = _Trip(target, (place, tls), addresses, outgoing, began, deadline, phases)
             return await self._travel(trip, body)
         finally:
             self._give_turn_back()
@@ -320,6 +325,7 @@ class Sender:
         made: socket.socket | None = None
         address: Address | None = None
         try:
+            tls = self._secured(trip.place[1]) if secure else None
             async with asyncio.timeout(max(0.0, seconds)):
                 made, address = await connect(
                     trip.addresses[:_MOST_ADDRESSES], target.port, partial(self._make, target)
@@ -328,14 +334,16 @@ class Sender:
                 _, connection = await self._loop.create_connection(
                     partial(Connection, str(address), self._forget),
                     sock=made,
-                    ssl=self._secured() if secure else None,
+                    ssl=tls,
                     server_hostname=target.host if secure else None,
                 )
         except UnreachableError as error:
             failure = error.code, error.detail, error.fault
         except (TimeoutError, OSError) as error:
             if made is not None and secure:
-                failure = failures.unsecured(target.host, error)
+                failure = failures.unsecured(
+                    target.host, error, has_own=trip.place[1] is not None
+                )
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:
@@ -365,12 +373,17 @@ class Sender:
             raise OSError("no socket was made")
         return made
 
-    def _secured(self) -> ssl.SSLContext:
+    def _secured(self, tls: Tls | None) -> ssl.SSLContext:
+        if tls is not None:
+            try:
+                return context_of(tls, self._ca_file)
+            except (ssl.SSLError, ValueError) as error:
+                raise _unreachable(failures.unusable(error), Exchange()) from error
         if self._tls is None:
             self._tls = secured(self._ca_file)
         return self._tls
 
-    def _take_kept(self, place: _Place) -> Connection | None:
+    def _take_kept(self, place: _Kept) -> Connection | None:
         """An idle connection that can be trusted: libraries that do not look take stray bytes for the next answer."""
         kept = self._kept.get(place)
         while kept:
@@ -386,7 +399,7 @@ class Sender:
             connection.abort()
         return None
 
-    def _keep(self, connection: Connection, place: _Place, now: float) -> None:
+    def _keep(self, connection: Connection, place: _Kept, now: float) -> None:
         if self._is_closing:
             connection.abort()
             return
