@@ -28,7 +28,7 @@ NEW: dict[str, Any] = {
     "title": "ci",
 }
 
-FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit"
+FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit, tls"
 RATES = "A rate limit is between 0.01 and 1000 deliveries per second, or null for none."
 
 
