@@ -18,7 +18,7 @@ ADVICE: Mapping[Code, str] = {
     Code.TLS_VERIFY: "Renew or complete the target's certificate, or name your own authority in the notification's `tls`; an operator can for all, with `ca_file`.",
     Code.TLS_HANDSHAKE: "The target must offer TLS 1.2 or newer on this port: check that it speaks https there.",
     Code.TLS_CLIENT_CERTIFICATE: "The target asks who we are: give the notification a client certificate that it accepts, in `tls`.",
-    Code.PROXY_ERROR: "A proxy on the way failed: ask whoever runs it.",
+    Code.PROXY_ERROR: "The proxy that this server goes through failed: ask an operator to look at it and at `egress_proxy`.",
     Code.WRITE_TIMEOUT: "The target read the request too slowly: look at its load.",
     Code.FIRST_BYTE_TIMEOUT: "The target took too long to answer: let it answer first and do its work afterwards.",
     Code.TOTAL_TIMEOUT: "The target took too long: let it answer first and do its work afterwards.",

@@ -14,7 +14,7 @@ import certifi
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
 from dockbell.domain.tls import Tls
-from dockbell.net import answers, failures
+from dockbell.net import answers, failures, proxies
 from dockbell.net.addresses import Address
 from dockbell.net.connections import (
     Connection,
@@ -28,6 +28,7 @@ from dockbell.net.failures import Failure
 from dockbell.net.headers import Outgoing, compose, mask
 from dockbell.net.identities import context_of
 from dockbell.net.policy import EgressPolicy, Refusal
+from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
 from dockbell.net.urls import Target, target_of
 
@@ -70,6 +71,7 @@ class Sender:
         max_inflight: int = 256,
         kept_connections: int = 512,
         ca_file: str | None = None,
+        proxy: Proxy | None = None,
         user_agent: str = "dockbell",
         open_socket: OpenSocket = open_socket,
     ) -> None:
@@ -78,6 +80,7 @@ class Sender:
         self._timeout = timeout
         self._connect_timeout = min(connect_timeout, timeout)
         self._ca_file = ca_file if ca_file is not None else certifi.where()
+        self._proxy = proxy
         self._tls: ssl.SSLContext | None = None
         self._user_agent = user_agent
         self._open_socket = open_socket
@@ -327,9 +330,14 @@ class Sender:
         try:
             tls = self._secured(trip.place[1]) if secure else None
             async with asyncio.timeout(max(0.0, seconds)):
-                made, address = await connect(
-                    trip.addresses[:_MOST_ADDRESSES], target.port, partial(self._make, target)
-                )
+                if self._proxy is None:
+                    made, address = await connect(
+                        trip.addresses[:_MOST_ADDRESSES],
+                        target.port,
+                        partial(self._make, target),
+                    )
+                else:
+                    made, address = await self._tunnel(self._proxy, trip)
                 trip.phases["connect"] = perf_counter() - trip.began
                 _, connection = await self._loop.create_connection(
                     partial(Connection, str(address), self._forget),
@@ -344,6 +352,8 @@ class Sender:
                 failure = failures.unsecured(
                     target.host, error, has_own=trip.place[1] is not None
                 )
+            elif self._proxy is not None:
+                failure = proxies.late(target.host)
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:
@@ -359,6 +369,25 @@ class Sender:
             phases=trip.phases,
         )
         raise _unreachable(failure, exchange)
+
+    async def _tunnel(self, proxy: Proxy, trip: _Trip) -> tuple[socket.socket, Address]:
+        """A way through the proxy to the first address that it reaches. Each is judged as if we went there ourselves."""
+        target, opener = trip.target, self._open_socket
+        *others, last = trip.addresses[:_MOST_ADDRESSES]
+        for address in others:
+            self._judge(target, address)
+            try:
+                made = await proxy.open(
+                    self._resolver, opener, address, target.port, target.host
+                )
+            except UnreachableError as error:
+                if error.code is not Code.CONNECT_FAILED:
+                    raise
+            else:
+                return made, address
+        self._judge(target, last)
+        made = await proxy.open(self._resolver, opener, last, target.port, target.host)
+        return made, last
 
     def _make(self, target: Target, address: Address) -> socket.socket:
         """The socket for this very address, if the guard lets it pass."""
