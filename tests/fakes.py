@@ -15,6 +15,7 @@ from dockbell.domain.methods import (
     UnreachableError,
 )
 from dockbell.domain.outcomes import Exchange
+from dockbell.domain.tls import Tls
 
 
 class Post(NamedTuple):
@@ -55,7 +56,10 @@ class FakeOutbound:
     letters: list[Letter] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the addresses whose consent was asked for
 
-    async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
+    async def post(
+        self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
+    ) -> Reply:
+        del tls
         self.posts.append(Post(url, body, tuple(headers)))
         if isinstance(self.answer, UnreachableError):
             raise self.answer

@@ -325,6 +325,8 @@ class Certificate:
 
     context: ssl.SSLContext
     ca_file: Path
+    pem: str = ""
+    key: str = ""
 
 
 def certificate(
@@ -333,6 +335,7 @@ def certificate(
     *,
     valid: timedelta = timedelta(days=1),
     issued: bool = False,
+    since: timedelta = timedelta(days=-1),
 ) -> Certificate:
     """A certificate for these names and addresses; a negative `valid` makes one that has run out.
 
@@ -348,7 +351,7 @@ def certificate(
         .issuer_name(authority if issued else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(min(until, datetime.now(UTC)) - timedelta(days=1))
+        .not_valid_before(min(until, datetime.now(UTC)) + since)
         .not_valid_after(until)
         .add_extension(
             x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False
@@ -367,7 +370,7 @@ def certificate(
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ca_file, key_file)
-    return Certificate(context, ca_file)
+    return Certificate(context, ca_file, ca_file.read_text(), key_file.read_text())
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -38,6 +38,7 @@ from dockbell.methods.hipchat import HipChat
 from dockbell.net.http import Sender
 from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
+from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Resolver
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
@@ -312,6 +313,7 @@ def build(settings: Settings) -> Application:
         timeout=timeout.total_seconds(),
         max_inflight=most_tries(settings.concurrency),
         ca_file=_ca_file(settings),
+        proxy=Proxy.of(settings.egress_proxy) if settings.egress_proxy else None,
         user_agent=f"dockbell/{version()}",
     )
     mailer = mailer_of(settings, resolver)

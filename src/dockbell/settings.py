@@ -20,6 +20,7 @@ from dockbell.domain.errors import SetupError
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.urls import web_address
 from dockbell.net.policy import EgressPolicy
+from dockbell.net.proxies import Proxy
 from dockbell.net.urls import host_of
 from dockbell.store import addresses
 
@@ -194,6 +195,13 @@ def _base_url(given: object) -> str:
     return text
 
 
+def _egress_proxy(given: object) -> str:
+    text = _text(given)
+    if text:
+        Proxy.of(text)
+    return text
+
+
 def _smtp_host(given: object) -> str:
     text = _text(given).strip("[]")
     return host_of(text)[0] if text else ""
@@ -263,6 +271,12 @@ RULES: Mapping[str, Rule] = {
         "and the words `private` and `loopback`.",
         _allow_list,
         "a list of addresses, networks like `10.1.0.0/16`, host names, `*.example.org`, `private` or `loopback`",
+    ),
+    "egress_proxy": Rule(
+        "An HTTP proxy that all tries over HTTP go through. Proxies in the environment are never used.",
+        _egress_proxy,
+        "`http://host:port` or `http://user:password@host:port`",
+        is_secret=True,
     ),
     "user_initialize": Rule(
         "Whether `POST /api/v1/user/initialize` makes the first user without a set-up token, as Quay does.",
@@ -416,7 +430,7 @@ RULES: Mapping[str, Rule] = {
 # A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
 FILE_VARIABLES: Mapping[str, str] = {
     f"{PREFIX}{name.upper()}_FILE": name
-    for name in ("database_url", "smtp_password", "secret_key", "metrics_token")
+    for name in ("database_url", "egress_proxy", "smtp_password", "secret_key", "metrics_token")
 }
 
 
@@ -440,6 +454,7 @@ class Settings:
     database_url: str = field(default="", repr=False)
     public_url: str = ""
     egress_allow: tuple[str, ...] = ()
+    egress_proxy: str = field(default="", repr=False)
     user_initialize: bool = False
     require_team_invite: bool = True
     engine: bool = True

@@ -15,8 +15,16 @@ from dockbell import bootstrap
 from dockbell.cli import key_rotation
 from dockbell.cli.app import run
 from dockbell.domain.errors import ConflictError, SetupError
+from dockbell.domain.tls import Tls
 from dockbell.settings import Settings
-from dockbell.store import authorized_emails, canary, key_files, sealed_columns, seals
+from dockbell.store import (
+    authorized_emails,
+    canary,
+    key_files,
+    notification_tls,
+    sealed_columns,
+    seals,
+)
 from dockbell.store.seals import Seal, WrongKeyError
 from dockbell.store.tables import applications, keys, notifications, robots, signing_secrets
 from dockbell.store.transactions import Store, Tx
@@ -29,6 +37,7 @@ PLACES = [
     "robots.token_sealed",
     "applications.client_secret_sealed",
     "notifications.config_sealed",
+    "notification_tls.client_key_sealed",
     "signing_secrets.secret_sealed",
     "authorized_emails.unsubscribe_sealed",
 ]
@@ -103,6 +112,7 @@ async def filled(store: Store) -> Store:
             expires_at=tx.now,
             unsubscribe_code="unsubscribe",
         )
+        await notification_tls.put(tx, "ntf_1", Tls(client_key="key"))
         for number in range(SECRETS):
             await tx.run(
                 insert(signing_secrets).values(
@@ -154,9 +164,9 @@ async def test_a_rotation_seals_every_value_anew(filled: Store, settings: Settin
     new, old = key_files.read(key_file(settings))
     assert (old, new != OLD) == (OLD, True)
     assert await opened_with(filled, new) == before
-    assert len(before) == SECRETS + 5
+    assert len(before) == SECRETS + 6
     # The canary goes first and is not counted.
-    assert (done.moved, done.broken) == (SECRETS + 4, [])
+    assert (done.moved, done.broken) == (SECRETS + 5, [])
     assert f"signing_secrets.secret_sealed: {SECRETS} of {SECRETS}" in said
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
@@ -235,7 +245,7 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(
     done = await key_rotation.rotate(settings, lambda _: None)
 
     now = await sealed(filled)
-    assert (done.moved, done.broken) == (SECRETS + 2, ["signing_secrets.secret_sealed sec_1"])
+    assert (done.moved, done.broken) == (SECRETS + 3, ["signing_secrets.secret_sealed sec_1"])
     assert [now[f"signing_secrets.secret_sealed sec_{n}"] for n in (1, 2)] == [broken, foreign]
 
 

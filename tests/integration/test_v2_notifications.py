@@ -28,7 +28,7 @@ NEW: dict[str, Any] = {
     "title": "ci",
 }
 
-FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit"
+FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit, tls"
 RATES = "A rate limit is between 0.01 and 1000 deliveries per second, or null for none."
 
 
@@ -77,6 +77,7 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
         "title": "ci",
         "target": "https://hooks.test/…",
         "config": {"url": MASK},
+        "tls": None,
         "state": "active",
         "pause_reason": None,
         "pause_sentence": None,

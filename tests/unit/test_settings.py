@@ -307,6 +307,7 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
         DOCKBELL_SECRET_KEY="hush-hush",
         DOCKBELL_SMTP_USERNAME="bell",
         DOCKBELL_SMTP_PASSWORD="hush-hush",
+        DOCKBELL_EGRESS_PROXY="http://bell:hush-hush@proxy.test:3128",
         DOCKBELL_DATABASE_URL="postgresql://bell:hush-hush@db:5432/bell?sslmode=require",
     )
 
@@ -314,8 +315,22 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
 
     assert settings.secret_key == "hush-hush"
     assert (shown["secret_key"], shown["smtp_password"]) == (MASK, MASK)
+    assert shown["egress_proxy"] == MASK
     assert shown["database_url"] == f"postgresql://bell:{MASK}@db:5432/bell?sslmode=require"
     assert "hush-hush" not in repr(settings)
+
+
+def test_a_wrong_proxy_is_refused_without_its_password(tmp_path: Path) -> None:
+    problems = problems_of(
+        tmp_path, DOCKBELL_EGRESS_PROXY="https://bell:hush-hush@proxy.test:3128"
+    )
+
+    assert problems == (
+        (
+            "egress_proxy: the value (not shown) from DOCKBELL_EGRESS_PROXY is not right. "
+            "Expected `http://host:port` or `http://user:password@host:port`."
+        ),
+    )
 
 
 def test_a_wrong_address_of_the_database_is_told_without_its_password(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.signing import Signature, SigningSecret
+from dockbell.domain.tls import Tls
 
 INSTANCE = (
     "instance"  # the place of notifications for the whole server, where others have an id
@@ -49,6 +50,7 @@ class Notification:
     filters: Mapping[str, object] | None = None
     rate_limit: float | None = None  # deliveries in a second
     failing_since: datetime | None = None  # its first failed try since one that succeeded
+    tls: Tls | None = None
     # Signing secrets that were live when this was read, newest first.
     secrets: tuple[SigningSecret, ...] = field(default=(), repr=False)
 

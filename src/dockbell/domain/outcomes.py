@@ -32,6 +32,7 @@ class Code(StrEnum):
     CONNECT_FAILED = "connect_failed"
     TLS_VERIFY = "tls_verify"
     TLS_HANDSHAKE = "tls_handshake"
+    TLS_CLIENT_CERTIFICATE = "tls_client_certificate"
     PROXY_ERROR = "proxy_error"
     WRITE_TIMEOUT = "write_timeout"
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"

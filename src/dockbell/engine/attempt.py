@@ -12,12 +12,13 @@ from dockbell.domain.deliveries import Decision, Order, Result, State
 from dockbell.domain.events import Event, EventKind
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
-from dockbell.domain.methods import Message, Method, Outbound
+from dockbell.domain.methods import Message, Method
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
+from dockbell.engine.outlet import Outlet
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 
@@ -56,7 +57,7 @@ class Attempts:
     kinds: Mapping[str, EventKind]
     methods: Mapping[str, Method]
     links: Links
-    out: Outbound
+    out: Outlet
     clock: Clock
     chance: Callable[[], float]
     policy: Policy
@@ -118,8 +119,10 @@ class Attempts:
             notification.signatures,
             notification.live_secrets(now),
         )
+        tls = notification.tls
+        out = self.out if tls is None else self.out.secured_by(tls)
         try:
-            outcome: object = await method.send(message, notification.config, self.out)
+            outcome: object = await method.send(message, notification.config, out)
         except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
             _log.exception(
                 "a method failed", method=method.name, delivery=job.order.delivery_id

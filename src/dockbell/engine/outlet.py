@@ -1,7 +1,7 @@
 """The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from dockbell.domain.letters import Letter
@@ -14,6 +14,7 @@ from dockbell.domain.methods import (
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault
+from dockbell.domain.tls import Tls
 from dockbell.store import authorized_emails, notices
 from dockbell.store.transactions import Store
 
@@ -21,7 +22,9 @@ from dockbell.store.transactions import Store
 class Post(Protocol):
     """The guarded way out for HTTP, as `net` makes it."""
 
-    async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply: ...
+    async def post(
+        self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
+    ) -> Reply: ...
 
 
 class Mail(Protocol):
@@ -37,9 +40,14 @@ class Outlet:
     store: Store
     sender: Post
     mailer: Mail | None = None  # None while no mail server is set
+    tls: Tls | None = None
+
+    def secured_by(self, tls: Tls) -> "Outlet":
+        """The same ways out, with a notification's own authorities and certificate."""
+        return replace(self, tls=tls)
 
     def post(self, url: str, body: bytes, headers: Headers = ()) -> Coroutine[Any, Any, Reply]:
-        return self.sender.post(url, body, headers)
+        return self.sender.post(url, body, headers, tls=self.tls)
 
     async def unsubscribe_link(self, message: Message, address: str) -> str | None:
         """Asked at every try, since an address can be taken back at any time."""

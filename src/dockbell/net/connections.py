@@ -197,17 +197,18 @@ def family_of(address: Address) -> int:
     return socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
 
 
-def secured(ca_file: str) -> ssl.SSLContext:
+def secured(ca_file: str | None) -> ssl.SSLContext:
     """What TLS has to be: 1.2 or newer, with a certificate for the target's name that one of these authorities signed.
 
-    Raise OSError if the file holds none.
+    Without a file there are no authorities yet. Raise OSError if the file holds none.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= (
         ssl.VERIFY_X509_PARTIAL_CHAIN
     )  # an authority below a root is trusted as well
-    context.load_verify_locations(ca_file)
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
     with contextlib.suppress(NotImplementedError):  # an OpenSSL without it does without
         context.set_alpn_protocols(["http/1.1"])
     return context

@@ -8,6 +8,17 @@ from dockbell.net.answers import MalformedError, OverLimitError, SwitchingError
 
 Failure = tuple[Code, str, Fault]
 
+# The ends of OpenSSL's words for what a target says of our certificate, or of there being none.
+_OF_OUR_CERTIFICATE = (
+    "CERTIFICATE_REQUIRED",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_ACCESS_DENIED",
+)
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 # OpenSSL's numbers for a certificate that is for somebody else.
 _OTHER_NAMES = {62, 64}
@@ -30,14 +41,36 @@ def unconnected_in_time(host: str) -> Failure:
     return Code.CONNECT_TIMEOUT, f"{host} did not take the connection in time.", Fault.TARGET
 
 
-def unsecured(host: str, error: Exception) -> Failure:
-    """There is a connection, but no TLS on it."""
+def unusable(error: Exception) -> Failure:
+    """What the notification wants in TLS cannot be set up."""
+    text = f"The notification's certificates cannot be used: {error}."
+    return Code.CONFIG_INVALID, text, Fault.CONFIG
+
+
+def _unwelcome(host: str, error: Exception) -> Failure | None:
+    """The target does not take us for whom it expects, if that is what it says."""
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if not reason.endswith(_OF_OUR_CERTIFICATE):
+        return None
+    said = reason.lower().replace("_", " ")
+    text = f"{host} wants a client certificate that it knows: {said}."
+    return Code.TLS_CLIENT_CERTIFICATE, text, Fault.CONFIG
+
+
+def unsecured(host: str, error: Exception, *, has_own: bool = False) -> Failure:
+    """There is a connection, but no TLS on it. `has_own` says that the notification names its authorities itself.
+
+    Others may send there with other ones, so that nothing is wrong with the host then.
+    """
+    unwelcome = _unwelcome(host, error)
+    if unwelcome is not None:
+        return unwelcome
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message.rstrip(".")
         if error.verify_code in _OTHER_NAMES:
             reason = f"no subject name in it is {host}"
         text = f"The TLS certificate of {host} was not accepted: {reason}."
-        return Code.TLS_VERIFY, text, Fault.TARGET
+        return Code.TLS_VERIFY, text, Fault.CONFIG if has_own else Fault.TARGET
     if isinstance(error, TimeoutError):
         text = f"{host} did not finish the TLS handshake in time."
     elif isinstance(error, ssl.SSLError) and error.reason:
@@ -61,6 +94,9 @@ def late(host: str, timeout: float, *, is_sent: bool, has_begun: bool) -> Failur
 
 def unanswered(host: str, error: Exception, *, has_begun: bool) -> Failure:
     """The connection ended too early, or what came on it is no answer."""
+    unwelcome = _unwelcome(host, error)
+    if unwelcome is not None:
+        return unwelcome
     code, text = Code.PROTOCOL_ERROR, f"{host} did not answer in HTTP: {error}."
     if isinstance(error, OverLimitError):
         text = f"The answer of {host} has too many headers."

@@ -13,7 +13,8 @@ import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
-from dockbell.net import answers, failures
+from dockbell.domain.tls import Tls
+from dockbell.net import answers, failures, proxies
 from dockbell.net.addresses import Address
 from dockbell.net.connections import (
     Connection,
@@ -25,7 +26,9 @@ from dockbell.net.connections import (
 )
 from dockbell.net.failures import Failure
 from dockbell.net.headers import Outgoing, compose, mask
+from dockbell.net.identities import context_of
 from dockbell.net.policy import EgressPolicy, Refusal
+from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
 from dockbell.net.urls import Target, target_of
 
@@ -36,6 +39,7 @@ _LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers an
 _SWEEP_SECONDS = 15.0
 
 _Place = tuple[str, str, int]  # scheme, host and port
+_Kept = tuple[_Place, Tls | None]  # what a connection is good for
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class _Trip:
     """One request on its way."""
 
     target: Target
-    place: _Place
+    place: _Kept
     addresses: Addresses
     outgoing: Outgoing
     began: float  # with the lookup of the name
@@ -67,6 +71,7 @@ class Sender:
         max_inflight: int = 256,
         kept_connections: int = 512,
         ca_file: str | None = None,
+        proxy: Proxy | None = None,
         user_agent: str = "dockbell",
         open_socket: OpenSocket = open_socket,
     ) -> None:
@@ -75,13 +80,14 @@ class Sender:
         self._timeout = timeout
         self._connect_timeout = min(connect_timeout, timeout)
         self._ca_file = ca_file if ca_file is not None else certifi.where()
+        self._proxy = proxy
         self._tls: ssl.SSLContext | None = None
         self._user_agent = user_agent
         self._open_socket = open_socket
         self._judged: dict[_Place, Addresses] = {}
         self._kept_connections = kept_connections
-        self._kept: dict[_Place, list[Connection]] = {}  # the last one used at the end
-        self._idle: dict[Connection, _Place] = {}  # the same ones, in the order of their use
+        self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
+        self._idle: dict[Connection, _Kept] = {}  # the same ones, in the order of their use
         self._under_way: dict[Connection, float] = {}  # until when
         self._turns = max_inflight  # that are left
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
@@ -110,7 +116,9 @@ class Sender:
         self._kept.clear()
         await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
-    async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
+    async def post(
+        self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
+    ) -> Reply:
         """POST once and return the complete answer, whatever its status; or raise UnreachableError.
 
         At most 16 KiB of the answer's body are read and kept. A Content-Type of JSON is added if `headers` has none.
@@ -138,7 +146,7 @@ class Sender:
                 )
             began = perf_counter() - looked_up_in
             deadline = began + self._timeout
-            trip = _Trip(target, place, addresses, outgoing, began, deadline, phases)
+            trip = _Trip(target, (place, tls), addresses, outgoing, began, deadline, phases)
             return await self._travel(trip, body)
         finally:
             self._give_turn_back()
@@ -316,14 +324,21 @@ class Sender:
         """A new connection, to an address that is judged once more at the last moment at which that can be done."""
         target = trip.target
         seconds = min(self._connect_timeout, trip.deadline - perf_counter())
-        secure = self._secured() if target.scheme == "https" else None
+        secure: ssl.SSLContext | None = None
         made: socket.socket | None = None
         address: Address | None = None
         try:
+            if target.scheme == "https":
+                secure = self._secured(trip.place[1])
             async with asyncio.timeout(max(0.0, seconds)):
-                made, address = await connect(
-                    trip.addresses[:_MOST_ADDRESSES], target.port, partial(self._make, target)
-                )
+                if self._proxy is None:
+                    made, address = await connect(
+                        trip.addresses[:_MOST_ADDRESSES],
+                        target.port,
+                        partial(self._make, target),
+                    )
+                else:
+                    made, address = await self._tunnel(self._proxy, trip)
                 trip.phases["connect"] = perf_counter() - trip.began
                 _, connection = await self._loop.create_connection(
                     partial(Connection, str(address), self._forget),
@@ -335,7 +350,11 @@ class Sender:
             failure = error.code, error.detail, error.fault
         except (TimeoutError, OSError) as error:
             if made is not None and secure is not None:
-                failure = failures.unsecured(target.host, error)
+                failure = failures.unsecured(
+                    target.host, error, has_own=trip.place[1] is not None
+                )
+            elif self._proxy is not None:
+                failure = proxies.late(target.host)
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:
@@ -352,6 +371,25 @@ class Sender:
         )
         raise _unreachable(failure, exchange)
 
+    async def _tunnel(self, proxy: Proxy, trip: _Trip) -> tuple[socket.socket, Address]:
+        """A way through the proxy to the first address that it reaches. Each is judged as if we went there ourselves."""
+        target, opener = trip.target, self._open_socket
+        *others, last = trip.addresses[:_MOST_ADDRESSES]
+        for address in others:
+            self._judge(target, address)
+            try:
+                made = await proxy.open(
+                    self._resolver, opener, address, target.port, target.host
+                )
+            except UnreachableError as error:
+                if error.code is not Code.CONNECT_FAILED:
+                    raise
+            else:
+                return made, address
+        self._judge(target, last)
+        made = await proxy.open(self._resolver, opener, last, target.port, target.host)
+        return made, last
+
     def _make(self, target: Target, address: Address) -> socket.socket:
         """The socket for this very address, if the guard lets it pass."""
         self._judge(target, address)
@@ -365,7 +403,12 @@ class Sender:
             raise OSError("no socket was made")
         return made
 
-    def _secured(self) -> ssl.SSLContext:
+    def _secured(self, tls: Tls | None) -> ssl.SSLContext:
+        if tls is not None:
+            try:
+                return context_of(tls, self._ca_file)
+            except (ssl.SSLError, ValueError) as error:
+                raise _unreachable(failures.unusable(error), Exchange()) from error
         if self._tls is None:
             try:
                 self._tls = secured(self._ca_file)
@@ -377,7 +420,7 @@ class Sender:
                 ) from error
         return self._tls
 
-    def _take_kept(self, place: _Place) -> Connection | None:
+    def _take_kept(self, place: _Kept) -> Connection | None:
         """An idle connection that can be trusted: libraries that do not look take stray bytes for the next answer."""
         kept = self._kept.get(place)
         while kept:
@@ -393,7 +436,7 @@ class Sender:
             connection.abort()
         return None
 
-    def _keep(self, connection: Connection, place: _Place, now: float) -> None:
+    def _keep(self, connection: Connection, place: _Kept, now: float) -> None:
         if self._is_closing:
             connection.abort()
             return

@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from dockbell.domain import rates
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
@@ -18,6 +19,8 @@ from dockbell.domain.notifications import Notification, NotificationScope, Outli
 from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace
 from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
+from dockbell.domain.tls import Tls
+from dockbell.net import certificates
 from dockbell.services import areas, audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
@@ -25,6 +28,7 @@ from dockbell.store import (
     deliveries,
     locks,
     notification_lists,
+    notification_tls,
     notifications,
     redeliveries,
     throttles,
@@ -55,6 +59,7 @@ class NewNotification:
     further_kinds: tuple[str, ...] = ()
     filters: Mapping[str, object] | None = None
     rate_limit: float | None = None  # deliveries in a second
+    tls: Tls | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -95,6 +100,8 @@ class Notifications:
                 field="payload_form",
             )
         self._check_events(admin, new)
+        if new.tls is not None:
+            await _check_tls(reading, method, new.config, new.tls)
 
     def _check_events(self, admin: AdminOfPlace, new: NewNotification) -> None:
         kinds = {
@@ -134,6 +141,9 @@ class Notifications:
             filters=new.filters,
             rate_limit=new.rate_limit,
         )
+        if new.tls is not None:
+            await notification_tls.put(tx, made.id, new.tls)
+            made = replace(made, tls=new.tls)
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
@@ -202,6 +212,7 @@ class Notifications:
             filters=new.filters,
             payload_form=new.payload_form,
             rate_limit=new.rate_limit,
+            tls=new.tls,
         )
         if not await notification_lists.update_settings(
             tx,
@@ -217,6 +228,8 @@ class Notifications:
         ):
             raise NotFoundError
         await notifications.put_kinds(tx, made)
+        if new.tls != known.tls:
+            await notification_tls.put(tx, known.id, new.tls)
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
@@ -369,6 +382,22 @@ def _check_size(name: str, document: Mapping[str, object]) -> None:
         raise InvalidRequestError(f"'{name}' is nested deeper than {_MOST_LEVELS} levels")
     if len(json.dumps(document).encode()) > _MOST_BYTES:
         raise InvalidRequestError(f"'{name}' is larger than {_MOST_BYTES} bytes")
+
+
+def expiry_of(tls: Tls) -> datetime | None:
+    """When the client certificate runs out, if there is one."""
+    return certificates.expiry(tls)
+
+
+async def _check_tls(
+    reading: Reading, method: Method, config: Mapping[str, object], tls: Tls
+) -> None:
+    """Raise ConfigError for what can never be used: nothing of it is secret from whoever sends it."""
+    if method.host(config) is None or str(config.get("url", "")).lower().startswith("http:"):
+        raise ConfigError("Only a target with https takes this", field="tls")
+    async with reading() as tx:  # one time for all of us
+        now = tx.now
+    certificates.check(tls, now)
 
 
 def _performer(actor: Actor) -> Performer | None:

@@ -14,7 +14,7 @@ from dockbell.domain.forms import PayloadForm
 from dockbell.domain.notifications import Notification, Outline
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import Health
-from dockbell.store import lanes, notifications
+from dockbell.store import lanes, notification_tls, notifications
 from dockbell.store.tables import deliveries, repositories
 from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.tables import notifications as table
@@ -35,7 +35,10 @@ class ListedNotification:
 async def find(tx: Tx, notification_id: str) -> Notification | None:
     """The notification with this id, without its signing secrets."""
     row = await tx.first(notifications.selection().where(table.c.id == notification_id))
-    return None if row is None else notifications.of_row(tx, row)
+    if row is None:
+        return None
+    (found,) = await notification_tls.completed(tx, [notifications.of_row(tx, row)])
+    return found
 
 
 async def list_outlines(tx: Tx, repository_id: str) -> Sequence[Outline]:
@@ -75,7 +78,7 @@ _spelling_of = lru_cache(maxsize=256)(_spell)
 async def list_of_place(
     tx: Tx, admin: AdminOfPlace, *, after: str, limit: int
 ) -> Sequence[Notification]:
-    """Up to `limit` of the notifications of this very place with a later id than `after`, in order. One query."""
+    """Up to `limit` of the notifications of this very place with a later id than `after`, in order. Two queries."""
     if admin.repository_id is not None:
         of_place = table.c.repository_id == admin.repository_id
     else:  # of no namespace either, if it is the whole server
@@ -84,16 +87,14 @@ async def list_of_place(
             table.c.repository_id.is_(None),
         )
     statement = notifications.selection().where(of_place)
-    return [
-        notifications.of_row(tx, row)
-        for row in await tx.rows(_page(statement, after=after, limit=limit))
-    ]
+    rows = await tx.rows(_page(statement, after=after, limit=limit))
+    return await notification_tls.completed(tx, [notifications.of_row(tx, row) for row in rows])
 
 
 async def list_of_namespace(
     tx: Tx, namespace_id: str, *, after: str, limit: int
 ) -> Sequence[ListedNotification]:
-    """The same for a namespace and all its repositories. One query."""
+    """The same for a namespace and all its repositories. Two queries."""
     statement = (
         notifications.selection()
         .add_columns(repositories.c.name)
@@ -101,7 +102,10 @@ async def list_of_namespace(
         .where(table.c.namespace_id == namespace_id)
     )
     rows = await tx.rows(_page(statement, after=after, limit=limit))
-    return [ListedNotification(notifications.of_row(tx, row[:-1]), row[-1]) for row in rows]
+    found = await notification_tls.completed(
+        tx, [notifications.of_row(tx, row[:-1]) for row in rows]
+    )
+    return [ListedNotification(one, row[-1]) for one, row in zip(found, rows, strict=True)]
 
 
 def _page(statement: Select[Any], *, after: str, limit: int) -> Select[Any]:

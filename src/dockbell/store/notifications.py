@@ -20,7 +20,7 @@ from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import INSTANCE, Notification
 from dockbell.domain.signing import Signature
-from dockbell.store import signing_secrets
+from dockbell.store import notification_tls, signing_secrets
 from dockbell.store.tables import notification_kinds, notifications
 from dockbell.store.transactions import Tx
 
@@ -204,12 +204,16 @@ async def _add_kinds(tx: Tx, notification: Notification) -> None:
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:
-    """Those of the notifications that still exist, by id, with their live signing secrets. Two queries."""
+    """Those of the notifications that still exist, by id, with their live signing secrets and TLS. Three queries."""
     if not ids:
         return {}
     rows = await tx.rows(selection().where(notifications.c.id.in_(ids)))
     secrets = await signing_secrets.find_live(tx, [row.id for row in rows])
-    return {row.id: replace(of_row(tx, row), secrets=secrets.get(row.id, ())) for row in rows}
+    tls = await notification_tls.find_many(tx, [row.id for row in rows])
+    return {
+        row.id: replace(of_row(tx, row), secrets=secrets.get(row.id, ()), tls=tls.get(row.id))
+        for row in rows
+    }
 
 
 async def load_sound(tx: Tx, ids: Sequence[str]) -> Mapping[str, Notification]:

@@ -395,6 +395,20 @@ signing_secrets = Table(
     Column("expires_at", Moment),
 )
 
+notification_tls = Table(
+    "notification_tls",
+    metadata,
+    Column(
+        "notification_id",
+        String,
+        ForeignKey("notifications.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("ca", Text),  # PEM, as the next one
+    Column("client_certificate", Text),
+    Column("client_key_sealed", LargeBinary),
+)
+
 events = Table(
     "events",
     metadata,

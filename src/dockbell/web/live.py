@@ -21,6 +21,7 @@ _log = structlog.get_logger("dockbell.live")
 LOOK_SECONDS = 0.5
 BEAT_SECONDS = 15.0  # a stream says so often that it lives, and asks whether it still may
 _REST = 5  # a look that took long is followed by a rest of so many times that
+_LONGEST_REST = 2.0
 _AWAY_SECONDS = 2.0  # before the next look, when the database did not answer
 MOST_STREAMS = 100
 MOST_OF_ONE = 8  # streams of one user
@@ -215,7 +216,7 @@ class Hub:
                 except Exception:  # noqa: BLE001 -- one bad row must not silence all streams
                     watched.is_lost = is_away = True
                     _log.exception("live streams wait")
-            rest = _REST * (loop.time() - started)
+            rest = min(_REST * (loop.time() - started), _LONGEST_REST)
             await asyncio.sleep(max(rest, _AWAY_SECONDS if is_away else self._look_seconds))
         self._looking = None
 

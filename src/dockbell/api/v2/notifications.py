@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from dockbell.api.v2.areas import IsInstance, RepositoryPath
 from dockbell.api.v2.deliveries import DeliveryInFull, in_full
+from dockbell.api.v2.tls import Tls, TlsBody, shown_tls, to_tls
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.forms import PayloadForm
@@ -78,6 +80,7 @@ class Notification(msgspec.Struct, frozen=True):
     title: str | None
     target: str
     config: Mapping[str, Any]
+    tls: Tls | None
     state: Literal["active", "failing", "paused"]
     pause_reason: str | None
     pause_sentence: str | None
@@ -113,10 +116,11 @@ class NewNotificationBody(
     payload_form: PayloadForm = PayloadForm.QUAY
     title: Title | None = None
     rate_limit: RateLimit | None = None
+    tls: TlsBody | None = None
 
 
 class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be changed; what is left out stays. A mask in `config` stands for what is stored."""
+    """What is to be changed; what is left out stays. A mask in `config`, or as the key in `tls`, stands for what is stored."""
 
     title: Title | UnsetType | None = UNSET
     event: Name | UnsetType = UNSET
@@ -128,6 +132,7 @@ class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     filter: dict[str, Any] | UnsetType | None = UNSET
     payload_form: PayloadForm | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
+    tls: TlsBody | UnsetType | None = UNSET
 
 
 class NotificationCopy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +199,7 @@ def shown(
         title=notification.title,
         target=notification.method if method is None else method.target(config),
         config=config if show == "config" else masked(method, config),
+        tls=shown_tls(notification.tls),
         state=state_of(notification),
         pause_reason=None if reason is None else reason.value,
         pause_sentence=None if reason is None else _REASONS[reason],
@@ -300,6 +306,7 @@ async def create_notification(
         payload_form=data.payload_form,
         title=data.title,
         rate_limit=_rate_of(data.rate_limit),
+        tls=to_tls(data.tls),
     )
     named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
     return await _create(call, named, new)
@@ -342,8 +349,11 @@ async def change_notification(
         payload_form=found.payload_form if data.payload_form is UNSET else data.payload_form,
         title=found.title if data.title is UNSET else data.title,
         rate_limit=found.rate_limit if data.rate_limit is UNSET else _rate_of(data.rate_limit),
+        tls=found.tls if data.tls is UNSET else to_tls(data.tls, found.tls),
     )
-    await call.notifications.check(call.read, admin, new)
+    # A certificate that has run out since must not keep anybody from changing something else.
+    asked = replace(new, tls=None) if data.tls is UNSET else new
+    await call.notifications.check(call.read, admin, asked)
     async with call.begin() as tx:
         # Asked again, because the right may be gone since.
         admin, _ = await call.notifications.load(tx, await call.actor(tx), notification_id)
@@ -436,6 +446,7 @@ async def copy_notification(
         payload_form=found.payload_form,
         signatures=found.signatures,
         rate_limit=found.rate_limit,
+        tls=found.tls,
     )
     named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
     return await _create(call, named, new)
