@@ -625,6 +625,40 @@ async def test_a_method_with_a_message_of_its_own_takes_no_form(admin: Client) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (
+            '{"text": "${updated_tags[}"}',
+            "For expression `updated_tags[`: the expression ends too early",
+        ),
+        (
+            '{"text": "${name  namespace}"}',
+            "For expression `name  namespace`: Parse error at 1:6 near token namespace (ID)",
+        ),
+        (
+            '{"text": "a",\n  }',
+            (
+                "Could not parse template: Expecting property name enclosed in double quotes: "
+                "line 2 column 3 (char 16)"
+            ),
+        ),
+    ],
+)
+async def test_a_template_is_refused_with_the_place_that_is_wrong(
+    admin: Client, template: str, said: str
+) -> None:
+    made = await make(admin, WEB)
+    config = {**HOOK["config"], "template": template}
+
+    answers = [
+        await admin.post(BASE, {**WEB, "config": config}),
+        await admin.send("PATCH", f"{BASE}/{made['id']}", {"config": config}),
+    ]
+
+    assert [errors_of(answer) for answer in answers] == [[("template", said)]] * 2
+
+
 # An earlier version beside this one, while one after the other is replaced
 
 
