@@ -13,6 +13,7 @@ from dockbell.store.transactions import Store
 from tests import queues, records
 from tests.asgi import Answer, Client
 from tests.conftest import SetClock
+from tests.streams import listening
 from tests.world import World, open_world
 
 BASE = "/api/v2/notifications"
@@ -471,6 +472,26 @@ async def test_superusers_hear_of_a_servers_notification_that_fails(
     )
     assert [(row[0], row[1]["notification"]) for row in told] == [
         ("ns_fresh", (await superuser.get(f"{BASE}/{made}")).json()["uuid"])
+    ]
+
+
+async def test_a_stream_of_a_namespace_tells_of_what_is_its_own(
+    world: World, boss: Client
+) -> None:
+    acme = await make(boss, {**ACME, "event": "quota_warning"})
+
+    async with listening(boss, "/api/v2/live?namespace=acme") as heard:
+        event_id = await quota(world)
+        first, second = await heard.next(), await heard.next()
+        await boss.post(f"/api/v2/deliveries/{second[1]['id']}/cancel")
+        third = await heard.next()
+
+    assert (first[0], first[1]["id"], first[1]["repository"]) == ("event", event_id, None)
+    assert [
+        (kind, told["state"], told["notification"]["id"]) for kind, told in (second, third)
+    ] == [
+        ("delivery", "waiting", acme["id"]),
+        ("delivery", "cancelled", acme["id"]),
     ]
 
 
