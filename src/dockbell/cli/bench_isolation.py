@@ -115,7 +115,7 @@ async def _first_tries(store: Store, repository_id: str, count: int) -> list[flo
     query = (
         select(waited)
         .join_from(attempts, deliveries, attempts.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.repository_id == repository_id, attempts.c.number == 1)
+        .where(deliveries.c.place_id == repository_id, attempts.c.number == 1)
     )
     async with asyncio.timeout(60):
         while True:

@@ -143,11 +143,16 @@ class Intake:
         self,
         tx: Tx,
         notification: Notification,
-        kind: str,
         subject: Subject,
         performer: Performer | None,
+        *,
+        kind: str | None = None,
     ) -> str:
-        """Queue the sample of this kind for the notification alone, in front of all else; return the delivery's id."""
+        """Queue the sample of its first kind, or of this one, for the notification alone, in front of all else.
+
+        Return the delivery's id.
+        """
+        kind = notification.kind if kind is None else kind
         details = self.kinds[kind].sample(subject, notification.event_config)
         build_id = details.get("build_id")
         event = Event(

@@ -321,7 +321,9 @@ class Notifications:
         if await redeliveries.hold_notification(tx, known.id) is None:
             raise _unknown_uuid(admin, uuid)
         subject = sample_subject(admin, self.kinds[kind])
-        delivery_id = await self.intake.test(tx, known, kind, subject, _performer(admin.actor))
+        delivery_id = await self.intake.test(
+            tx, known, subject, _performer(admin.actor), kind=kind
+        )
         await _audit(tx, admin, "test_{}_notification", known)
         return delivery_id
 
