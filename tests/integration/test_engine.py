@@ -13,12 +13,12 @@ from sqlalchemy import delete, insert, select, update
 from structlog.testing import capture_logs
 
 from dockbell.domain import ids
-from dockbell.domain.deliveries import PauseReason
+from dockbell.domain.deliveries import PauseReason, Trigger
 from dockbell.domain.methods import Config, Field, Lookup, Message, Method, Outbound
 from dockbell.domain.outcomes import Delivered, Outcome
 from dockbell.engine import dispatcher
 from dockbell.engine.retry import Policy
-from dockbell.store import deliveries, notifications, signing_secrets
+from dockbell.store import deliveries, notifications, redeliveries, signing_secrets
 from dockbell.store import tables as t
 from dockbell.store.seals import Seal
 from dockbell.store.transactions import Store
@@ -353,6 +353,27 @@ async def test_a_methods_bug_stays_with_its_own_delivery(
     ) == [
         (0, "internal_error", "ours", f"The method `{method.name}` failed by a bug ({what}).")
     ]
+
+
+async def test_a_redelivery_that_meets_a_bug_is_tried_again_whatever_came_before(
+    store: Store, clock: SetClock
+) -> None:
+    broken = await add(store, "x", method="broken")
+    async with store.begin() as tx:
+        (delivery_id,) = await queues.record(tx, [broken.id])
+        await tx.run(
+            update(t.deliveries).values(state="dead", tries=12, attempts=12, finished_at=tx.now)
+        )
+        await redeliveries.redeliver(tx, delivery_id, broken.id, Trigger.REDELIVER, None)
+    clock.move(seconds=1)
+
+    async with running(store, clock, more={"broken": Broken()}):
+        await until(lambda: queues.attempts(store, delivery_id))
+
+    ((state, due_at),) = await queues.rows(
+        store, select(t.deliveries.c.state, t.deliveries.c.due_at)
+    )
+    assert (state, (due_at - clock()) <= timedelta(seconds=6)) == ("waiting", True)
 
 
 @pytest.mark.parametrize(

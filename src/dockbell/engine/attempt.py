@@ -19,6 +19,7 @@ from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import Outlet
+from dockbell.engine.postponements import Postponements
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 
@@ -63,6 +64,7 @@ class Attempts:
     policy: Policy
     guard: timedelta
     outages: Outages = field(default_factory=Outages)
+    postponements: Postponements = field(default_factory=Postponements)
 
     async def make(self, job: Job) -> Result:
         """Make the try. If it is cancelled before the guard's time, the result hands the delivery back."""
@@ -82,6 +84,7 @@ class Attempts:
             outcome = _blame_us(outcome)
         outcome = self.outages.judge(job.host, outcome, began)
         if isinstance(outcome, Delivered):
+            self.postponements.note(order, retry.DELIVERED)
             if logs.shows_debug():
                 _say(job, outcome, retry.DELIVERED, duration)
             return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
@@ -92,8 +95,9 @@ class Attempts:
             self.chance(),
             self.policy,
             order.trigger,
-            postponed=order.attempts - order.tries,
+            postponed=self.postponements.count(order),
         )
+        self.postponements.note(order, decision)
         _say(job, outcome, decision, duration)
         return Result(order, outcome, decision, started_at, duration, job.host)
 

@@ -200,7 +200,6 @@ class Notifications:
         known = await notification_lists.find(tx, notification_id)
         if known is None or known.place_id != admin.place_id:
             raise NotFoundError
-        await throttles.lift(tx, known.id)
         made = replace(
             known,
             kind=new.kind,
@@ -230,6 +229,7 @@ class Notifications:
         await notifications.put_kinds(tx, made)
         if new.tls != known.tls:
             await notification_tls.put(tx, known.id, new.tls)
+        await throttles.lift(tx, known.id)  # lanes come after notifications, whoever locks them
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
