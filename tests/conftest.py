@@ -61,6 +61,19 @@ class SetClock:
         return self.now
 
 
+def _log_plainly() -> None:
+    """structlog's defaults, but without its picture of a traceback, which takes seconds to draw."""
+    structlog.reset_defaults()
+    *processors, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*processors, plain])
+
+
+_log_plainly()
+
+
 @pytest.fixture
 def own_logging() -> Iterator[None]:
     """For what sets up logging for its process, which other tests share: everything is as before afterwards."""
@@ -68,7 +81,7 @@ def own_logging() -> Iterator[None]:
     handlers, level = root.handlers, root.level
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    _log_plainly()
 
 
 @pytest.fixture
