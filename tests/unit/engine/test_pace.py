@@ -1,6 +1,5 @@
 """What a rate limit lets out now."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +21,7 @@ def jobs(
         rate_limit=rate,
     )  # fmt: skip
     return [
-        Job(replace(order, delivery_id=f"{name}-{number}"), None, notification)
+        Job(order._replace(delivery_id=f"{name}-{number}"), None, notification)
         for number in range(count)
     ]
 
