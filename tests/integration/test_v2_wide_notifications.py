@@ -333,6 +333,8 @@ async def test_lists_are_of_each_place(
     ):
         found = (await client.get(f"/api/v2/deliveries?{query}")).json()["items"]
         assert [one["notification"]["id"] for one in found] == [target]
+        of_event = await client.get(f"/api/v2/deliveries?{query}&event_id={event}")
+        assert of_event.json()["items"] == found
         stats = (await client.get(f"/api/v2/stats?{query}")).json()
         assert stats["emitted"] == 1
     listed = {
