@@ -162,30 +162,18 @@ def test_headers_are_refused_or_stay_one_line_each(
     pairs: list[tuple[str, str]], authorization: str | None
 ) -> None:
     try:
-        made = headers.compose(pairs, authorization)
+        made = headers.compose(pairs, authorization, "dockbell")
     except UnreachableError:
         return
 
     given_names = [name for name, _ in pairs] + ["Authorization"] * (authorization is not None)
-    assert all(line.isascii() and line.isprintable() for line in made.lines)
-    assert {line.partition(":")[0].partition(";")[0] for line in made.lines} <= {
-        "Expect", "Content-Type", *given_names,
+    *lines, end = made.text.split("\r\n")
+    assert end == ""
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert {line.partition(":")[0] for line in lines} <= {
+        "Accept", "Accept-Encoding", "User-Agent", "Content-Type", *given_names,
     }  # fmt: skip
     assert {name.lower() for name in given_names} & {"host", "content-length", "te"} == set()
-
-
-@given(
-    lines=st.lists(st.binary(max_size=30).map(lambda line: line + b"\r\n"), max_size=5),
-    secret=st.binary(min_size=8, max_size=12).filter(lambda text: b"redacted" not in text),
-)
-def test_an_answers_head_is_read_whatever_it_is_and_never_tells_the_secret(
-    lines: list[bytes], secret: bytes
-) -> None:
-    head = [b"HTTP/1.1 200 OK\r\n", *lines, b"X-Echo: " + secret + b"\r\n", b"\r\n"]
-
-    pairs, _ = headers.read(head, [secret])
-
-    assert [one for pair in pairs for one in pair if secret.decode("latin-1") in one] == []
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def described(schema: Mapping[str, Any]) -> dict[str, Any]:
         about = operation.pop("description", "")
         operation["summary"] = about
         for code, why in (_REFUSALS | (_TOO_MANY if path == _LIVE else {})).items():
-            if code != "409" or verb in {"post", "patch", "delete"}:
+            if code != "409" or verb in {"post", "put", "patch", "delete"}:
                 operation["responses"][code] = {
                     "description": why,
                     "content": {
