@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
@@ -194,6 +194,9 @@ async def _fresh(store: Store, clock: SetClock) -> History:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(_step, min_size=5, max_size=25))
+@example(
+    steps=[("record", {2}), ("lease", 1), ("settle", ["again"]), ("pass", 1), ("resume", 2)]
+)  # what waits for a retry is due since it was made
 async def test_no_history_loses_a_delivery_or_miscounts_a_lane(
     store: Store, clock: SetClock, steps: list[tuple[str, object]]
 ) -> None:

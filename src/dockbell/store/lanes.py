@@ -170,17 +170,6 @@ async def resume(tx: Tx, notification_id: str) -> None:
     """
     await _lock(tx, notification_id)
     await tx.run(
-        update(lanes)
-        .where(lanes.c.id.in_(lanes_of(notification_id)))
-        .values(
-            is_paused=False,
-            next_due_at=case(
-                (lanes.c.next_due_at <= tx.now, lanes.c.next_due_at),
-                else_=literal(tx.now, Moment),
-            ),
-        )
-    )
-    await tx.run(
         update(deliveries)
         .where(
             deliveries.c.lane_id.in_([notification_id, lane_of_retries(notification_id)]),
@@ -188,6 +177,19 @@ async def resume(tx: Tx, notification_id: str) -> None:
             deliveries.c.due_at > deliveries.c.created_at,
         )
         .values(due_at=deliveries.c.created_at, lane_id=notification_id)
+    )
+    earliest = (
+        select(func.min(deliveries.c.due_at))
+        .where(deliveries.c.lane_id == lanes.c.id, deliveries.c.state == State.WAITING.value)
+        .scalar_subquery()
+    )
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id.in_(lanes_of(notification_id)))
+        .values(
+            is_paused=False,
+            next_due_at=func.coalesce(earliest, literal(tx.now, Moment)),
+        )
     )
     tx.ring()
 
