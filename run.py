@@ -250,6 +250,8 @@ def _add_checkout() -> None:
     )
 
 
+# Two files of tests at a time.
+TOGETHER = ("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile")
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # What every change must pass, the fast first. Words for the Python of the environment: a tool's own script
 # would name the folder that it was installed in, and break when that is moved.
@@ -259,9 +261,9 @@ STEPS = (
     ("imports", ".venv/bin/lint-imports"),
     ("types", "-m", "mypy"),
     ("unit tests", "-m", "pytest", "-q", "tests/unit"),
-    ("contract tests", "-m", "pytest", "-q", "tests/contract"),
-    ("integration tests", "-m", "pytest", "-q", "tests/integration"),
-    ("compatibility tests", "-m", "pytest", "-q", "tests/compat"),
+    ("contract tests", *TOGETHER, "tests/contract"),
+    ("integration tests", *TOGETHER, "tests/integration"),
+    ("compatibility tests", *TOGETHER, "tests/compat"),
     ("dependencies", "-m", "deptry", "src"),
     ("dead code", "-m", "vulture"),
     (
@@ -334,7 +336,7 @@ def main(words: list[str]) -> int:
         return check()
     if command == "test":
         os.chdir(ROOT)
-        _exec("pytest", *(rest or ["-n", "2", "--dist", "loadfile"]))
+        _exec("pytest", *(rest or TOGETHER[3:]))
     if command == "soak":
         os.environ["PYTHONPATH"] = str(ROOT)
         _exec("tests.soak", *rest)
