@@ -252,6 +252,9 @@ def _add_checkout() -> None:
 
 # Two files of tests at a time.
 TOGETHER = ("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile")
+# What takes seconds, and most of the second database, is left to `run.py test`.
+QUICK = (*TOGETHER, "-m", "not slow")
+ON_SQLITE = (*QUICK, "-k", "not postgresql")
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # What every change must pass, the fast first. Words for the Python of the environment: a tool's own script
 # would name the folder that it was installed in, and break when that is moved.
@@ -261,9 +264,9 @@ STEPS = (
     ("imports", ".venv/bin/lint-imports"),
     ("types", "-m", "mypy"),
     ("unit tests", "-m", "pytest", "-q", "tests/unit"),
-    ("contract tests", *TOGETHER, "tests/contract"),
-    ("integration tests", *TOGETHER, "tests/integration"),
-    ("compatibility tests", *TOGETHER, "tests/compat"),
+    ("contract tests", *QUICK, "tests/contract"),
+    ("integration tests", *ON_SQLITE, "tests/integration"),
+    ("compatibility tests", *ON_SQLITE, "tests/compat"),
     ("dependencies", "-m", "deptry", "src"),
     ("dead code", "-m", "vulture"),
     (

@@ -225,9 +225,13 @@ async def test_what_is_stuck_in_the_queue_is_told(settings: Settings, store: Sto
     shown = [(one.name, one.verdict.value, one.says.partition(",")[0]) for one in found]
     assert [one for one in shown if one[0] != "time of events"] == [
         ("queue", "fail", "1 deliveries are due"),
-        ("breakers", "warn", "1 hosts are left alone for a while: down.test:443."),
+        ("breakers", "warn", "1 host is left alone for a while: down.test:443."),
         ("paused", "warn", "1 notifications are paused; 1 deliveries are parked."),
-        ("dead deliveries", "warn", "1 deliveries were given up in the last day."),
+        (
+            "dead deliveries",
+            "warn",
+            "1 delivery was given up in the last day",
+        ),
     ]
 
 

@@ -484,3 +484,26 @@ async def test_the_owner_of_the_namespace_reaches_them(world: World) -> None:
     boss = await world.client("boss")
 
     assert (await boss.get(f"{BASE}/{delivery}")).status == 200
+
+
+async def test_a_notification_is_named_by_its_id_or_by_the_uuid_that_v1_shows(
+    world: World, admin: Client
+) -> None:
+    notification, _, delivery = await one(world)
+    await records.add_notification(world.store)
+    await records.push(world)
+    named = (await admin.get(f"/api/v2/notifications/{notification}")).json()
+    uuid = named["uuid"]
+
+    answers = [
+        await admin.get(f"/api/v2/notifications/{uuid}"),
+        await admin.get(f"/api/v2/notifications/{uuid}/standing"),
+        await admin.get(f"/api/v2/stats?notification={uuid}"),
+    ]
+    listed = await admin.get(f"{BASE}?notification={uuid}")
+
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert answers[0].json() == named
+    items = listed.json()["items"]
+    assert {item["notification"]["id"] for item in items} == {notification}
+    assert (len(items), items[-1]["id"]) == (2, delivery)

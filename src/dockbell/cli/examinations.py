@@ -63,6 +63,10 @@ def _ok(name: str, says: str) -> Finding:
     return Finding(name, Verdict.OK, says)
 
 
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def _warn(name: str, says: str, advice: str) -> Finding:
     return Finding(name, Verdict.WARN, says, advice)
 
@@ -401,7 +405,7 @@ def _queue(counted: Backlog, hosts: list[str], dead: int, now: datetime) -> Iter
         named = ", ".join(hosts[:_MOST_NAMED]) + (" …" if len(hosts) > _MOST_NAMED else "")
         yield _warn(
             "breakers",
-            f"{len(hosts)} hosts are left alone for a while: {named}.",
+            f"{_count(len(hosts), 'host is', 'hosts are')} left alone for a while: {named}.",
             "They did not answer several times in a row. They are tried again by themselves.",
         )
     else:
@@ -417,8 +421,8 @@ def _queue(counted: Backlog, hosts: list[str], dead: int, now: datetime) -> Iter
     if dead:
         yield _warn(
             "dead deliveries",
-            f"{dead} deliveries were given up in the last day.",
-            "Their tries say why; they can be delivered again.",
+            f"{_count(dead, 'delivery was', 'deliveries were')} given up in the last day, tests among them.",
+            "Their tries say why: GET /api/v2/deliveries?repository=…&state=dead. What still has its notification can be sent again.",
         )
     else:
         yield _ok("dead deliveries", "None in the last day.")

@@ -42,6 +42,9 @@ class Backlog:
     lanes_paused: int
 
 
+_notifications = func.count(lanes.c.notification_id.distinct())
+
+
 async def count(tx: Tx) -> Backlog:
     """Count the queue. Reads only, and what it reads is small or ends at MOST_COUNTED."""
     is_served = and_(lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused)
@@ -57,10 +60,9 @@ async def count(tx: Tx) -> Backlog:
             _capped(select(deliveries.c.leased_until).where(_SENDING)).label("sending"),
             _one(select(func.min(lanes.c.next_due_at)).where(is_free)).label("oldest_due_at"),
             _one(select(func.count()).select_from(breakers)).label("breakers_open"),
-            _one(select(func.count()).select_from(lanes).where(is_held)).label("lanes_held"),
-            _one(select(func.count()).select_from(lanes).where(lanes.c.is_paused)).label(
-                "lanes_paused"
-            ),
+            # A notification has lanes for its news, its retries, what is sent again and its tests.
+            _one(select(_notifications).where(is_held)).label("lanes_held"),
+            _one(select(_notifications).where(lanes.c.is_paused)).label("lanes_paused"),
         )
     )
     if row is None:

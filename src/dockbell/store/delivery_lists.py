@@ -100,7 +100,13 @@ def matching(place_id: str, wanted: DeliveryFilter) -> ColumnElement[bool]:
     if wanted.event_id is not None:
         conditions.append(table.event_id == wanted.event_id)
     if wanted.notification_id is not None:
-        conditions.append(table.notification_id == wanted.notification_id)
+        named: ColumnElement[str] | str = wanted.notification_id
+        if ids.is_uuid(wanted.notification_id):
+            uuids = notifications.alias("by_uuid").c
+            named = (
+                select(uuids.id).where(uuids.uuid == wanted.notification_id).scalar_subquery()
+            )
+        conditions.append(table.notification_id == named)
     if wanted.codes:
         conditions.append(table.code.in_(wanted.codes))
     if wanted.trigger is not None:

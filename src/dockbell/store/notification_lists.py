@@ -11,6 +11,7 @@ from sqlalchemy import Select, and_, func, literal, select, update
 
 from dockbell.domain.deliveries import State
 from dockbell.domain.forms import PayloadForm
+from dockbell.domain.ids import is_uuid
 from dockbell.domain.notifications import Notification, Outline
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import Health
@@ -32,9 +33,10 @@ class ListedNotification:
     repository: str | None
 
 
-async def find(tx: Tx, notification_id: str) -> Notification | None:
-    """The notification with this id, without its signing secrets."""
-    row = await tx.first(notifications.selection().where(table.c.id == notification_id))
+async def find(tx: Tx, named: str) -> Notification | None:
+    """The notification with this id or, as API v1 shows it, this UUID; without its signing secrets."""
+    column = table.c.uuid if is_uuid(named) else table.c.id
+    row = await tx.first(notifications.selection().where(column == named))
     if row is None:
         return None
     (found,) = await notification_tls.completed(tx, [notifications.of_row(tx, row)])
