@@ -769,11 +769,15 @@ async def test_two_engines_share_the_work(
     for _ in range(10):
         await record(store, clock)
     other = Store.open(database_url, clock=clock, new_id=new_id, seal=seal)
+    both_are_at_work = asyncio.Event()
+    receiver.answer(wait=both_are_at_work)  # or the first would be done before the second begins
 
     async with (
         running(store, clock, worker="a", concurrency=8),
         running(other, clock, worker="b", concurrency=8),
     ):
+        await receiver.wait_for(16)
+        both_are_at_work.set()
         await until_states(store, *["delivered"] * 100)
 
     await other.close()
