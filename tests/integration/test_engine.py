@@ -770,7 +770,8 @@ async def test_two_engines_share_the_work(
         await record(store, clock)
     other = Store.open(database_url, clock=clock, new_id=new_id, seal=seal)
     both_are_at_work = asyncio.Event()
-    receiver.answer(wait=both_are_at_work)  # or the first would be done before the second begins
+    # Or the first would be done before the second begins.
+    receiver.answer(wait=both_are_at_work)
 
     async with (
         running(store, clock, worker="a", concurrency=8),
