@@ -99,10 +99,8 @@ class MadeNotification(msgspec.Struct, frozen=True):
     warnings: Sequence[str]
 
 
-class NewNotificationBody(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
-):
-    """What is to be made: for a `repository`, a `namespace` or the `instance`; for an `event` or several `events`."""
+class WantedNotification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """For a `repository`, a `namespace` or the `instance`; for an `event` or several `events`."""
 
     repository: Path | None = None
     namespace: Name | None = None
@@ -114,6 +112,27 @@ class NewNotificationBody(
     event_config: dict[str, Any] = msgspec.field(default_factory=dict)
     filter: dict[str, Any] | None = None
     payload_form: PayloadForm = PayloadForm.QUAY
+
+    def place(self) -> NamedPlace:
+        return NamedPlace(self.repository, self.namespace, is_instance=self.instance)
+
+    def wanted(self) -> NewNotification:
+        """What is said here. Raise ConfigError unless the events are named in one way."""
+        kinds = kinds_of(self.event, self.events)
+        return NewNotification(
+            kind=kinds[0],
+            further_kinds=kinds[1:],
+            method=self.method,
+            config=self.config,
+            event_config=self.event_config,
+            filters=self.filter,
+            payload_form=self.payload_form,
+        )
+
+
+class NewNotificationBody(WantedNotification, frozen=True, kw_only=True):
+    """What is to be made: for a `repository`, a `namespace` or the `instance`; for an `event` or several `events`."""
+
     title: Title | None = None
     rate_limit: RateLimit | None = None
     tls: TlsBody | None = None
@@ -295,21 +314,13 @@ async def create_notification(
     call: Call, data: JSONBody[NewNotificationBody]
 ) -> MadeNotification:
     """The notification as it was made; its signing secret, if the method signs, is shown this once."""
-    kinds = kinds_of(data.event, data.events)
-    new = NewNotification(
-        kind=kinds[0],
-        further_kinds=kinds[1:],
-        method=data.method,
-        config=data.config,
-        event_config=data.event_config,
-        filters=data.filter,
-        payload_form=data.payload_form,
+    new = replace(
+        data.wanted(),
         title=data.title,
         rate_limit=_rate_of(data.rate_limit),
         tls=to_tls(data.tls),
     )
-    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
-    return await _create(call, named, new)
+    return await _create(call, data.place(), new)
 
 
 def _rate_of(limit: RateLimit | None) -> float | None:

@@ -10,11 +10,10 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
 from dockbell.api.v2.deliveries import Header
-from dockbell.api.v2.notifications import Events, Name, Path, kinds_of
+from dockbell.api.v2.notifications import Events, Name, WantedNotification, kinds_of
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.masks import unmasked
 from dockbell.services import areas
-from dockbell.services.areas import NamedPlace
 from dockbell.services.notifications import NewNotification
 from dockbell.services.previews import Preview as PreviewOf
 from dockbell.services.previews import Previews
@@ -24,19 +23,9 @@ _USUAL_LAST = 20
 Last = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
-class PreviewOfNew(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PreviewOfNew(WantedNotification, frozen=True, kw_only=True):
     """A notification that is not made yet; `last` is how many events are held against it."""
 
-    repository: Path | None = None
-    namespace: Name | None = None
-    instance: bool = False
-    event: Name | None = None
-    events: Events | None = None
-    method: Name
-    config: dict[str, Any]
-    event_config: dict[str, Any] = msgspec.field(default_factory=dict)
-    filter: dict[str, Any] | None = None
-    payload_form: PayloadForm = PayloadForm.QUAY
     last: Last = _USUAL_LAST
 
 
@@ -117,19 +106,9 @@ def _shown(call: ApiCall, found: PreviewOf) -> Preview:
 @post("/notifications/preview", status_code=200)
 async def preview_new(call: Call, data: JSONBody[PreviewOfNew]) -> Preview:
     """Which of the place's last events a notification would get if it were made, and what it would send."""
-    kinds = kinds_of(data.event, data.events)
-    new = NewNotification(
-        kind=kinds[0],
-        further_kinds=kinds[1:],
-        method=data.method,
-        config=data.config,
-        event_config=data.event_config,
-        filters=data.filter,
-        payload_form=data.payload_form,
-    )
-    named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
+    new = data.wanted()
     async with call.read() as tx:
-        admin = await areas.admin_of_named(tx, await call.actor(tx), named)
+        admin = await areas.admin_of_named(tx, await call.actor(tx), data.place())
         found = await _previews(call).make(tx, admin, new, data.last)
     return _shown(call, found)
 
