@@ -2,13 +2,9 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,13 +23,13 @@ from dockbell.cli.bench_places import (
 )
 from dockbell.cli.bench_target import Target, receiving
 from dockbell.cli.failures import say
+from dockbell.cli.own_server import running
 from dockbell.store import deliveries as delivery_rows
 from dockbell.store.tables import attempts
 from dockbell.store.transactions import Store
 
 _NOTIFICATIONS = 100
 _ROUNDS = 3
-_STOP_SECONDS = 15.0
 _CLAIMS = 200
 _CLAIM = 100  # deliveries in one lease
 _TRIES_EACH = 5  # of those kept
@@ -123,31 +119,14 @@ async def _size(store: Store) -> tuple[int, int, datetime]:
         return int(log), int(stored), tx.now
 
 
-@contextlib.contextmanager
-def _worker(place: Place) -> Iterator[None]:
+def _worker(place: Place) -> AbstractContextManager[object]:
     """A `dockbell worker` on that database, ended when the block ends."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("DOCKBELL_")
-    }
     settings = {
         "DOCKBELL_DATABASE_URL": place.database_url or "",
         "DOCKBELL_EGRESS_ALLOW": "loopback",
         "DOCKBELL_LOG_LEVEL": "error",
     }
-    process = subprocess.Popen(  # noqa: S603 -- our own program, with arguments made here
-        [sys.executable, "-m", "dockbell", "worker", "--data", str(place.folder)],
-        env={**kept, **settings},
-        cwd=place.folder,
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    return running(["worker", "--data", str(place.folder)], place.folder, settings)
 
 
 def measure_claims(

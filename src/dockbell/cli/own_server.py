@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 from dockbell.domain.errors import DockbellError
@@ -96,35 +96,10 @@ def serving(folder: Path, settings: Mapping[str, str]) -> Iterator["Own"]:
     """
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    environment = {
-        **{
-            name: value
-            for name, value in os.environ.items()
-            # A start with compiled files at hand is what users have, whatever this shell was told.
-            if not name.startswith(("DOCKBELL_", "PYTHONDONTWRITEBYTECODE"))
-        },
-        **settings,
-    }
     log = folder / "server.log"
+    words = ["serve", "--port", str(port), "--data", str(folder / "data")]
     started = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 -- our own program, with arguments made here
-            [
-                sys.executable,
-                "-m",
-                "dockbell",
-                "serve",
-                "--port",
-                str(port),
-                "--data",
-                str(folder / "data"),
-            ],
-            stdout=output,
-            stderr=output,
-            env=environment,
-            cwd=folder,
-        )
-    try:
+    with log.open("wb") as output, running(words, folder, settings, output) as process:
         while True:
             with contextlib.suppress(OSError, StepError, http.client.HTTPException):
                 Client(base).call("GET", "/readyz")
@@ -135,6 +110,34 @@ def serving(folder: Path, settings: Mapping[str, str]) -> Iterator["Own"]:
                 )
             time.sleep(0.02)
         yield Own(base, process.pid, time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def running(
+    words: Sequence[str],
+    folder: Path,
+    settings: Mapping[str, str],
+    output: IO[bytes] | None = None,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """`dockbell` with these words, in `folder`; ended when the block ends. It writes where we do unless told otherwise."""
+    environment = {
+        **{
+            name: value
+            for name, value in os.environ.items()
+            # A start with compiled files at hand is what users have, whatever this shell was told.
+            if not name.startswith(("DOCKBELL_", "PYTHONDONTWRITEBYTECODE"))
+        },
+        **settings,
+    }
+    process = subprocess.Popen(  # noqa: S603 -- our own program, with arguments made here
+        [sys.executable, "-m", "dockbell", *words],
+        stdout=output,
+        stderr=output,
+        env=environment,
+        cwd=folder,
+    )
+    try:
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
