@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from dockbell.domain.interruptions import LIMIT, WAITS, name_of
 from dockbell.store import deliveries
@@ -141,3 +141,51 @@ async def test_what_is_set_aside_takes_nothing_new_with_it(
     assert dead == [guilty]
     assert await states(store) == {guilty: "dead", **dict.fromkeys(fresh, "waiting")}
     await assert_lanes_are_right(store)
+
+
+async def test_owners_hear_of_what_is_set_aside(store: Store, clock: SetClock) -> None:
+    (delivery_id,) = await add(store, 1)
+    for _ in range(LIMIT - 1):
+        await interrupt(store, clock)
+    told = select(t.notices.c.namespace_id, t.notices.c.kind, t.notices.c.metadata)
+    before = await rows(store, told)
+
+    await interrupt(store, clock)
+
+    ((uuid, streak),) = await rows(
+        store, select(t.notifications.c.uuid, t.notifications.c.failure_streak)
+    )
+    assert before == []
+    assert await rows(store, told) == [
+        (
+            "nsp_acme",
+            "delivery_set_aside",
+            {
+                "namespace": "acme",
+                "notification": uuid,
+                "title": None,
+                "event": "repo_push",
+                "method": "webhook",
+                "message": "One server process after another stopped while it sent this message, so it is set aside "
+                "and not tried again. Tell whoever runs this server. Once the cause is mended, redeliver it.",
+                "delivery": delivery_id,
+                "repository": "acme/web",
+            },
+        )
+    ]
+    assert streak == 0
+
+
+async def test_nobody_hears_of_what_is_set_aside_of_a_deleted_notification(
+    store: Store, clock: SetClock
+) -> None:
+    (delivery_id,) = await add(store, 1)
+    for _ in range(LIMIT - 1):
+        await interrupt(store, clock)
+    async with store.begin() as tx:
+        await tx.run(delete(t.notifications))
+
+    dead = await interrupt(store, clock)
+
+    assert dead == [delivery_id]
+    assert await rows(store, select(t.notices.c.id)) == []

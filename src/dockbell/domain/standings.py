@@ -19,6 +19,7 @@ class Change(StrEnum):
     FAILING = "notification_failing"
     PAUSED = "notification_paused"
     RECOVERED = "notification_recovered"
+    SET_ASIDE = "delivery_set_aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ class Standing:
 
 def sentence_of(change: Change, reason: PauseReason | None, parked: int) -> str:
     """What happened, in plain words."""
+    if change is Change.SET_ASIDE:
+        return (
+            "One server process after another stopped while it sent this message, so it is set aside and not tried "
+            "again. Tell whoever runs this server. Once the cause is mended, redeliver it."
+        )
     if change is Change.RECOVERED:
         return "The target takes messages again. What was parked is on its way."
     if change is Change.FAILING:

@@ -297,7 +297,7 @@ async def rescue(
     """Take back leases that ran out, some hundreds at most, without charging a try.
 
     The first time a delivery is due again at once, later it waits longer and longer. The one that probably
-    brings workers down is dead (docs/decisions/0004-leases.md). With `own_everything` no other process can
+    brings workers down is dead (docs/decisions/0004-leases.md), and its owners are told. With `own_everything` no other process can
     hold a lease, so all of them are taken back, but for `except_leases`, which the caller still works on.
     """
     ran_out = deliveries.c.state == State.SENDING.value
@@ -308,6 +308,7 @@ async def rescue(
     rows = await tx.rows(
         select(
             deliveries.c.id,
+            deliveries.c.notification_id,
             deliveries.c.lane_id,
             deliveries.c.attempts,
             deliveries.c.interruptions,
@@ -353,6 +354,10 @@ async def rescue(
         (row.id, row.attempts + 1, row.leased_until, worker_of(row.leased_by)) for row in rows
     ]
     await attempts.record_interrupted(tx, lost, _INTERRUPTED)
+    if guilty:
+        await standings.tell_set_aside(
+            tx, {row.id: row.notification_id for row in rows if row.id in guilty}
+        )
     await lanes.settle(tx, _ended(ended))
     if rows:
         tx.ring()

@@ -109,15 +109,34 @@ async def _write(tx: Tx, notification_id: str, before: Standing, after: Standing
             await store.pause(tx, notification_id, after.pause)
             await lanes.pause(tx, notification_id)
     if change is not None:
-        await _tell(tx, notification_id, change, after.pause)
+        parked = await _count_waiting(tx, notification_id) if change is Change.PAUSED else 0
+        more: Mapping[str, object] = {}
+        if change is Change.PAUSED:
+            reason = after.pause
+            more = {"reason": None if reason is None else reason.value, "parked": parked}
+        sentence = sentence_of(change, after.pause, parked)
+        await _tell(tx, notification_id, change, sentence, more)
+
+
+async def tell_set_aside(tx: Tx, notification_of: Mapping[str, str]) -> None:
+    """Tell of these deliveries (their notifications, by delivery id), which are given up because processes ended.
+
+    Call it before their lanes are changed: the owners' rows come before them (store.locks).
+    """
+    await locks.hold_owners(tx, set(notification_of.values()))
+    sentence = sentence_of(Change.SET_ASIDE, None, 0)
+    for delivery_id, notification_id in sorted(notification_of.items()):
+        more = {"delivery": delivery_id}
+        await _tell(tx, notification_id, Change.SET_ASIDE, sentence, more)
 
 
 async def _tell(
-    tx: Tx, notification_id: str, change: Change, reason: PauseReason | None
+    tx: Tx, notification_id: str, change: Change, sentence: str, more: Mapping[str, object]
 ) -> None:
     """Put a notice into the inbox of the namespace's owner and of the repository's administrators.
 
-    It goes there directly and is no event, so that a notice never triggers a notice.
+    It goes there directly and is no event, so that a notice never triggers a notice. One of a notification that
+    was deleted meanwhile is nobody's.
     """
     about = await tx.first(
         select(
@@ -136,19 +155,17 @@ async def _tell(
     )
     if about is None:
         return
-    parked = await _count_waiting(tx, notification_id) if change is Change.PAUSED else 0
     metadata: dict[str, Any] = {
         **({} if about.namespace is None else {"namespace": about.namespace}),
         "notification": about.uuid,
         "title": about.title,
         "event": about.kind,
         "method": about.method,
-        "message": sentence_of(change, reason, parked),
+        "message": sentence,
+        **more,
     }
     if about.repository is not None:
         metadata["repository"] = f"{about.namespace}/{about.repository}"
-    if change is Change.PAUSED:
-        metadata |= {"reason": None if reason is None else reason.value, "parked": parked}
     await notices.tell_owners(
         tx,
         kind=change.value,
