@@ -1,6 +1,6 @@
 """Stand-ins that implement the project's protocols, for what a test must not or cannot reach."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -55,6 +55,7 @@ class FakeOutbound:
     mailed: MailReply = field(default_factory=lambda: mail_reply_of(250))
     letters: list[Letter] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the addresses whose consent was asked for
+    owners: Sequence[str] | None = None  # of what the mail is about, if that is a namespace
 
     async def post(
         self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
@@ -68,6 +69,9 @@ class FakeOutbound:
     async def unsubscribe_link(self, message: Message, address: str) -> str | None:
         self.asked.append(address)
         return self.unsubscribe
+
+    async def owner_addresses(self, message: Message) -> Sequence[str] | None:
+        return self.owners
 
     async def mail(self, letter: Letter) -> MailReply:
         self.letters.append(letter)
@@ -88,6 +92,7 @@ class FakeLookup:
     recipients: Mapping[str, str] = field(default_factory=dict)  # name to why it is refused
     confirmed: frozenset[str] = frozenset({"team@example.com"})
     asked: list[object] = field(default_factory=list)
+    mails_owner: bool = False
 
     async def recipient_error(self, recipient: Recipient) -> str | None:
         self.asked.append(recipient)

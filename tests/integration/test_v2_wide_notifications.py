@@ -408,7 +408,7 @@ async def test_a_namespaces_notification_lives_like_any_other(
         ),
     )
     assert [row[0] for row in entries if row[1] == "ns_acme"][:3] == [
-        "add_namespace_notification",
+        "create_namespace_notification",
         "pause_namespace_notification",
         "reset_namespace_notification",
     ]

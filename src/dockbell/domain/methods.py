@@ -137,6 +137,10 @@ class Outbound(Protocol):
         """Where the owner of the address can end its mails about the repository; None if they have not agreed to any."""
         ...
 
+    async def owner_addresses(self, message: Message) -> Sequence[str] | None:
+        """Where mail about a namespace goes: to its own address, or its administrators'. None if a repository's is meant."""
+        ...
+
     async def mail(self, letter: Letter) -> MailReply:
         """Hand the mail to the operator's mail server, once. Raise UnreachableError when that gives no answer."""
         ...
@@ -158,6 +162,11 @@ class Lookup(Protocol):
         ...
 
     async def is_confirmed(self, email: str) -> bool: ...
+
+    @property
+    def mails_owner(self) -> bool:
+        """Whether mail goes to the namespace's own address, or its administrators', whatever the config says."""
+        ...
 
 
 class Method(Protocol):

@@ -1,6 +1,6 @@
 """The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from dockbell.domain.methods import (
 )
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.domain.tls import Tls
-from dockbell.store import authorized_emails, notices
+from dockbell.store import authorized_emails, mail_addresses, notices
 from dockbell.store.transactions import Store
 
 
@@ -54,6 +54,11 @@ class Outlet:
         async with self.store.read() as tx:
             consent = await authorized_emails.find_consent(tx, message.notification_id, address)
         return None if consent is None else message.links.unsubscribe(consent.id, consent.code)
+
+    async def owner_addresses(self, message: Message) -> Sequence[str] | None:
+        """Asked at every try too: people come and go."""
+        async with self.store.read() as tx:
+            return await mail_addresses.find_of_owner(tx, message.notification_id)
 
     async def mail(self, letter: Letter) -> MailReply:
         if self.mailer is None:

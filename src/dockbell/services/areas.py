@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError, ForbiddenError, NotFoundError
 from dockbell.domain.notifications import INSTANCE, Notification
-from dockbell.domain.permissions import AdminOfInstance, AdminOfPlace
+from dockbell.domain.permissions import AdminOfAll, AdminOfInstance, AdminOfPlace
 from dockbell.domain.records import EventRecord
-from dockbell.services import repositories, users
+from dockbell.services import organizations, repositories, users
 from dockbell.store import event_lists, notification_lists
 from dockbell.store.transactions import Tx
 
@@ -80,6 +80,19 @@ async def admin_of_instance(tx: Tx, actor: Actor) -> AdminOfInstance:
     repositories.check_may_administer(actor)
     right = await users.superuser(tx, actor)
     return AdminOfInstance(right.actor)
+
+
+async def admin_of_owner(tx: Tx, actor: Actor, organization: str | None) -> AdminOfAll:
+    """The right to an organization's own notifications, or without one to the caller's, as API v1 asks for it.
+
+    That is by the scopes `org:admin` and `user:admin`, and not by `repo:admin` as everywhere else.
+    """
+    right = (
+        await users.admin_of_self(tx, actor)
+        if organization is None
+        else await organizations.admin_of_namespace(tx, actor, organization)
+    )
+    return AdminOfAll(right.actor, right.namespace)
 
 
 async def admin_by_id(tx: Tx, actor: Actor, place_id: str | None) -> AdminOfPlace:

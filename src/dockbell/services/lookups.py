@@ -50,6 +50,10 @@ class Lookup:
             found = await authorized_emails.find(tx, self.repository_id, email)
         return found is not None and found.is_confirmed
 
+    @property
+    def mails_owner(self) -> bool:
+        return self.repository_id is None and self.namespace != ""
+
     async def _user_error(self, tx: Tx, name: str) -> str | None:
         found = await namespaces.find(tx, name) if is_namespace(name) else None
         if found is None or found.kind is not NamespaceKind.USER:

@@ -9,7 +9,12 @@ from datetime import datetime
 from dockbell.domain import rates
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
-from dockbell.domain.errors import ConfigError, InvalidRequestError, NotFoundError
+from dockbell.domain.errors import (
+    ConfigError,
+    DockbellError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject
 from dockbell.domain.filters import compile_filter
 from dockbell.domain.forms import PayloadForm
@@ -37,6 +42,7 @@ from dockbell.store.transactions import Tx
 
 _MOST_BYTES = 64 * 1024
 _MOST_LEVELS = 32
+_MOST_OF_NAMESPACE = 1000
 _ALIKE = 0.8
 _SAMPLE = "sample"  # the repository, and the namespace, of samples where there is no real one
 
@@ -103,6 +109,13 @@ class Notifications:
         if new.tls is not None:
             await _check_tls(reading, method, new.config, new.tls)
 
+    def check_own_kind(self, admin: AdminOfAll, name: str) -> None:
+        """Raise InvalidRequestError unless this is an event of the namespace itself, and of none of its repositories."""
+        del admin
+        own = [kind.name for kind in self.kinds.values() if kind.scope is EventScope.NAMESPACE]
+        if name not in own:
+            raise InvalidRequestError(_unknown(f"Invalid event '{name}'", name, own))
+
     def _check_events(self, admin: AdminOfPlace, new: NewNotification) -> None:
         kinds = {
             name: kind
@@ -147,7 +160,9 @@ class Notifications:
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))
-        await _audit(tx, admin, "add_{}_notification", made)
+        # Quay: its two words for the same. Pinned by compat/test_namespace_notifications.py.
+        verb = "add" if isinstance(admin, AdminOf) else "create"
+        await _audit(tx, admin, f"{verb}_{{}}_notification", made)
         return made
 
     async def _hold(self, tx: Tx, admin: AdminOfPlace) -> bool:
@@ -253,6 +268,12 @@ class Notifications:
         """The repository's notifications in the order they were created, for showing."""
         return await notification_lists.list_outlines(tx, admin.repository.id)
 
+    async def list_of_namespace(self, tx: Tx, admin: AdminOfAll) -> Sequence[Notification]:
+        """The namespace's own notifications in the order they were created, at most a thousand."""
+        return await notification_lists.list_of_place(
+            tx, admin, after="", limit=_MOST_OF_NAMESPACE
+        )
+
     async def find(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> Notification | None:
         """The place's notification with this UUID, if there is one."""
         if not is_uuid(uuid):
@@ -334,9 +355,10 @@ class Notifications:
         return found
 
 
-def _unknown_uuid(admin: AdminOfPlace, uuid: str) -> UnknownNotificationError:
+def _unknown_uuid(admin: AdminOfPlace, uuid: str) -> DockbellError:
     if not isinstance(admin, AdminOf):
-        return UnknownNotificationError(f"No notification found for: {uuid}")
+        # Quay: 404 here and 400 for a repository's (Q4). Pinned by compat/test_namespace_notifications.py.
+        return NotFoundError()
     # Quay: the three parts print as a list. Pinned by compat/test_notifications_errors.py.
     where = f"{admin.repository.namespace}, {admin.repository.name}, {uuid}"
     return UnknownNotificationError(f"No repository notification found for: {where}")

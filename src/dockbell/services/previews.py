@@ -19,9 +19,9 @@ from dockbell.domain.methods import (
     Reply,
 )
 from dockbell.domain.outcomes import Delivered, Exchange
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import AdminOfAll, AdminOfPlace
 from dockbell.services.notifications import NewNotification, check_sizes, sample_subject
-from dockbell.store import event_lists
+from dockbell.store import event_lists, mail_addresses
 from dockbell.store.transactions import Tx
 
 _ID = "preview"
@@ -56,6 +56,7 @@ class _Recorder:
 
     headers: Headers = ()
     body: bytes | None = None
+    owners: Sequence[str] | None = None
 
     async def post(self, url: str, body: bytes, headers: Headers = ()) -> Reply:
         del url
@@ -66,6 +67,10 @@ class _Recorder:
         """As if the owner had agreed; it leads nowhere."""
         del address
         return message.links.unsubscribe(_ID, _ID)
+
+    async def owner_addresses(self, message: Message) -> Sequence[str] | None:
+        del message
+        return self.owners
 
     async def mail(self, letter: Letter) -> MailReply:
         self.headers = (("To", letter.to), ("Subject", letter.subject))
@@ -114,7 +119,11 @@ class Previews:
         is_sample = event is None
         if event is None:
             event = self._sample(tx, admin, self.kinds[new.kind], new)
-        return Preview(events, await self._render(tx, method, new, event, is_sample=is_sample))
+        recorder = _Recorder()
+        if isinstance(admin, AdminOfAll):
+            recorder.owners = await mail_addresses.list_of_namespace(tx, admin.namespace.id)
+        rendered = await self._render(tx, method, new, event, recorder, is_sample=is_sample)
+        return Preview(events, rendered)
 
     def _sample(
         self, tx: Tx, admin: AdminOfPlace, kind: EventKind, new: NewNotification
@@ -129,12 +138,13 @@ class Previews:
             occurred_at=tx.now,
         )
 
-    async def _render(
+    async def _render(  # noqa: PLR0913 -- one argument for each part of what is shown
         self,
         tx: Tx,
         method: Method,
         new: NewNotification,
         event: Event,
+        recorder: _Recorder,
         *,
         is_sample: bool,
     ) -> Rendered:
@@ -149,7 +159,6 @@ class Previews:
             now=tx.now,
             form=new.payload_form,
         )
-        recorder = _Recorder()
         outcome = await method.send(message, new.config, recorder)
         return Rendered(
             event=event,

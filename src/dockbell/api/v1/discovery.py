@@ -29,6 +29,18 @@ GET /repository/{repository}/authorizedemail/{email} checkRepoEmailAuthorized re
 POST /repository/{repository}/authorizedemail/{email} sendAuthorizeRepoEmail repo:admin
 GET /error/{error_type} getErrorDescription
 GET /discovery discovery
+GET /organization/{organization}/notifications listOrganizationNotifications org:admin
+POST /organization/{organization}/notifications createOrganizationNotification org:admin
+GET /organization/{organization}/notifications/{uuid} getOrganizationNotification org:admin
+POST /organization/{organization}/notifications/{uuid} resetOrganizationNotificationFailures org:admin
+DELETE /organization/{organization}/notifications/{uuid} deleteOrganizationNotification org:admin
+POST /organization/{organization}/notifications/{uuid}/test testOrganizationNotification org:admin
+GET /user/namespacenotifications listUserNamespaceNotifications user:admin
+POST /user/namespacenotifications createUserNamespaceNotification user:admin
+GET /user/namespacenotifications/{uuid} getUserNamespaceNotification user:admin
+POST /user/namespacenotifications/{uuid} resetUserNamespaceNotificationFailures user:admin
+DELETE /user/namespacenotifications/{uuid} deleteUserNamespaceNotification user:admin
+POST /user/namespacenotifications/{uuid}/test testUserNamespaceNotification user:admin
 GET /user/notifications listUserNotifications user:admin
 GET /user/notifications/{uuid} getUserNotification user:admin
 PUT /user/notifications/{uuid} updateUserNotification user:admin

@@ -1,6 +1,8 @@
 """Repository notifications with Quay's addresses, shapes and statuses (quay-compat 2.1)."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
@@ -17,7 +19,7 @@ _LONGEST_NAME = 255
 _LONGEST_TITLE = 1024
 
 # Quay's clients send either spelling of the event's config, and some a null title.
-_NEW = Schema(
+NEW = Schema(
     properties=(
         Property("event", "string", required=True, most=_LONGEST_NAME),
         Property("method", "string", required=True, most=_LONGEST_NAME),
@@ -30,6 +32,22 @@ _NEW = Schema(
 # The one place where a webhook's signing secret is shown: the object's keys are closed.
 _SECRET_HEADER = "dockbell-signing-secret"  # noqa: S105 -- a header's name
 
+
+def asked_for(body: Mapping[str, Any]) -> NewNotification:
+    """What a body that passed `NEW` asks for."""
+    return NewNotification(
+        kind=body["event"],
+        method=body["method"],
+        config=body["config"],
+        event_config=body["eventConfig"],
+        title=body.get("title"),
+    )
+
+
+def secret_header(made: Notification) -> Mapping[str, str]:
+    return {_SECRET_HEADER: made.secrets[0].text} if made.secrets else {}
+
+
 _ALL = "/repository/{repository:str}/notification"
 _ONE = "/repository/{repository:str}/notification/{uuid:str}"
 
@@ -39,7 +57,7 @@ def _number_of_failures(streak: int, *, is_paused: bool) -> int:
     return max(streak, FAILURE_LIMIT) if is_paused else streak
 
 
-def _shown(notification: Notification) -> dict[str, object]:
+def shown(notification: Notification) -> dict[str, object]:
     # Quay: exactly these keys, in this order, secrets included. Pinned by compat/test_guide.py.
     return {
         "uuid": notification.uuid,
@@ -58,7 +76,7 @@ _quoted = json.encoder.encode_basestring_ascii
 
 
 def _listed(one: Outline) -> str:
-    """What `_shown` says, as text: the documents in it are JSON already."""
+    """What `shown` says, as text: the documents in it are JSON already."""
     return (
         f'{{"uuid": {_quoted(one.uuid)}, "title": {"null" if one.title is None else _quoted(one.title)}, '
         f'"event": {_quoted(one.kind)}, "method": {_quoted(one.method)}, "config": {one.config}, '
@@ -82,21 +100,14 @@ async def create_notification(call: Call, repository: FromPath[str]) -> Response
     path = call.path(repository)
     async with call.read() as tx:
         admin = await repositories.admin_of(tx, await call.actor(tx), path)
-    body = call.json(_NEW)
-    new = NewNotification(
-        kind=body["event"],
-        method=body["method"],
-        config=body["config"],
-        event_config=body["eventConfig"],
-        title=body.get("title"),
-    )
+    body = call.json(NEW)
+    new = asked_for(body)
     await call.notifications.check(call.read, admin, new)
     async with call.begin() as tx:
         # Asked again, because the repository or the right may be gone since.
         admin = await repositories.admin_of(tx, await call.actor(tx), path)
         made = await call.notifications.create(tx, admin, new)
-    headers = {_SECRET_HEADER: made.secrets[0].text} if made.secrets else {}
-    return call.reply(201, _shown(made), headers)
+    return call.reply(201, shown(made), secret_header(made))
 
 
 @get(_ONE)
@@ -109,7 +120,7 @@ async def get_notification(
         found = await call.notifications.find(tx, admin, uuid)
     if found is None:
         raise NotFoundError
-    return call.reply(200, _shown(found))
+    return call.reply(200, shown(found))
 
 
 # Quay: an unknown UUID is 400 here and 404 above. Pinned by compat/test_notifications_errors.py.
