@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +24,27 @@ class Answer:
         return json.loads(self.body)
 
 
+@dataclass(slots=True)
+class Jar:
+    """The cookies of one client; a closed one keeps none."""
+
+    is_open: bool
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def headers(self) -> dict[str, str]:
+        text = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return {"cookie": text} if text else {}
+
+    def take(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        for name, value in headers:
+            if self.is_open and name.lower() == b"set-cookie":
+                key, _, rest = value.decode("latin-1").partition("=")
+                text = rest.partition(";")[0]
+                self.cookies.pop(key, None)
+                if text:
+                    self.cookies[key] = text
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Sends requests with one bearer token, or none."""
@@ -31,9 +52,14 @@ class Client:
     app: ASGIApp
     token: str | None = None
     peer: str = "192.0.2.7"
+    jar: "Jar" = field(default_factory=lambda: Jar(is_open=False))
 
     def with_token(self, token: str | None) -> "Client":
         return replace(self, token=token)
+
+    def as_browser(self) -> "Client":
+        """The same without a token, but with cookies of its own, as one person's browser."""
+        return replace(self, token=None, jar=Jar(is_open=True))
 
     async def get(self, path: str, **more: Any) -> Answer:
         return await self.send("GET", path, **more)
@@ -61,7 +87,9 @@ class Client:
 
         `repeated` are headers that come once more, after all others.
         """
-        sent = {name.lower(): text for name, text in (headers or {}).items()}
+        sent = self.jar.headers() | {
+            name.lower(): text for name, text in (headers or {}).items()
+        }
         if value is not _UNSET:
             body = json.dumps(value).encode()
             sent.setdefault("content-type", "application/json")
@@ -116,6 +144,7 @@ class Client:
                     is_answered.set()
 
         await self.app(scope, receive, take)
+        self.jar.take(start["headers"])
         return Answer(
             status=start["status"],
             headers={

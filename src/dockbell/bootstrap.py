@@ -21,6 +21,7 @@ from dockbell import events, methods
 from dockbell.api.intake.app import EventIntake, Limits
 from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
+from dockbell.api.v1.handlers import PUBLIC_HANDLERS as V1_PUBLIC_HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.domain.accounts import SYSTEM
@@ -198,7 +199,7 @@ class Application:
             faces=self.faces,
             v1=HANDLERS,
             v2=V2_HANDLERS,
-            others=[*PUBLIC_HANDLERS, *UI_HANDLERS],
+            others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS],
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},

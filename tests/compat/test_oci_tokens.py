@@ -15,7 +15,7 @@ from dockbell.services import passwords, registry_tokens
 from dockbell.store import robots, tables, users
 from dockbell.store.transactions import Store, Tx
 from tests.asgi import Client
-from tests.conftest import SetClock
+from tests.conftest import NOON, SetClock
 from tests.hub import (
     HOST,
     PASSWORD,
@@ -316,6 +316,54 @@ async def add_oauth_token(store: Store, username: str) -> str:
     return token
 
 
+async def add_app_token(store: Store, username: str) -> str:
+    token = "A" * 64
+    async with store.begin() as tx:
+        await tx.run(
+            insert(tables.app_tokens).values(
+                id="apt_1",
+                uuid="uuid_1",
+                user_id=f"ns_{username}",
+                title="laptop",
+                lookup=lookup_of(token),
+                token_hash=hash_of(token),
+                created_at=tx.now,
+            )
+        )
+    return token
+
+
+async def test_a_token_of_one_program_may_what_its_user_may(hub: Hub, store: Store) -> None:
+    secret = await add_app_token(store, "writer")
+    scopes = "scope=repository:acme/web:pull,push&scope=repository:boss/open:pull,push"
+
+    answer = await hub.anonymous.get(
+        f"/v2/auth?service={HOST}&{scopes}", headers=basic("$app", secret)
+    )
+    wrong = [
+        await hub.anonymous.get(f"/v2/auth?service={HOST}", headers=basic(*pair))
+        for pair in (
+            ("$app", "A" * 63 + "B"),
+            ("$app", "A" * 40),
+            ("$app", ""),
+            ("$oauthtoken", secret),
+            ("writer", secret),
+        )
+    ]
+
+    claims = claims_of(answer.json()["token"])
+    assert claims["sub"] == "writer"
+    assert [entry["actions"] for entry in claims["access"]] == [["pull", "push"], ["pull"]]
+    assert await rows_of(store, tables.app_tokens, "last_used_at") == [(NOON,)]
+    assert [(one.status, errors_of(one)[0][1]) for one in wrong] == [
+        (401, "Invalid or expired app-specific token."),
+        (401, "Invalid or expired app-specific token."),
+        (401, "Invalid or expired app-specific token."),
+        (401, "Invalid or expired OAuth access token."),
+        (401, "Invalid Username or Password"),
+    ]
+
+
 async def disable_writer(tx: Tx) -> None:
     await users.set_enabled(tx, "ns_writer", is_enabled=False)
 
@@ -345,6 +393,14 @@ async def revoke_token(tx: Tx) -> None:
     await tx.run(delete(tables.tokens))
 
 
+async def revoke_app_token(tx: Tx) -> None:
+    await tx.run(delete(tables.app_tokens))
+
+
+async def expire_app_token(tx: Tx) -> None:
+    await tx.run(update(tables.app_tokens).values(expires_at=tx.now))
+
+
 async def expire_token(tx: Tx) -> None:
     await tx.run(update(tables.tokens).values(expires_at=tx.now))
 
@@ -361,12 +417,16 @@ async def expire_token(tx: Tx) -> None:
         ("$oauthtoken", revoke_token),
         ("$oauthtoken", expire_token),
         ("$oauthtoken", disable_writer),
+        ("$app", revoke_app_token),
+        ("$app", expire_app_token),
+        ("$app", disable_writer),
     ],
 )
 async def test_a_token_ends_with_the_credential_it_was_got_with(
     hub: Hub, store: Store, username: str, end: Callable[[Tx], Awaitable[None]]
 ) -> None:
-    secret = await add_oauth_token(store, "writer") if username == "$oauthtoken" else ""
+    make = {"$oauthtoken": add_oauth_token, "$app": add_app_token}.get(username)
+    secret = "" if make is None else await make(store, "writer")
     scopes = ("repository:acme/web:pull,push,delete", "registry:catalog:*")
     client = Client(hub.registry, await hub.ask_token(username, *scopes, password=secret))
     digest = digest_of(b"{}")

@@ -6,13 +6,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from dockbell.domain.accounts import AppToken
 from dockbell.engine import pruner as module
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.observability.metrics import Metrics
+from dockbell.store import app_tokens, sessions
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues
 from tests.conftest import SetClock
+from tests.world import add_namespace
 
 ALL = Keep(
     attempts=timedelta(days=30),
@@ -84,3 +87,33 @@ async def test_a_round_ends_after_so_many_steps_and_says_that_there_is_more(
     rounds = [await pruner.throw_away() for _ in range(2)]
 
     assert (rounds, await left(store)) == ([True, False], [0, 5, 5])
+
+
+async def test_ended_sessions_go_at_once_and_ended_app_tokens_with_the_others(
+    store: Store, clock: SetClock
+) -> None:
+    async with store.begin() as tx:
+        await add_namespace(tx, "alice")
+        for days in (1, 7):
+            await sessions.add(
+                tx,
+                "ns_alice",
+                secret_hash=f"{days}",
+                credential="",
+                expires_at=clock() + timedelta(days=days),
+            )
+            token = AppToken(
+                tx.new_id("apt"), f"{days}", "x", clock(), clock() + timedelta(days=days), None
+            )
+            await app_tokens.add(tx, token, user_id="ns_alice", lookup=f"{days}", token_hash="")
+    left = []
+
+    for days in (2, 30):
+        clock.move(days=days)
+        await Pruner(store, clock, timedelta(days=7), ALL).throw_away()
+        left += [
+            len(await queues.rows(store, select(table.c.id)))
+            for table in (t.sessions, t.app_tokens)
+        ]
+
+    assert left == [1, 2, 0, 1]

@@ -183,6 +183,8 @@ def test_every_service_takes_the_transaction_first() -> None:
 NO_RIGHT = {
     "authentication.actor_of_bearer": "finds out who acts",
     "authentication.actor_of_password": "finds out who acts",
+    "authentication.actor_of_session": "finds out who acts",
+    "authentication.actor_of_user": "finds out who acts",
     "authentication.record_failure": "nobody has signed in",
     "authorized_emails.AuthorizedEmails.confirm": "the mailed code is the right",
     "authorized_emails.AuthorizedEmails.of_code": "the mailed code is the right",

@@ -85,6 +85,8 @@ class Actor:
     scopes: frozenset[Scope] | None = None
     is_superuser: bool = False
     token_id: str | None = None
+    app_token_id: str | None = None
+    session_id: str | None = None
     application_id: str | None = None
     application_name: str | None = None
     ip: str | None = None
@@ -163,6 +165,18 @@ class Application:
     description: str
     avatar_email: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AppToken:
+    """What may be shown of a token that stands for its user's password at the registry."""
+
+    id: str
+    uuid: str
+    title: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

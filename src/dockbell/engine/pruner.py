@@ -25,6 +25,7 @@ _STEPS_AT_ONCE = 200  # then the others have their turn
 # After each step the database is left alone for so many times as long as the step took.
 _REST = 4.0
 _LEAST_REST = 0.02
+_AT_ONCE = timedelta()  # nobody looks at it once it has ended
 
 Prune = Callable[[Tx, datetime, str, int], Awaitable[Step]]
 
@@ -48,6 +49,9 @@ class Keep:
             ("notices", self.notices, history.prune_notices),
             ("audit_entries", self.audit_entries, history.prune_audit_entries),
             ("tokens", self.tokens, history.prune_tokens),
+            ("app_tokens", self.tokens, history.prune_app_tokens),
+            ("sessions", _AT_ONCE, history.prune_sessions),
+            ("authorization_codes", _AT_ONCE, history.prune_authorization_codes),
         ]
         return [(kind, span, prune) for kind, span, prune in steps if span is not None]
 

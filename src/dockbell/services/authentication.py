@@ -6,15 +6,26 @@ from datetime import datetime, timedelta
 from dockbell.domain.accounts import Actor, ActorKind, scopes_of
 from dockbell.domain.errors import UnauthenticatedError
 from dockbell.domain.names import is_namespace
-from dockbell.domain.secrets import TOKEN_LENGTH, fingerprint_of, is_same, lookup_of
+from dockbell.domain.secrets import (
+    APP_TOKEN_LENGTH,
+    TOKEN_LENGTH,
+    fingerprint_of,
+    hash_of,
+    is_same,
+    lookup_of,
+)
 from dockbell.services import encrypted_passwords, passwords
-from dockbell.store import robots, tokens, users
+from dockbell.services.app_tokens import SCOPES as APP_TOKEN_SCOPES
+from dockbell.store import app_tokens, robots, sessions, tokens, users
+from dockbell.store.app_tokens import AppTokenCredential
 from dockbell.store.robots import RobotCredential
+from dockbell.store.sessions import SessionCredential
 from dockbell.store.tokens import Bearer
 from dockbell.store.transactions import Tx
 from dockbell.store.users import UserCredential
 
 OAUTH_TOKEN_USER = "$oauthtoken"  # noqa: S105 -- the user name that says the password is a token
+APP_TOKEN_USER = "$app"  # noqa: S105 -- the same for a token of one program
 _USE_NOTED_FOR = timedelta(minutes=10)
 _FREE_FAILURES = 5
 _FIRST_WAIT = timedelta(seconds=1)
@@ -27,6 +38,10 @@ class SignInError(UnauthenticatedError):
     def __init__(self, detail: str | None = None, *, username: str | None = None) -> None:
         super().__init__(detail)
         self.username = username  # whose wrong password this was; None if nobody's
+
+
+class UnverifiedError(SignInError):
+    """Please verify your e-mail address"""  # noqa: D400, D415 -- in the manner of Quay's texts
 
 
 class EndedError(UnauthenticatedError):
@@ -77,6 +92,12 @@ async def actors_of_bearers(tx: Tx, given: Mapping[str, str | None]) -> Mapping[
     return actors
 
 
+async def actor_of_session(tx: Tx, secret: str, ip: str | None) -> Actor | None:
+    """The user whose session that is; None if it has ended, by time, by signing out, or by a new password."""
+    found = await sessions.find(tx, hash_of(secret))
+    return None if found is None else _of_session(found, tx.now, ip)
+
+
 def is_token(text: str) -> bool:
     """Whether this can be an access token at all. Asks nobody."""
     return len(text) == TOKEN_LENGTH and text.isascii() and text.isalnum()
@@ -100,6 +121,12 @@ async def _find_again(tx: Tx, actor: Actor) -> Actor | None:
     if actor.token_id is not None:
         bearer = await tokens.find_bearer_of(tx, actor.token_id)
         return None if bearer is None else _of_bearer(bearer, tx.now, actor.ip)
+    if actor.app_token_id is not None:
+        kept = await app_tokens.find_credential_of(tx, actor.app_token_id)
+        return None if kept is None else _of_app_token(kept, tx.now, actor.ip)
+    if actor.session_id is not None:
+        session = await sessions.find_by_id(tx, actor.session_id)
+        return None if session is None else _of_session(session, tx.now, actor.ip)
     if actor.kind is ActorKind.ROBOT and actor.id is not None:
         robot = await robots.find_credential_of(tx, actor.id)
         return None if robot is None else _of_robot(robot, actor.name, actor.ip)
@@ -123,6 +150,36 @@ def _of_bearer(found: Bearer, now: datetime, ip: str | None) -> Actor | None:
         application_name=found.application_name,
         ip=ip,
         credential=fingerprint_of(found.token_hash),
+    )
+
+
+def _of_app_token(found: AppTokenCredential, now: datetime, ip: str | None) -> Actor | None:
+    if not found.is_enabled or (found.expires_at is not None and found.expires_at <= now):
+        return None
+    return Actor(
+        kind=ActorKind.USER,
+        id=found.user_id,
+        name=found.user_name,
+        scopes=APP_TOKEN_SCOPES,
+        app_token_id=found.app_token_id,
+        ip=ip,
+        credential=fingerprint_of(found.token_hash),
+    )
+
+
+def _of_session(found: SessionCredential, now: datetime, ip: str | None) -> Actor | None:
+    if not found.is_enabled or found.password_hash is None or found.expires_at <= now:
+        return None
+    if found.credential != fingerprint_of(found.password_hash):
+        return None  # the password is another one now
+    return Actor(
+        kind=ActorKind.USER,
+        id=found.user_id,
+        name=found.user_name,
+        is_superuser=found.is_superuser,
+        session_id=found.session_id,
+        ip=ip,
+        credential=found.credential,
     )
 
 
@@ -152,7 +209,7 @@ def _of_user(found: UserCredential, name: str, ip: str | None) -> Actor | None:
 
 
 async def actor_of_password(tx: Tx, username: str, password: str, ip: str | None) -> Actor:
-    """Whom user name and password name: a user, a robot, or `$oauthtoken` with a token. Raise SignInError.
+    """Whom user name and password name: a user, a robot, `$oauthtoken` or `$app` with a token. Raise SignInError.
 
     Writes nothing, and hashing takes a while: call it in a reading transaction. After a SignInError, call
     `record_failure` in a writing one, which is what slows guessing down; after a success, `touch`.
@@ -162,9 +219,23 @@ async def actor_of_password(tx: Tx, username: str, password: str, ip: str | None
         if actor is None:
             raise SignInError("Invalid or expired OAuth access token.")
         return actor
+    if username == APP_TOKEN_USER:
+        return await _app_token(tx, password, ip)
     if "+" in username:
         return await _robot(tx, username, password, ip)
     return await _user(tx, username, password, ip)
+
+
+async def actor_of_user(tx: Tx, username: str, password: str, ip: str | None) -> Actor:
+    """The same for people alone, who sign in at a page: no robot and no token does.
+
+    UnverifiedError, only with the right password, for one whose e-mail address is not verified.
+    """
+    actor = await _user(tx, username, password, ip)
+    found = await users.find(tx, actor.name)
+    if found is None or not found.email_verified:
+        raise UnverifiedError
+    return actor
 
 
 async def record_failure(tx: Tx, error: SignInError) -> None:
@@ -180,7 +251,9 @@ async def touch(tx: Tx, actor: Actor) -> None:
         await tokens.touch(tx, actor.token_id, before)
     elif actor.kind is ActorKind.ROBOT and actor.id is not None:
         await robots.touch(tx, actor.id, before)
-    elif actor.kind is ActorKind.USER and actor.id is not None:
+    elif actor.app_token_id is not None:
+        await app_tokens.touch(tx, actor.app_token_id, before)
+    elif actor.session_id is None and actor.kind is ActorKind.USER and actor.id is not None:
         await users.forget_failed_sign_ins(tx, actor.id)
 
 
@@ -196,6 +269,16 @@ async def _robot(tx: Tx, name: str, token: str, ip: str | None) -> Actor:
     if actor is None:
         # Quay's literal text. Pinned by compat/test_robots.py.
         raise SignInError(f"Could not find robot with username: {name} and supplied password.")
+    return actor
+
+
+async def _app_token(tx: Tx, token: str, ip: str | None) -> Actor:
+    is_one = len(token) == APP_TOKEN_LENGTH and token.isascii() and token.isalnum()
+    found = await app_tokens.find_credential(tx, lookup_of(token)) if is_one else None
+    is_right = found is not None and is_same(token, found.token_hash)
+    actor = _of_app_token(found, tx.now, ip) if found is not None and is_right else None
+    if actor is None:
+        raise SignInError("Invalid or expired app-specific token.")
     return actor
 
 

@@ -7,7 +7,8 @@ from dockbell.domain.accounts import SYSTEM, Actor, Application, Namespace, Scop
 from dockbell.domain.errors import DataError, InvalidRequestError, NotFoundError
 from dockbell.domain.permissions import SetUp
 from dockbell.domain.secrets import CLIENT_SECRET_LENGTH, TOKEN_LENGTH, hash_of, is_same
-from dockbell.services import tokens, users
+from dockbell.domain.sessions import Session
+from dockbell.services import authentication, sessions, tokens, users
 from dockbell.services.encrypted_passwords import to_encrypted
 from dockbell.services.passwords import random_secret
 from dockbell.store import applications
@@ -24,6 +25,7 @@ class FirstUser:
     user: Namespace
     encrypted_password: str
     access_token: str | None  # shown this once
+    session: Session
 
 
 async def set_up_token(tx: Tx, actor: Actor = SYSTEM) -> str | None:
@@ -81,7 +83,9 @@ async def initialize(  # noqa: PLR0913 -- one argument for each thing the caller
         raise DataError(f"Failed to initialize user: {error.detail}") from error
     await user_rows.remove_set_up_token(tx)
     issued = await _issue(tx, set_up, user) if wants_token else None
-    return FirstUser(user, to_encrypted(tx, username, password), issued)
+    actor = await authentication.actor_of_user(tx, username, password, set_up.actor.ip)
+    session = await sessions.begin(tx, actor)
+    return FirstUser(user, to_encrypted(tx, username, password), issued, session)
 
 
 async def _issue(tx: Tx, set_up: SetUp, user: Namespace) -> str:

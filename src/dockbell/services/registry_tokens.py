@@ -273,6 +273,7 @@ def _context_of(actor: Actor) -> dict[str, object]:
         "scopes": None if actor.scopes is None else sorted(actor.scopes),
         "is_superuser": actor.is_superuser,
         "token_id": actor.token_id,
+        "app_token_id": actor.app_token_id,
         "application_id": actor.application_id,
         "application_name": actor.application_name,
         "credential": actor.credential,
@@ -290,6 +291,7 @@ def _actor_of(name: str, context: Mapping[str, Any]) -> Actor:
         scopes=None if scopes is None else frozenset(Scope(scope) for scope in scopes),
         is_superuser=context["is_superuser"],
         token_id=context["token_id"],
+        app_token_id=context.get("app_token_id"),  # tokens of the version before have none
         application_id=context["application_id"],
         application_name=context["application_name"],
         credential=context["credential"],

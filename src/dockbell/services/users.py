@@ -24,7 +24,7 @@ from dockbell.domain.names import NAMESPACE_RULE, is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser
 from dockbell.services import audit_entries, passwords
 from dockbell.services.encrypted_passwords import to_encrypted
-from dockbell.store import deliveries, locks, namespaces, teams
+from dockbell.store import deliveries, locks, namespaces, sessions, teams
 from dockbell.store import repositories as repository_rows
 from dockbell.store import users as user_rows
 from dockbell.store.transactions import DuplicateError, Tx
@@ -187,6 +187,8 @@ async def change(  # noqa: PLR0913 -- one argument for each thing that can chang
     if is_enabled is not None:
         await user_rows.set_enabled(tx, user.namespace.id, is_enabled=is_enabled)
         changed["enabled"] = is_enabled
+    if password is not None or is_enabled is False:
+        await sessions.remove_all(tx, user.namespace.id)
     await audit_entries.write(
         tx,
         superuser.actor,

@@ -14,11 +14,14 @@ from sqlalchemy import Table, delete, select, text, update
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State
 from dockbell.store.tables import (
+    app_tokens,
     attempts,
     audit_entries,
+    authorization_codes,
     deliveries,
     events,
     notices,
+    sessions,
     tokens,
 )
 from dockbell.store.transactions import Store, Tx
@@ -111,10 +114,31 @@ async def prune_audit_entries(tx: Tx, before: datetime, after: str, limit: int) 
 
 async def prune_tokens(tx: Tx, before: datetime, after: str, limit: int) -> Step:
     """Delete access tokens that ended before then."""
-    # Most old tokens are alive, so they are sorted out while they are found.
-    is_over = tokens.c.expires_at < before
-    found, last = await _oldest(tx, tokens, "tok", before, after, limit, is_over)
-    return Step(await tx.run(delete(tokens).where(tokens.c.id.in_(found), is_over)), last)
+    return await _prune_ended(tx, tokens, "tok", before, after, limit)
+
+
+async def prune_app_tokens(tx: Tx, before: datetime, after: str, limit: int) -> Step:
+    """Delete tokens of single programs that ended before then."""
+    return await _prune_ended(tx, app_tokens, "apt", before, after, limit)
+
+
+async def prune_sessions(tx: Tx, before: datetime, after: str, limit: int) -> Step:
+    """Delete sessions that ended before then."""
+    return await _prune_ended(tx, sessions, "ses", before, after, limit)
+
+
+async def prune_authorization_codes(tx: Tx, before: datetime, after: str, limit: int) -> Step:
+    """Delete codes that ended before then."""
+    return await _prune_ended(tx, authorization_codes, "aco", before, after, limit)
+
+
+async def _prune_ended(  # noqa: PLR0913, PLR0917 -- only the functions above call it
+    tx: Tx, table: Table, prefix: str, before: datetime, after: str, limit: int
+) -> Step:
+    # Most old ones are alive, so they are sorted out while they are found.
+    is_over = table.c.expires_at < before
+    found, last = await _oldest(tx, table, prefix, before, after, limit, is_over)
+    return Step(await tx.run(delete(table).where(table.c.id.in_(found), is_over)), last)
 
 
 async def _oldest(  # noqa: PLR0913, PLR0917 -- only the functions above call it

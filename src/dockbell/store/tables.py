@@ -213,6 +213,44 @@ tokens = Table(
     Column("last_used_at", Moment),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("user_id", "namespaces.id"),
+    Column("secret_hash", String, nullable=False, unique=True),  # SHA-256 of the cookie
+    Column("credential", String, nullable=False),  # fingerprint of the password that began it
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+app_tokens = Table(
+    "app_tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    _owned("user_id", "namespaces.id"),
+    Column("title", String, nullable=False),
+    Column("lookup", String, nullable=False, unique=True),  # the first 20 characters
+    Column("token_hash", String, nullable=False),  # SHA-256 of the whole token
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+authorization_codes = Table(
+    "authorization_codes",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("application_id", "applications.id"),
+    _owned("user_id", "namespaces.id"),
+    Column("code_hash", String, nullable=False, unique=True),
+    Column("redirect_uri", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
 # Repositories and the registry
 
 repositories = Table(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from dockbell.domain.errors import DataError, DockbellError, InvalidRequestError
 from dockbell.services import authentication
 from dockbell.services.notifications import Notifications
 from dockbell.store.transactions import Store, Tx
-from dockbell.web import bodies, paths
+from dockbell.web import bodies, paths, sessions
 from dockbell.web.faces import Faces
 
 _BODY_SECONDS = 60.0
@@ -50,17 +50,43 @@ class ApiCall:
         return self.faces.notifications
 
     async def actor(self, tx: Tx) -> Actor:
-        """Who asks. A missing, broken or expired token makes the call anonymous; it never fails here."""
+        """Who asks: by a bearer token or, without that header, by a session.
+
+        A missing, broken or expired one makes the call anonymous. Raise CsrfError for a session that is to change
+        something without its CSRF token, since then another site's page may have made the request.
+        """
         if self._actor is None:
-            # Two headers are one with a comma between (RFC 9110), and so no token.
-            token = bearer_token(", ".join(self.request.headers.getall("authorization", [])))
-            found = (
-                await authentication.actor_of_bearer(tx, token, self.ip)
-                if token is not None
-                else None
-            )
-            self._actor = found or ANONYMOUS
+            given = self.request.headers.getall("authorization", [])
+            self._actor = await (self._of_header(tx, given) if given else self._of_session(tx))
         return self._actor
+
+    async def _of_header(self, tx: Tx, given: Sequence[str]) -> Actor:
+        # Two headers are one with a comma between (RFC 9110), and so no token.
+        token = bearer_token(", ".join(given))
+        if token is None:
+            return ANONYMOUS
+        return await authentication.actor_of_bearer(tx, token, self.ip) or ANONYMOUS
+
+    async def _of_session(self, tx: Tx) -> Actor:
+        secret = self.session_secret
+        if secret is None:
+            return ANONYMOUS
+        found = await authentication.actor_of_session(tx, secret, self.ip)
+        if found is None:
+            return ANONYMOUS
+        if self.request.method not in sessions.READING_VERBS:
+            self.check_csrf()
+        return found
+
+    @property
+    def session_secret(self) -> str | None:
+        """What the cookie holds, whether or not there is such a session."""
+        return sessions.secret_in(self.request.cookies)
+
+    def check_csrf(self) -> None:
+        """Raise CsrfError unless the request proves that a page of ours, or the caller's own program, made it."""
+        given = self.request.headers.get(sessions.HEADER) or self.text(sessions.FIELD)
+        sessions.check_csrf(self.session_secret, given)
 
     @property
     def ip(self) -> str | None:

@@ -85,6 +85,12 @@ POST /organization/{organization}/robots/{short_name}/regenerate regenerateOrgRo
 POST /user/robots/{short_name}/regenerate regenerateUserRobotToken user:admin
 GET /organization/{organization}/robots/{short_name}/permissions getOrgRobotPermissions org:admin
 GET /user/robots/{short_name}/permissions getUserRobotPermissions user:admin
+POST /signin signinUser
+POST /signout logout
+GET /user/apptoken listAppTokens user:admin
+POST /user/apptoken createAppToken user:admin
+GET /user/apptoken/{uuid} getAppToken user:admin
+DELETE /user/apptoken/{uuid} revokeAppToken user:admin
 GET /superuser/users listAllUsers super:user
 POST /superuser/users createInstallUser super:user
 GET /superuser/users/{name} getInstallUser super:user

@@ -1,6 +1,7 @@
 """All handlers of `/api/v1`, gathered for the application."""
 
 from dockbell.api.v1 import (
+    app_tokens,
     applications,
     authorized_emails,
     discovery,
@@ -13,6 +14,7 @@ from dockbell.api.v1 import (
     permissions,
     repositories,
     robots,
+    sessions,
     superusers,
     teams,
     tokens,
@@ -20,6 +22,7 @@ from dockbell.api.v1 import (
 )
 
 _DESCRIBED = [
+    *app_tokens.HANDLERS,
     *applications.HANDLERS,
     *authorized_emails.HANDLERS,
     *errors.HANDLERS,
@@ -31,6 +34,7 @@ _DESCRIBED = [
     *permissions.HANDLERS,
     *repositories.HANDLERS,
     *robots.HANDLERS,
+    *sessions.HANDLERS,
     *superusers.HANDLERS,
     *teams.HANDLERS,
     *tokens.HANDLERS,
@@ -38,3 +42,4 @@ _DESCRIBED = [
 ]
 
 HANDLERS = [*_DESCRIBED, discovery.handler_of(_DESCRIBED)]
+PUBLIC_HANDLERS = [*sessions.PUBLIC_HANDLERS]
