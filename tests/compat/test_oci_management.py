@@ -126,13 +126,13 @@ async def test_a_wrong_verb_is_told_the_right_ones(client: Client) -> None:
     expected = {
         ("DELETE", "/v2/"): "GET, HEAD",
         ("PUT", "/v2/auth"): "GET, POST",
-        ("POST", "/v2/_catalog"): "GET",
+        ("POST", "/v2/_catalog"): "GET, HEAD",
         ("GET", "/v2/acme/web/blobs/uploads/"): "POST",
         ("POST", "/v2/acme/web/blobs/uploads/upl_x"): "GET, PATCH, PUT, DELETE",
         ("PUT", f"/v2/acme/web/blobs/{digest}"): "GET, HEAD, DELETE",
         ("POST", "/v2/acme/web/manifests/v1"): "GET, HEAD, PUT, DELETE",
-        ("PATCH", "/v2/acme/web/tags/list"): "GET",
-        ("DELETE", f"/v2/acme/web/referrers/{digest}"): "GET",
+        ("PATCH", "/v2/acme/web/tags/list"): "GET, HEAD",
+        ("DELETE", f"/v2/acme/web/referrers/{digest}"): "GET, HEAD",
     }
 
     answers = {asked: await client.send(*asked) for asked in expected}

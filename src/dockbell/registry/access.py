@@ -4,17 +4,24 @@ import base64
 import binascii
 from typing import Any
 
+from dockbell.domain.digests import Digest
 from dockbell.domain.errors import UnauthenticatedError
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Request
-from dockbell.services import authentication, registry_tokens, repositories
+from dockbell.services import authentication, blobs, registry_tokens, repositories
 from dockbell.services.authentication import SignInError
 from dockbell.services.registry_tokens import Claim, Grant
 
 
 class InsufficientScopeError(UnauthenticatedError):
     """access to the requested resource is not authorized"""  # noqa: D400, D415 -- Quay's literal text
+
+    def __init__(self, source: str | None = None) -> None:
+        super().__init__()
+        self.source = (
+            source  # the repository that a better token would let the caller mount from
+        )
 
 
 async def identify(parts: Parts, request: Request) -> Claim:
@@ -64,6 +71,22 @@ async def reader(tx: Any, claim: Claim, path: str) -> ReaderOf:
     grant = await registry_tokens.honour(tx, claim)
     demand(grant, path, "pull")
     return await repositories.reader_of(tx, grant.actor, path)
+
+
+async def source(tx: Any, claim: Claim, digest: Digest, path: str | None) -> ReaderOf | None:
+    """The right to pull from a repository that holds the blob: from `path`, or from any; None if there is none.
+
+    Raise InsufficientScopeError where the account may, and only its token does not reach: the client is told what
+    to ask for, and mounts then.
+    """
+    grant = await registry_tokens.honour(tx, claim)
+    found = await blobs.sources(tx, grant.actor, digest, path)
+    for one in found:
+        if grant.allows(one.repository.path, "pull"):
+            return one
+    if found:
+        raise InsufficientScopeError(found[0].repository.path)
+    return None
 
 
 async def writer(tx: Any, claim: Claim, path: str, action: str = "push") -> WriterOf:

@@ -13,8 +13,8 @@ from dockbell.registry import blobs, catalog, errors, manifests, routes, tags, t
 from dockbell.registry.access import InsufficientScopeError
 from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
-from dockbell.registry.requests import DisconnectedError, Part, Reply, Request
-from dockbell.registry.routes import Resource, Route
+from dockbell.registry.requests import DisconnectedError, Part, QueryError, Reply, Request
+from dockbell.registry.routes import Resource, Route, is_path
 from dockbell.services.authentication import EndedError
 from dockbell.services.intake import Intake
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
@@ -37,7 +37,7 @@ Handler = Callable[[Parts, Request, Route], Awaitable[Reply]]
 _HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
     Resource.BASE: {"GET": tokens.show_base, "HEAD": tokens.show_base},
     Resource.TOKEN: {"GET": tokens.get_token, "POST": tokens.post_token},
-    Resource.CATALOG: {"GET": catalog.list_catalog},
+    Resource.CATALOG: {"GET": catalog.list_catalog, "HEAD": catalog.list_catalog},
     Resource.UPLOADS: {"POST": uploads.post_upload},
     Resource.UPLOAD: {
         "GET": uploads.get_upload,
@@ -56,8 +56,8 @@ _HANDLERS: Mapping[Resource, Mapping[str, Handler]] = {
         "PUT": manifests.put_manifest,
         "DELETE": manifests.delete_manifest,
     },
-    Resource.TAGS: {"GET": tags.list_tags},
-    Resource.REFERRERS: {"GET": manifests.list_referrers},
+    Resource.TAGS: {"GET": tags.list_tags, "HEAD": tags.list_tags},
+    Resource.REFERRERS: {"GET": manifests.list_referrers, "HEAD": manifests.list_referrers},
 }
 
 
@@ -128,7 +128,7 @@ class Registry:
             await asyncio.sleep(wait)
 
     def _answer_error(self, error: Exception, request: Request, route: Route) -> Reply:
-        challenge = self._challenge(request, route) + _ERROR_OF.get(type(error), "")
+        challenge = self._challenge(request, route, error) + _ERROR_OF.get(type(error), "")
         reply = errors.reply_of(error, challenge)
         if isinstance(error, UnavailableError):
             outages.warn_of(error, request.scope)
@@ -139,14 +139,28 @@ class Registry:
             return tokens.challenge_base(challenge)
         return reply
 
-    def _challenge(self, request: Request, route: Route) -> str:
+    def _challenge(self, request: Request, route: Route, error: Exception) -> str:
         if route.resource is Resource.CATALOG:
             return f'{self._realm},scope="registry:catalog:*"'
         if not route.path:
             return self._realm
         is_pull = request.verb in {"GET", "HEAD"} and route.resource is not Resource.UPLOAD
         actions = "pull" if is_pull else "pull,push"
-        return f'{self._realm},scope="repository:{route.path}:{actions}"'
+        scope = f"repository:{route.path}:{actions}"
+        source = _source_of(request, route, error)
+        if source is not None:
+            scope += f" repository:{source}:pull"
+        return f'{self._realm},scope="{scope}"'
+
+
+def _source_of(request: Request, route: Route, error: Exception) -> str | None:
+    """The repository to mount from, which the token has to reach too."""
+    if isinstance(error, InsufficientScopeError) and error.source is not None:
+        return error.source
+    if route.resource is not Resource.UPLOADS or isinstance(error, QueryError):
+        return None
+    source = request.query("from") if request.query("mount") else None
+    return source if source is not None and is_path(source) else None
 
 
 def _log_bug(error: Exception, request: Request) -> None:

@@ -6,15 +6,19 @@ import msgspec
 
 from dockbell.domain import manifests as rules
 from dockbell.domain.digests import Digest
-from dockbell.domain.manifests import Manifest
+from dockbell.domain.errors import NotFoundError
+from dockbell.domain.manifests import Manifest, Reference
+from dockbell.domain.names import is_tag
 from dockbell.registry import access
 from dockbell.registry.blobs import is_match
+from dockbell.registry.errors import Refusal
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Reply, Request
 from dockbell.registry.routes import Route
 from dockbell.services import manifests
 
 _CONFIG_LIMIT = 1 << 20
+_MOST_TAGS = 50  # in one push by digest
 _PAGE = 500  # referrers in one answer
 
 
@@ -41,6 +45,7 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     """Push a manifest. By tag, this is the push that people are told of."""
     claim = await access.identify(parts, request)
     reference = rules.reference_of(route.reference)
+    tags = _tags_of(request, reference)
     async with parts.read() as tx:
         await access.writer(tx, claim, route.path)
     body = await request.body(rules.SIZE_LIMIT)
@@ -49,7 +54,7 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     async with parts.begin() as tx:
         writer = await access.writer(tx, claim, route.path)
         pushed = await manifests.put(
-            tx, writer, parts.intake, reference, manifest, platform=platform
+            tx, writer, parts.intake, reference, manifest, tags=tags, platform=platform
         )
     headers = {
         "location": f"/v2/{route.path}/manifests/{pushed.digest}",
@@ -58,8 +63,22 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     }
     if manifest.subject is not None:
         headers["oci-subject"] = str(manifest.subject.digest)
+    if tags:
+        headers["oci-tag"] = ", ".join(tags)
     # Quay: the body is `OK`. Pinned by compat/test_oci_push.py.
     return Reply(201, headers, b"OK")
+
+
+def _tags_of(request: Request, reference: Reference) -> tuple[str, ...]:
+    """The tags that a push by digest asks for too (the standard's next version): any digest can have some so."""
+    if not isinstance(reference, Digest):
+        return ()
+    tags = tuple(dict.fromkeys(request.queries("tag")))
+    if len(tags) > _MOST_TAGS:
+        raise Refusal(414, "TAG_INVALID", f"At most {_MOST_TAGS} tags can be pushed at once.")
+    if not all(is_tag(tag) for tag in tags):
+        raise Refusal(400, "TAG_INVALID", "Each `tag` must be a valid tag.")
+    return tags
 
 
 async def delete_manifest(parts: Parts, request: Request, route: Route) -> Reply:
@@ -79,7 +98,10 @@ async def list_referrers(parts: Parts, request: Request, route: Route) -> Reply:
     artifact_type = request.query("artifactType") or None
     after = request.query("last") or ""
     async with parts.read() as tx:
-        reader = await access.reader(tx, claim, route.path)
+        try:
+            reader = await access.reader(tx, claim, route.path)
+        except NotFoundError:
+            reader = None  # the standard: where referrers are kept, none are no 404 (end-12a)
         found = await manifests.referrers(
             tx,
             reader,

@@ -27,8 +27,13 @@ class Route:
 
     @property
     def is_name_valid(self) -> bool:
-        namespace, _, name = self.path.partition("/")
-        return is_namespace(namespace) and is_repository(name)
+        return is_path(self.path)
+
+
+def is_path(text: str) -> bool:
+    """Whether this can be a repository, `namespace/name`."""
+    namespace, _, name = text.partition("/")
+    return is_namespace(namespace) and is_repository(name)
 
 
 _FIXED = {

@@ -124,13 +124,10 @@ async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> 
         writer = await access.writer(tx, claim, route.path)
         if await blobs.holds(tx, writer, digest):
             return digest
-        if source is None:
-            return None
-        try:
-            reader = await access.reader(tx, claim, source)
-        except DockbellError:
+        reader = await access.source(tx, claim, digest, source)
+        if reader is None or not await blobs.mount(tx, writer, reader, digest):
             return None  # what the caller may not read is as good as absent
-        return digest if await blobs.mount(tx, writer, reader, digest) else None
+        return digest
 
 
 def _digest_or_none(text: str | None) -> Digest | None:

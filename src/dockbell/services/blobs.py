@@ -1,11 +1,18 @@
 """Blobs of a repository: finding, mounting and removing them. The bytes themselves are the registry's files."""
 
+from collections.abc import Sequence
+
+from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
+from dockbell.domain.errors import DockbellError
 from dockbell.domain.manifests import BlobInUseError, BlobUnknownError
 from dockbell.domain.permissions import ReaderOf, WriterOf
+from dockbell.services import repositories
 from dockbell.store import blobs
 from dockbell.store import manifests as manifest_rows
 from dockbell.store.transactions import Tx
+
+_MOST_HOLDERS = 20  # repositories that are looked at for one that the caller may read
 
 
 async def load_size(tx: Tx, reader: ReaderOf, digest: Digest) -> int:
@@ -18,6 +25,20 @@ async def load_size(tx: Tx, reader: ReaderOf, digest: Digest) -> int:
 
 async def holds(tx: Tx, writer: WriterOf, digest: Digest) -> bool:
     return await blobs.find_size(tx, writer.repository.id, str(digest)) is not None
+
+
+async def sources(tx: Tx, actor: Actor, digest: Digest, path: str | None) -> Sequence[ReaderOf]:
+    """Repositories that hold the blob and that the caller may pull from: this one only, or some of all."""
+    paths = [path] if path is not None else await blobs.holders(tx, str(digest), _MOST_HOLDERS)
+    found = []
+    for one in paths:
+        try:
+            reader = await repositories.reader_of(tx, actor, one)
+        except DockbellError:
+            continue  # what the caller may not read is as good as absent
+        if await blobs.find_size(tx, reader.repository.id, str(digest)) is not None:
+            found.append(reader)
+    return found
 
 
 async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> bool:

@@ -18,8 +18,9 @@ from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.domain.repositories import Repository
 from dockbell.services import audit_entries
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import blobs, namespaces, tags
+from dockbell.store import blobs, namespaces
 from dockbell.store import manifests as manifest_rows
+from dockbell.store import tags as tag_rows
 from dockbell.store.manifests import Referrer, StoredManifest
 from dockbell.store.transactions import Tx
 
@@ -29,7 +30,7 @@ class Pushed:
     """A manifest that is now in the repository."""
 
     digest: Digest
-    event_id: str | None  # of the repo_push; a push by digest makes none
+    event_ids: tuple[str, ...]  # of the repo_push of each tag
 
 
 async def put(  # noqa: PLR0913 -- what came in, and who is told
@@ -39,11 +40,12 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     reference: Reference,
     manifest: Manifest,
     *,
+    tags: Sequence[str] = (),
     platform: str | None = None,
 ) -> Pushed:
-    """Store a manifest under its digest and, if the reference is a tag, point the tag to it.
+    """Store a manifest under its digest; point the tag to it that is the reference, and each of `tags`.
 
-    Everything it names must be in the repository already. Manifest, tag, audit entry and event are written
+    Everything it names must be in the repository already. Manifest, tags, audit entries and events are written
     in the caller's transaction: all of them or none. A push by tag is an event even if it changes nothing.
     """
     repository = writer.repository
@@ -53,43 +55,58 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     if await manifest_rows.find(tx, repository.id, str(digest)) is None:
         await _check_references(tx, repository.id, manifest)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
-    if isinstance(reference, Digest):
+    if not isinstance(reference, Digest):
+        tags = (reference, *tags)
+    if not tags:
         await audit_entries.write_about(
             tx, writer.actor, writer.repository, "push_repo", digest=str(digest)
         )
-        return Pushed(digest, event_id=None)
-    previous = await tags.find_digest(tx, repository.id, reference)
-    await tags.put(tx, repository.id, reference, str(digest))
+    push = _Push(writer, manifest, digest, platform)
+    return Pushed(digest, tuple([await _push_tag(tx, push, intake, tag) for tag in tags]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    writer: WriterOf
+    manifest: Manifest
+    digest: Digest
+    platform: str | None
+
+
+async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
+    """Point the tag to the manifest and tell of it; return the event's id. The repository is locked."""
+    repository, manifest, digest = push.writer.repository, push.manifest, str(push.digest)
+    previous = await tag_rows.find_digest(tx, repository.id, tag)
+    await tag_rows.put(tx, repository.id, tag, digest)
     await audit_entries.write_about(
-        tx, writer.actor, writer.repository, "push_repo", tag=reference, digest=str(digest)
+        tx, push.writer.actor, repository, "push_repo", tag=tag, digest=digest
     )
     platforms = [child.platform for child in manifest.children if child.platform is not None]
-    event_id = await intake.record(
+    return await intake.record(
         tx,
         Draft(
             kind="repo_push",
             subject=await _subject(tx, repository),
             namespace_id=repository.namespace_id,
             repository_id=repository.id,
-            details={"updated_tags": [reference]},
+            details={"updated_tags": [tag]},
             facts={
-                "tag": reference,
-                "digest": str(digest),
+                "tag": tag,
+                "digest": digest,
                 "media_type": manifest.media_type,
                 "size": len(manifest.body),
                 "content_size": manifest.content_size,
                 "artifact_type": manifest.artifact_type,
-                "platforms": [platform] if platform is not None else platforms,
+                "platforms": [push.platform] if push.platform is not None else platforms,
                 "previous_digest": previous,
                 "subject_digest": None
                 if manifest.subject is None
                 else str(manifest.subject.digest),
             },
-            performer=_performer(writer.actor),
+            performer=_performer(push.writer.actor),
             occurred_at=tx.now,
         ),
     )
-    return Pushed(digest, event_id)
 
 
 async def load(tx: Tx, reader: ReaderOf, reference: Reference) -> StoredManifest:
@@ -98,7 +115,7 @@ async def load(tx: Tx, reader: ReaderOf, reference: Reference) -> StoredManifest
     digest = (
         str(reference)
         if isinstance(reference, Digest)
-        else await tags.find_digest(tx, repository_id, reference)
+        else await tag_rows.find_digest(tx, repository_id, reference)
     )
     found = await manifest_rows.find(tx, repository_id, digest) if digest is not None else None
     if found is None:
@@ -112,8 +129,8 @@ async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
     await manifest_rows.lock_repository(tx, repository_id)
     if isinstance(reference, Digest):
         digest = str(reference)
-        gone: Sequence[str] = await tags.names_of(tx, repository_id, digest)
-        await tags.remove_of(tx, repository_id, digest)
+        gone: Sequence[str] = await tag_rows.names_of(tx, repository_id, digest)
+        await tag_rows.remove_of(tx, repository_id, digest)
         if not await manifest_rows.remove(tx, repository_id, digest):
             raise ManifestUnknownError
         await audit_entries.write_about(
@@ -121,7 +138,7 @@ async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
         )
     else:
         gone = [reference]
-        if not await tags.remove(tx, repository_id, reference):
+        if not await tag_rows.remove(tx, repository_id, reference):
             raise ManifestUnknownError
     for tag in gone:
         await audit_entries.write_about(
@@ -131,14 +148,19 @@ async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
 
 async def referrers(  # noqa: PLR0913 -- one filter each
     tx: Tx,
-    reader: ReaderOf,
+    reader: ReaderOf | None,
     subject: Digest,
     *,
     artifact_type: str | None,
     after: str,
     limit: int,
 ) -> Sequence[Referrer]:
-    """Manifests that name this one as their subject, whether it exists or not, in order of digest."""
+    """Manifests that name this one as their subject, whether it exists or not, in order of digest.
+
+    A repository that is not there, for which nobody is a reader, has none.
+    """
+    if reader is None:
+        return ()
     return await manifest_rows.referrers(
         tx,
         reader.repository.id,

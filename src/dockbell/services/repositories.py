@@ -151,6 +151,12 @@ async def roles_of(tx: Tx, actor: Actor, path: str) -> frozenset[Role]:
     return _roles(actor, await _access(tx, actor, path))
 
 
+async def is_missing(tx: Tx, actor: Actor, path: str) -> bool:
+    """Whether there is no such repository and the caller, who administers its namespace, may know it."""
+    access = await _access(tx, actor, path)
+    return access is not None and access.repository is None and _may(actor, access, Role.READ)
+
+
 async def writer_or_creator(tx: Tx, actor: Actor, path: str) -> WriterOf | CreatorIn:
     """The right to push: to the repository if it exists, else the right to create it. Or raise."""
     access = await _access(tx, actor, path)

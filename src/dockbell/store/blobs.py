@@ -1,11 +1,17 @@
 """Rows of blobs: which content exists, and which repository holds it. The bytes are in files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from sqlalchemy import Executable, delete, insert, select
 
-from dockbell.store.tables import blobs, manifest_references, repository_blobs
+from dockbell.store.tables import (
+    blobs,
+    manifest_references,
+    namespaces,
+    repositories,
+    repository_blobs,
+)
 from dockbell.store.transactions import DuplicateError, Tx
 
 _AT_ONCE = 500  # names in one statement; SQLite and drivers have their limits
@@ -28,6 +34,19 @@ async def sizes(tx: Tx, repository_id: str, digests: Iterable[str]) -> Mapping[s
         )
         found |= {row.digest: row.size for row in rows}
     return found
+
+
+async def holders(tx: Tx, digest: str, limit: int) -> Sequence[str]:
+    """The paths of some repositories that hold the blob, public ones first."""
+    rows = await tx.rows(
+        select(namespaces.c.name.label("namespace"), repositories.c.name)
+        .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
+        .join(namespaces, namespaces.c.id == repositories.c.namespace_id)
+        .where(repository_blobs.c.digest == digest)
+        .order_by(repositories.c.visibility.desc(), repositories.c.id)
+        .limit(limit)
+    )
+    return [f"{row.namespace}/{row.name}" for row in rows]
 
 
 async def add(tx: Tx, repository_id: str, digest: str, size: int) -> None:
