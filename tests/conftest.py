@@ -84,6 +84,26 @@ def own_logging() -> Iterator[None]:
     _log_plainly()
 
 
+# In the name of the thread of each open SQLite connection.
+_CONNECTION_THREAD = "_connection_worker_thread"
+
+
+def _connection_threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if _CONNECTION_THREAD in each.name}
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left_open() -> Iterator[None]:
+    """A test closes what it opened. Otherwise the garbage collector tells some later test of it."""
+    before = _connection_threads()
+    yield
+    left = _connection_threads() - before
+    for thread in left:
+        thread.join(timeout=1)  # one that was closed a moment ago is about to end
+    still_open = [each.name for each in left if each.is_alive()]
+    assert still_open == [], "SQLite connections that this test left open"
+
+
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock()

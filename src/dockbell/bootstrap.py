@@ -239,6 +239,8 @@ class Application:
         self._is_delivering = False
         for task in self._tasks:
             task.cancel()
+        # To their very end: one may be in a transaction, and undoes it.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.hub.drain()
         if self.engine is not None:
             await self.engine.drain(within=self.settings.send_timeout.total_seconds() + 1)

@@ -59,5 +59,19 @@ async def test_the_bell_rings_after_the_commit_only(store: Store) -> None:
     assert (during, rung) == ([], ["rung"])
 
 
+@pytest.mark.parametrize("way", ["read", "begin"])
+async def test_a_connection_in_use_is_closed_when_its_transaction_ends(
+    store: Store, way: str
+) -> None:
+    async with getattr(store, way)() as tx:
+        await tx.rows(select(namespaces))
+        driver = (await tx.connection.get_raw_connection()).driver_connection
+        await store.close()
+        await tx.rows(select(namespaces))
+
+    is_closed = driver._connection is None if store.is_sqlite else driver.is_closed()
+    assert is_closed
+
+
 async def test_migrating_twice_changes_nothing(store: Store) -> None:
     assert await migrate(store) is False

@@ -219,6 +219,7 @@ class Store:
         self.seal = seal  # set anew only by the very first start, before any secret is written
         # SQLite has one writer. Waiting here is fair and cheap; waiting inside SQLite is neither.
         self._turn: asyncio.Lock | None = asyncio.Lock() if dialect is sqlite else None
+        self._is_closed = False
         # Called after a commit that made deliveries due.
         self.bell: Callable[[], None] = lambda: None
 
@@ -328,6 +329,8 @@ class Store:
         return in_use, idle, most
 
     async def close(self) -> None:
+        """Close all connections: those in use as soon as their transactions end, which they may."""
+        self._is_closed = True
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
@@ -350,6 +353,9 @@ class Store:
             yield connection
         finally:
             with _explained:
+                if self._is_closed:
+                    # Its pool was emptied without it, and would only leave it to the garbage collector.
+                    await connection.invalidate()
                 await connection.close()
 
 
