@@ -32,7 +32,7 @@ PACKAGE_HOSTS = tuple(
 # Values that only `services` makes: who holds one has passed the check.
 RIGHTS = {
     "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "AdminOfPlace", "CreatorIn", "MemberOfNamespace", "ReaderOf",
-    "Self", "SetUp", "SuperUser", "WriterOf",
+    "ReporterOf", "Self", "SetUp", "SuperUser", "WriterOf",
 }  # fmt: skip
 
 

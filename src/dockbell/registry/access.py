@@ -1,7 +1,5 @@
 """Who asks, and whether their token reaches: the first thing every handler does."""
 
-import base64
-import binascii
 from typing import Any
 
 from dockbell.domain.digests import Digest
@@ -12,6 +10,7 @@ from dockbell.registry.requests import Request
 from dockbell.services import authentication, blobs, registry_tokens, repositories
 from dockbell.services.authentication import SignInError
 from dockbell.services.registry_tokens import Claim, Grant
+from dockbell.web.basic import basic_of
 
 
 class InsufficientScopeError(UnauthenticatedError):
@@ -47,18 +46,6 @@ async def sign_in(parts: Parts, username: str, password: str, ip: str | None) ->
             await authentication.record_failure(tx, error)
         raise
     return Claim(actor, access=None)
-
-
-def basic_of(value: str) -> tuple[str, str]:
-    """User name and password of a Basic header; raise UnauthenticatedError if it cannot be read."""
-    try:
-        text = base64.b64decode(value.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise UnauthenticatedError from None
-    username, colon, password = text.partition(":")
-    if not colon:
-        raise UnauthenticatedError
-    return username, password
 
 
 def demand(grant: Grant, path: str, action: str) -> None:

@@ -11,6 +11,7 @@ from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Reply, Request, json_reply
 from dockbell.registry.routes import Route
 from dockbell.services import authentication, registry_tokens
+from dockbell.web.basic import basic_of
 
 _FORM_LIMIT = 16 << 10
 
@@ -39,7 +40,7 @@ async def get_token(parts: Parts, request: Request, route: Route) -> Reply:
         scheme, _, value = credentials.partition(" ")
         if scheme.lower() != "basic":
             raise UnauthenticatedError
-        username, password = access.basic_of(value)
+        username, password = basic_of(value)
         actor = (await access.sign_in(parts, username, password, request.ip)).actor
     elif not any(scopes):
         raise UnauthenticatedError

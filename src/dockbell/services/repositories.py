@@ -210,6 +210,19 @@ async def reporters_of(
     ]
 
 
+async def reporter_of(tx: Tx, actor: Actor, path: str) -> ReporterOf:
+    """The right to report what happens to the repository `namespace/name`, or raise."""
+    if actor.is_anonymous:
+        raise UnauthenticatedError
+    namespace, _, name = path.partition("/")
+    if not is_namespace(namespace) or not is_repository(name):
+        raise NotFoundError
+    (right,) = await reporters_of(tx, [(actor, namespace, name)])
+    if isinstance(right, DockbellError):
+        raise right
+    return right
+
+
 def _reporter(
     actor: Actor, access: Access | None, name: str | None
 ) -> ReporterOf | DockbellError:

@@ -648,3 +648,27 @@ audit_entries = Table(
     Column("ip", String),
     Column("created_at", Moment, nullable=False),
 )
+
+# Builds, as build systems report them
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),  # Quay's build id
+    _owned("repository_id", "repositories.id", index=False),
+    Column("key", String),  # the build system's own id of the build
+    Column("state", String, nullable=False),
+    Column("details", Document, nullable=False),
+    Column("source", String, nullable=False),  # what told of it first
+    Column("queued_at", Moment),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("repository_id", "key"),
+    CheckConstraint(
+        "state IN ('queued', 'started', 'success', 'failure', 'cancelled')", name="state"
+    ),
+    Index("ix_builds_repository_id_id", "repository_id", "id"),
+)

@@ -7,6 +7,7 @@ from dockbell.domain.events import EventKind
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
 from dockbell.services.authorized_emails import AuthorizedEmails
+from dockbell.services.builds import Builds
 from dockbell.services.intake import Intake
 from dockbell.services.notifications import Notifications
 
@@ -23,3 +24,7 @@ class Faces:
     emails: AuthorizedEmails
     is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
     requires_team_invite: bool = True
+
+    @property
+    def builds(self) -> Builds:
+        return Builds(self.intake)

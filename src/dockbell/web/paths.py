@@ -5,7 +5,8 @@
 sends is doubled, so that `acme:web` is no other way to write `acme/web`.
 """
 
-_PREFIX = "/api/v1/repository/"
+from collections.abc import Mapping
+
 _SEPARATOR = ":"
 _COLON = "::"
 
@@ -26,6 +27,12 @@ _RESOURCES = frozenset(
         "mirror",
     }
 )
+# The same of API v2, whose own words these are.
+_RESOURCES_V2 = frozenset({"builds"})
+_PREFIXES: Mapping[str, frozenset[str]] = {
+    "/api/v1/repository/": _RESOURCES,
+    "/api/v2/repositories/": _RESOURCES_V2,
+}
 _NAMESPACE_AND_NAME = 2
 
 
@@ -41,21 +48,24 @@ def of_segment(segment: str) -> str:
 
 def rewrite(path: str) -> str:
     """The address with the repository as one segment; any other address unchanged."""
-    if not path.startswith(_PREFIX):
-        return path
-    segments = [part for part in path[len(_PREFIX) :].split("/") if part]
+    for prefix, resources in _PREFIXES.items():
+        if path.startswith(prefix):
+            return _rewrite(path, prefix, resources)
+    return path
+
+
+def _rewrite(path: str, prefix: str, resources: frozenset[str]) -> str:
+    segments = [part for part in path[len(prefix) :].split("/") if part]
     if not segments:
         return path
     if len(segments) < _NAMESPACE_AND_NAME or (
-        len(segments) == _NAMESPACE_AND_NAME
-        and segments[1] in _RESOURCES
-        and path.endswith("/")
+        len(segments) == _NAMESPACE_AND_NAME and segments[1] in resources and path.endswith("/")
     ):
         # A repository without its namespace: `call.path` answers 404.
         return path.replace(_SEPARATOR, _COLON)
     end = len(segments)
     for index in range(_NAMESPACE_AND_NAME, len(segments)):
-        if segments[index] in _RESOURCES:
+        if segments[index] in resources:
             end = index
             break
-    return _PREFIX + "/".join([to_segment("/".join(segments[:end])), *segments[end:]])
+    return prefix + "/".join([to_segment("/".join(segments[:end])), *segments[end:]])

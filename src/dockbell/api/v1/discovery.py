@@ -27,6 +27,10 @@ DELETE /organization/{organization}/applications/{client_id}/tokens/{uuid} delet
 GET /app/{client_id} getApplicationInformation
 GET /repository/{repository}/authorizedemail/{email} checkRepoEmailAuthorized repo:admin
 POST /repository/{repository}/authorizedemail/{email} sendAuthorizeRepoEmail repo:admin
+GET /repository/{repository}/build getRepoBuilds repo:read
+GET /repository/{repository}/build/{uuid} getRepoBuild repo:read
+GET /repository/{repository}/build/{uuid}/status getRepoBuildStatus repo:read
+GET /repository/{repository}/build/{uuid}/logs getRepoBuildLogs repo:write
 GET /error/{error_type} getErrorDescription
 GET /discovery discovery
 GET /organization/{organization}/notifications listOrganizationNotifications org:admin

@@ -1,6 +1,7 @@
 """All handlers of `/api/v2`, gathered for the application."""
 
 from dockbell.api.v2 import (
+    builds,
     deliveries,
     events,
     live,
@@ -13,6 +14,7 @@ from dockbell.api.v2 import (
 )
 
 HANDLERS = [
+    *builds.HANDLERS,
     *deliveries.HANDLERS,
     *events.HANDLERS,
     *live.HANDLERS,
