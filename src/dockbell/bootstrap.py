@@ -181,6 +181,11 @@ class Application:
 
     async def start(self) -> None:
         """Make the database ready and begin to deliver. Raise SetupError in plain words."""
+        await self.assemble()
+        await self.deliver()
+
+    async def assemble(self) -> None:
+        """All of a start but that anything is delivered."""
         await self.prepare()
         with _usable_database():
             async with self.store.begin() as tx:
@@ -209,6 +214,8 @@ class Application:
             max_body=self.settings.max_api_body,
         )
         self.sender.start()
+
+    async def deliver(self) -> None:
         if self.engine is not None:
             self.store.bell = self.engine.ring
             await self.engine.start()

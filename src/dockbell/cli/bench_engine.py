@@ -93,8 +93,9 @@ async def _deliver(place: Place, target: Target, count: int) -> tuple[float, flo
         admin = await furnish(application, target, _NOTIFICATIONS)
         for _ in range(events_count):
             await record(application, admin)
+        await application.assemble()
         began, used = time.perf_counter(), _processor_seconds()
-        await application.start()
+        await application.deliver()
         await wait_until_idle(application.store)
         spent, used = time.perf_counter() - began, _processor_seconds() - used
         await check(application.store)

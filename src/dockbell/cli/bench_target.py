@@ -181,7 +181,7 @@ async def _post_bare(
             body = next(bodies)
             waiter = loop.create_future()
             head = f"{start}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-            connection.begin(head, body, waiter)
+            connection.begin(head, body, waiter.set_result)
             await waiter
             status = connection.answer.status
             if not 200 <= status < 300:  # noqa: PLR2004 -- HTTP's class of success

@@ -12,13 +12,14 @@ from dockbell.domain.deliveries import Decision, Order, Result, State
 from dockbell.domain.events import Event, EventKind
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
-from dockbell.domain.methods import Message, Method
+from dockbell.domain.methods import Message, Method, Reply, UnreachableError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
+from dockbell.domain.posts import Post, Posting
 from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
-from dockbell.engine.outlet import Outlet
+from dockbell.engine.outlet import OnItsWay, Outlet
 from dockbell.engine.postponements import Postponements
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
@@ -48,11 +49,162 @@ class Job:
     host: str | None = None  # that its tries go to
 
 
+class Try:
+    """One try. `ended` is called once, with its result, and never from within `Attempts.begin`."""
+
+    __slots__ = (
+        "_attempts", "_began", "_ended", "_flight", "_message", "_method", "_task", "is_slow", "job", "started_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, attempts: "Attempts", job: Job, ended: "Callable[[Try, Result | None], None]"
+    ) -> None:
+        self.job = job
+        self.started_at = attempts.clock()
+        self.is_slow = False  # set by the dispatcher
+        self._began = perf_counter()
+        self._attempts = attempts
+        self._ended = ended
+        self._flight: OnItsWay | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._message: Message
+        self._method: Posting
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts already."""
+        return perf_counter() - self._began
+
+    def stop(self) -> None:
+        """Break it off. Before the guard's time is over, the result hands the delivery back.
+
+        A method that waits for something can take its time, or never end: then there is no result either.
+        """
+        if self._task is not None:
+            self._task.cancel()
+        elif self._flight is not None:
+            self._flight.cancel()
+            self._break_off()
+
+    def begin(self) -> None:
+        attempts, job = self._attempts, self.job
+        notification, event = job.notification, job.event
+        if notification is None or event is None:
+            self._end_soon(_UNREADABLE if notification is None else _EVENT_GONE)
+            return
+        kind = attempts.kinds.get(event.kind)
+        method = attempts.methods.get(notification.method)
+        if kind is None or method is None:
+            self._end_soon(_not_installed(event, notification, has_kind=kind is not None))
+            return
+        order, now = job.order, self.started_at
+        self._message = message = (
+            Message(  # by position: keywords take as long as all the rest of it
+                event,
+                kind,
+                attempts.links,
+                order.delivery_id,
+                notification.id,
+                order.attempts + 1,
+                order.trigger,
+                now,
+                notification.payload_form,
+                notification.signatures,
+                notification.live_secrets(now),
+            )
+        )
+        posting = attempts.posting.get(notification.method)
+        if posting is None:
+            send = self._send(method, message, notification)
+            self._task = asyncio.get_running_loop().create_task(send)
+            return
+        self._method = posting
+        try:
+            post = posting.post(message, notification.config)
+            if isinstance(post, Post):
+                sender = attempts.out.sender
+                self._flight = sender.begin(post, self._land, notification.tls)
+                return
+        except UnreachableError as error:  # it is not fit to be sent
+            self._end_soon(posting.judge(message, error))
+        except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
+            self._end_soon(self._bug(error))
+        else:
+            self._end_soon(self._checked(post))
+
+    def _land(self, answer: Reply | Exception) -> None:
+        """The answer is there, or it is clear that none will come."""
+        try:
+            if isinstance(answer, Reply | UnreachableError):
+                outcome = self._checked(self._method.judge(self._message, answer))
+            else:
+                outcome = self._bug(answer)
+        except Exception as error:  # noqa: BLE001 -- as above
+            outcome = self._bug(error)
+        self._end(outcome)
+
+    async def _send(self, method: Method, message: Message, notification: Notification) -> None:
+        tls, out = notification.tls, self._attempts.out
+        if tls is not None:
+            out = out.secured_by(tls)
+        try:
+            outcome = self._checked(await method.send(message, notification.config, out))
+        except asyncio.CancelledError:
+            self._break_off()
+            return
+        except Exception as error:  # noqa: BLE001 -- as above
+            outcome = self._bug(error)
+        self._end(outcome)
+
+    def _checked(self, outcome: object) -> Outcome:
+        """A method can come from elsewhere, and nothing that it says may get stuck on its way to the tables."""
+        if isinstance(outcome, _OUTCOMES):
+            return outcome
+        name = self._name_of_method()
+        _log.error("a method gave no outcome", method=name, gave=type(outcome).__name__)
+        return _bug(name, f"it returned {type(outcome).__name__}")
+
+    def _bug(self, error: Exception) -> Outcome:
+        name = self._name_of_method()
+        _log.error(
+            "a method failed", method=name, delivery=self.job.order.delivery_id, exc_info=error
+        )
+        return _bug(name, type(error).__name__)
+
+    def _name_of_method(self) -> str:
+        notification = self.job.notification
+        return "" if notification is None else notification.method
+
+    def _end_soon(self, outcome: Outcome) -> None:
+        asyncio.get_running_loop().call_soon(self._end, outcome)
+
+    def _break_off(self) -> None:
+        attempts = self._attempts
+        duration = timedelta(seconds=self.seconds)
+        if duration < attempts.guard:
+            decision = retry.hand_back(attempts.clock())
+            self._ended(
+                self, Result(self.job.order, _STOPPED, decision, self.started_at, duration)
+            )
+            return
+        limit = f"{attempts.guard.total_seconds():g}"
+        self._end(Failed(Code.TOTAL_TIMEOUT, f"The try was not over after {limit} seconds."))
+
+    def _end(self, outcome: Outcome) -> None:
+        result: Result | None = None
+        try:
+            result = self._attempts.weigh(self.job, outcome, self.started_at, self._began)
+        except Exception:  # noqa: BLE001 -- one try that breaks must not stop the others
+            # It is rescued when its lease runs out.
+            _log.exception("a try broke", delivery=self.job.order.delivery_id)
+        self._ended(self, result)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """How tries are made. A result always comes, whatever the method does.
 
-    Who runs a try cancels it when the guard's time is over, or earlier to stop it.
+    Who runs a try stops it when the guard's time is over, or earlier.
     """
 
     kinds: Mapping[str, EventKind]
@@ -65,20 +217,15 @@ class Attempts:
     guard: timedelta
     outages: Outages = field(default_factory=Outages)
     postponements: Postponements = field(default_factory=Postponements)
+    posting: Mapping[str, Posting] = field(init=False)  # the methods that need no task
 
-    async def make(self, job: Job) -> Result:
-        """Make the try. If it is cancelled before the guard's time, the result hands the delivery back."""
+    def __post_init__(self) -> None:
+        posting = {name: one for name, one in self.methods.items() if isinstance(one, Posting)}
+        object.__setattr__(self, "posting", posting)
+
+    def weigh(self, job: Job, outcome: Outcome, started_at: datetime, began: float) -> Result:
+        """The result of a try that is over; `began` is by `perf_counter`."""
         order = job.order
-        started_at, began = self.clock(), perf_counter()
-        try:
-            outcome = await self._send(job, started_at)
-        except asyncio.CancelledError:
-            duration = timedelta(seconds=perf_counter() - began)
-            if duration < self.guard:
-                decision = retry.hand_back(self.clock())
-                return Result(order, _STOPPED, decision, started_at, duration)
-            limit = f"{self.guard.total_seconds():g}"
-            outcome = Failed(Code.TOTAL_TIMEOUT, f"The try was not over after {limit} seconds.")
         duration = timedelta(0, perf_counter() - began)
         if duration > self.guard + _STOOD_STILL:
             outcome = _blame_us(outcome)
@@ -100,43 +247,6 @@ class Attempts:
         self.postponements.note(order, decision)
         _say(job, outcome, decision, duration)
         return Result(order, outcome, decision, started_at, duration, job.host)
-
-    async def _send(self, job: Job, now: datetime) -> Outcome:
-        notification, event = job.notification, job.event
-        if notification is None or event is None:
-            return _UNREADABLE if notification is None else _EVENT_GONE
-        kind = self.kinds.get(event.kind)
-        method = self.methods.get(notification.method)
-        if kind is None or method is None:
-            return _not_installed(event, notification, has_kind=kind is not None)
-        order = job.order
-        message = Message(  # by position: keywords take as long as all the rest of it
-            event,
-            kind,
-            self.links,
-            order.delivery_id,
-            notification.id,
-            order.attempts + 1,
-            order.trigger,
-            now,
-            notification.payload_form,
-            notification.signatures,
-            notification.live_secrets(now),
-        )
-        tls = notification.tls
-        out = self.out if tls is None else self.out.secured_by(tls)
-        try:
-            outcome: object = await method.send(message, notification.config, out)
-        except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
-            _log.exception(
-                "a method failed", method=method.name, delivery=job.order.delivery_id
-            )
-            return _bug(method, type(error).__name__)
-        # A method can come from elsewhere, and nothing that it says may get stuck on its way to the tables.
-        if isinstance(outcome, _OUTCOMES):
-            return outcome
-        _log.error("a method gave no outcome", method=method.name, gave=type(outcome).__name__)
-        return _bug(method, f"it returned {type(outcome).__name__}")
 
 
 def _blame_us(outcome: Outcome) -> Outcome:
@@ -193,9 +303,9 @@ def _say(job: Job, outcome: Outcome, decision: Decision, duration: timedelta) ->
     )
 
 
-def _bug(method: Method, what: str) -> Failed:
+def _bug(method: str, what: str) -> Failed:
     return Failed(
         Code.INTERNAL_ERROR,
-        f"The method `{method.name}` failed by a bug ({what}).",
+        f"The method `{method}` failed by a bug ({what}).",
         fault=Fault.OURS,
     )

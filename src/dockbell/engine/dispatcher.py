@@ -1,10 +1,10 @@
 """The dispatcher: settles what has ended, leases what is due, and starts the tries."""
 
 import asyncio
+import contextlib
 import math
 from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,7 +13,7 @@ import structlog
 from dockbell.domain.deliveries import Order, Result, State, Trigger
 from dockbell.domain.interruptions import name_of
 from dockbell.engine import pace, throttle
-from dockbell.engine.attempt import Attempts, Job
+from dockbell.engine.attempt import Attempts, Job, Try
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
@@ -81,9 +81,9 @@ class Dispatcher:
         self._metrics = metrics or Metrics()
         self._shelf = Shelf(attempts.methods)
         self._hosts = Hosts(most_slow, attempts.guard + _TRIAL_MARGIN, attempts.chance)
-        self._hands: set[asyncio.Task[None]] = set()  # each makes one try after the other
-        self._running: dict[asyncio.Task[None], _Running] = {}  # oldest first
-        self._queue: deque[tuple[Job, float]] = deque()  # leased, for the hands
+        self._running: dict[Try, None] = {}  # oldest first
+        self._has_ended_all = asyncio.Event()  # set while it stops
+        self._queue: deque[tuple[Job, float]] = deque()  # leased, and waiting for room
         self._tried: list[tuple[str | None, Result]] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
@@ -120,13 +120,13 @@ class Dispatcher:
         await self._let_end(within)
         if self._sweep is not None:
             self._sweep.cancel()
-        for hand in self._hands:
-            hand.cancel()
+        for one in list(self._running):
+            one.stop()
         await self._let_end(_SHARE_FOR_HANDING_BACK)
-        for running in self._running.values():  # a method that cannot be stopped
+        for one in self._running:  # a method that cannot be stopped
             _log.error(
                 "a try does not end; its lease will run out",
-                delivery=running.job.order.delivery_id,
+                delivery=one.job.order.delivery_id,
             )
         self._running.clear()
         self._wake.set()
@@ -139,16 +139,16 @@ class Dispatcher:
         await self._release([*self._untried, *(job.order for job in self._refused)])
 
     async def _let_end(self, within: float) -> None:
-        if self._hands:
-            await asyncio.wait(self._hands, timeout=max(0.0, within))
-        await asyncio.sleep(0)  # what follows from the end of a task comes after it
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, within)):
+                    await self._has_ended_all.wait()
 
     def leases(self) -> Collection[str]:
         """The leases of tries that this process makes, or has made and not written down yet."""
-        late = asyncio.get_running_loop().time() - self._attempts.guard.total_seconds()
-        late -= 2 * _SWEEP_SECONDS
+        longest = self._attempts.guard.total_seconds() + 2 * _SWEEP_SECONDS
         return {
-            *(one.job.order.lease for one in self._running.values() if one.started_at > late),
+            *(one.job.order.lease for one in self._running if one.seconds < longest),
             *(job.order.lease for job, _ in self._queue),
             *(order.lease for order in self._untried),
             *(job.order.lease for job in self._refused),
@@ -212,7 +212,7 @@ class Dispatcher:
         batch = self._settler.batch()
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
         # that end during this one, and during the next. A turn that only leases must not forget at once how
-        # many that was, or the hands stand idle until the next.
+        # many that was, or nothing is under way until the next.
         is_full = len(self._running) + len(self._queue) + len(batch) >= self._places()
         ahead = max(2 * len(batch), self._ahead // 2)
         self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
@@ -309,70 +309,54 @@ class Dispatcher:
                 _log.exception("leases could not be given back", deliveries=len(orders))
 
     def _start_some(self) -> None:
-        """See that there are hands for what was leased, as far as there is room."""
-        for _ in range(min(len(self._queue), self._places() - len(self._hands))):
-            hand = asyncio.create_task(self._make_tries())
-            self._hands.add(hand)
-            hand.add_done_callback(self._hands.discard)
-
-    async def _make_tries(self) -> None:
-        """Make one try after the other, as long as something is leased. A hand costs less than a task for each."""
-        loop, hand = asyncio.get_running_loop(), asyncio.current_task()
-        if hand is None:
-            return
-        longest = self._attempts.guard.total_seconds()
-        while self._queue:
+        """Begin to try what was leased, as far as there is room."""
+        now, longest = asyncio.get_running_loop().time(), self._attempts.guard.total_seconds()
+        while self._queue and len(self._running) < self._places():
             job, leased_at = self._queue.popleft()
-            now = loop.time()
             if now - leased_at > longest:  # what waited too long for room goes back
                 self._untried.append(job.order)
-                continue
-            if self._hosts.is_full(job.host) and job.order.trigger is not Trigger.TEST:
+            elif self._hosts.is_full(job.host) and job.order.trigger is not Trigger.TEST:
                 self._refused.append(job)
-                continue
-            self._running[hand] = running = _Running(job, now)
-            try:
-                result = await self._attempts.make(job)
-            except Exception:  # noqa: BLE001 -- one try that breaks must not stop the others
-                # It is rescued when its lease runs out.
-                _log.exception("a try broke", delivery=job.order.delivery_id)
             else:
-                self._settler.put(result)
-                self._tried.append((_method_of(job, self._attempts), result))
-            finally:
-                self._running.pop(hand, None)
-                if running.is_slow:
-                    self._hosts.note_end_of_slow(job.host)
-            if len(self._settler) in {1, self._many()}:
-                self._wake.set()
-            if len(self._hands) > self._places():
-                return  # it stood in for a slow one
+                one = Try(self._attempts, job, self._note_end)
+                self._running[one] = None
+                one.begin()
+
+    def _note_end(self, one: Try, result: Result | None) -> None:
+        """A try is over; without a result if it broke."""
+        del self._running[one]
+        job = one.job
+        if one.is_slow:
+            self._hosts.note_end_of_slow(job.host)
+        if result is not None:
+            self._settler.put(result)
+            self._tried.append((_method_of(job, self._attempts), result))
+        if self._queue:
+            self._start_some()
+        count = len(self._settler)
+        if count == 1 or count == self._many():
+            self._wake.set()
+        if self._is_stopping and not self._running:
+            self._has_ended_all.set()
+            self._wake.set()
 
     def _end_overdue(self) -> None:
-        """Cancel tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
-        loop = asyncio.get_running_loop()
-        slow_since = loop.time() - _SLOW_SECONDS
-        latest = loop.time() - self._attempts.guard.total_seconds() - _SWEEP_SECONDS
+        """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
+        longest = self._attempts.guard.total_seconds() + _SWEEP_SECONDS
         found_slow = False
-        for task, running in self._running.items():
-            if running.started_at > slow_since:
+        for one in list(self._running):
+            seconds = one.seconds
+            if seconds < _SLOW_SECONDS:
                 break
-            if not running.is_slow and self._hosts.has_room_for_slow():
-                running.is_slow = found_slow = True
-                self._hosts.note_slow(running.job.host)
-            if running.started_at <= latest:
-                task.cancel()
+            if not one.is_slow and self._hosts.has_room_for_slow():
+                one.is_slow = found_slow = True
+                self._hosts.note_slow(one.job.host)
+            if seconds >= longest:
+                one.stop()
         if found_slow:
             self._start_some()
             self._wake.set()
-        self._sweep = loop.call_later(_SWEEP_SECONDS, self._end_overdue)
-
-
-@dataclass(slots=True)
-class _Running:
-    job: Job
-    started_at: float
-    is_slow: bool = False
+        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._end_overdue)
 
 
 def is_expired(order: Order, oldest: datetime) -> bool:

@@ -15,7 +15,7 @@ from dockbell.engine.attempt import Attempts
 from dockbell.engine.clock_watch import ClockWatch
 from dockbell.engine.dispatcher import Dispatcher
 from dockbell.engine.outages import Outages
-from dockbell.engine.outlet import Mail, Outlet, Post
+from dockbell.engine.outlet import Mail, Outlet, Sender
 from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
@@ -56,7 +56,7 @@ class Engine:
         kinds: Mapping[str, EventKind],
         methods: Mapping[str, Method],
         links: Links,
-        outbound: Post,
+        outbound: Sender,
         clock: Clock,
         chance: Callable[[], float],
         worker: str,

@@ -1,6 +1,6 @@
 """The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,17 +14,28 @@ from dockbell.domain.methods import (
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault
+from dockbell.domain.posts import Post
 from dockbell.domain.tls import Tls
 from dockbell.store import authorized_emails, mail_addresses, notices
 from dockbell.store.transactions import Store
 
 
-class Post(Protocol):
+class OnItsWay(Protocol):
+    """A request that was begun."""
+
+    def cancel(self) -> None: ...
+
+
+class Sender(Protocol):
     """The guarded way out for HTTP, as `net` makes it."""
 
     async def post(
         self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
     ) -> Reply: ...
+
+    def begin(
+        self, post: Post, done: Callable[[Reply | Exception], None], tls: Tls | None = None
+    ) -> OnItsWay: ...
 
 
 class Mail(Protocol):
@@ -38,7 +49,7 @@ class Outlet:
     """An `Outbound` made of the guarded senders and the store."""
 
     store: Store
-    sender: Post
+    sender: Sender
     mailer: Mail | None = None  # None while no mail server is set
     tls: Tls | None = None
 

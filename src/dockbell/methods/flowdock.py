@@ -3,9 +3,8 @@
 import json
 from urllib.parse import quote
 
-from dockbell.domain import urls
+from dockbell.domain import posts, urls
 from dockbell.domain.errors import ConfigError
-from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
     Config,
     Field,
@@ -13,9 +12,11 @@ from dockbell.domain.methods import (
     Message,
     Method,
     Outbound,
+    Reply,
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
+from dockbell.domain.posts import Post
 from dockbell.domain.product import USER_AGENT
 
 _HEADERS = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
@@ -64,6 +65,9 @@ class Flowdock:
         return urls.host_of(self._base_url) if self._base_url else None
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        return await posts.send(self, message, config, out)
+
+    def post(self, message: Message, config: Config) -> Post | Outcome:
         if not self._base_url:
             return Rejected(
                 Code.SERVICE_DISCONTINUED,
@@ -73,11 +77,10 @@ class Flowdock:
         token = quote(str(config.get("flow_api_token")), safe="")
         url = f"{self._base_url}/v1/messages/team_inbox/{token}"
         body = json.dumps(payload_of(message, self._mail_from)).encode()
-        try:
-            reply = await out.post(url, body, _HEADERS)
-        except UnreachableError as error:
-            return outcome_of_silence(error)
-        return outcome_of(reply, message.now)
+        return Post(url, body, _HEADERS)
+
+    def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
+        return posts.judge(message, answer)
 
 
 def payload_of(message: Message, mail_from: str) -> dict[str, object]:

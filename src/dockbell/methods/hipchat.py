@@ -3,10 +3,9 @@
 import json
 from urllib.parse import quote
 
-from dockbell.domain import urls
+from dockbell.domain import posts, urls
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Level
-from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
     Config,
     Field,
@@ -14,9 +13,11 @@ from dockbell.domain.methods import (
     Message,
     Method,
     Outbound,
+    Reply,
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault, Outcome, Rejected
+from dockbell.domain.posts import Post
 from dockbell.domain.product import USER_AGENT
 
 _COLORS = {
@@ -80,6 +81,9 @@ class HipChat:
         return urls.host_of(self._base_url) if self._base_url else None
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        return await posts.send(self, message, config, out)
+
+    def post(self, message: Message, config: Config) -> Post | Outcome:
         if not self._base_url:
             return Rejected(
                 Code.SERVICE_DISCONTINUED,
@@ -90,11 +94,10 @@ class HipChat:
         token = quote(str(config.get("notification_token")), safe="")
         url = f"{self._base_url}/v2/room/{room}/notification?auth_token={token}"
         body = json.dumps(payload_of(message)).encode()
-        try:
-            reply = await out.post(url, body, _HEADERS)
-        except UnreachableError as error:
-            return outcome_of_silence(error)
-        return outcome_of(reply, message.now)
+        return Post(url, body, _HEADERS)
+
+    def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
+        return posts.judge(message, answer)
 
 
 def payload_of(message: Message) -> dict[str, object]:

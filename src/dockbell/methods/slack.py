@@ -2,10 +2,9 @@
 
 import json
 
-from dockbell.domain import slack_text, urls
+from dockbell.domain import posts, slack_text, urls
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Level
-from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
     Config,
     Field,
@@ -13,9 +12,11 @@ from dockbell.domain.methods import (
     Message,
     Method,
     Outbound,
+    Reply,
     UnreachableError,
 )
 from dockbell.domain.outcomes import Outcome
+from dockbell.domain.posts import Post
 from dockbell.domain.product import USER_AGENT
 
 _COLORS = {
@@ -63,15 +64,17 @@ class Slack:
         return urls.host_of(config.get("url"))
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        return await posts.send(self, message, config, out)
+
+    def post(self, message: Message, config: Config) -> Post | Outcome:
         made = message.event.made  # all channels get the same
         body = made.get(self.name)
         if body is None:
             body = made[self.name] = json.dumps(payload_of(message)).encode()
-        try:
-            reply = await out.post(str(config.get("url")), body, _HEADERS)
-        except UnreachableError as error:
-            return outcome_of_silence(error)
-        return outcome_of(reply, message.now)
+        return Post(str(config.get("url")), body, _HEADERS)
+
+    def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
+        return posts.judge(message, answer)
 
 
 def payload_of(message: Message) -> dict[str, object]:

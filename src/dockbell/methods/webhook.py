@@ -6,10 +6,9 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dockbell.domain import forms, signing, urls
+from dockbell.domain import forms, posts, signing, urls
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import ConfigError, TemplateError
-from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import (
     Config,
     Field,
@@ -17,9 +16,11 @@ from dockbell.domain.methods import (
     Message,
     Method,
     Outbound,
+    Reply,
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome, Rejected
+from dockbell.domain.posts import Post
 from dockbell.domain.product import USER_AGENT
 from dockbell.domain.signing import SecretKind, Signature
 from dockbell.domain.templates import compile_template
@@ -84,46 +85,55 @@ class Webhook:
         return urls.host_of(config.get("url"))
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
-        """Make one try. Every try and redelivery of an event to a notification has the same `webhook-id`."""
+        return await posts.send(self, message, config, out)
+
+    def post(self, message: Message, config: Config) -> Post | Outcome:
+        """Every try and redelivery of an event to a notification has the same `webhook-id`."""
         template = config.get("template")
+        event, form = message.event, message.form
+        content_type = _JSON  # a template's text is JSON as well
         if template:
-            document = forms.document_of(message.event, message.form, message.links)
+            document = forms.document_of(event, form, message.links)
             try:
                 body = _compiled(str(template)).render(document)
             except TemplateError as error:
                 return Rejected(Code.TEMPLATE_ERROR, error.detail, fault=Fault.CONFIG)
-            content_type = _JSON  # whatever it is by now, it is JSON
+        elif form is _QUAY:
+            body = event.body
         else:
-            body = forms.body_of(message.event, message.form, message.links)
-            content_type = _JSON
-            if message.form is not _QUAY:
-                content_type = "Content-type", forms.CONTENT_TYPES[message.form]
+            body = forms.body_of(event, form, message.links)
+            content_type = "Content-type", forms.CONTENT_TYPES[form]
         timestamp = int(message.now.timestamp())
+        trigger = message.trigger
         headers = [
             content_type,
             _USER_AGENT,
             ("webhook-id", message.delivery_id),
             ("webhook-timestamp", str(timestamp)),
             *_signatures(message, timestamp, body),
-            ("dockbell-event", message.event.kind),
+            ("dockbell-event", event.kind),
             ("dockbell-attempt", str(message.attempt)),
-            _BY_EVENT
-            if message.trigger is _EVENT
-            else ("dockbell-trigger", message.trigger.value),
+            _BY_EVENT if trigger is _EVENT else ("dockbell-trigger", trigger.value),
         ]
-        try:
-            reply = await out.post(str(config.get("url")), body, headers)
-        except UnreachableError as error:
-            error.exchange = _forgetful(error.exchange, message)
-            return outcome_of_silence(error)
-        exchange = _forgetful(reply.exchange, message)
-        if exchange is not reply.exchange:
-            reply = replace(reply, exchange=exchange)
-        return outcome_of(reply, message.now)
+        return Post(str(config.get("url")), body, headers)
+
+    def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
+        exchange = _forgetful(answer.exchange, message)
+        if exchange is not answer.exchange:
+            if isinstance(answer, UnreachableError):
+                answer.exchange = exchange
+            else:
+                answer = replace(answer, exchange=exchange)
+        return posts.judge(message, answer)
 
 
 def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str, str]]:
     """The headers that prove where the body comes from; none without a secret."""
+    if message.signatures == _V1_ONLY and len(message.secrets) == 1:  # as nearly always
+        secret = message.secrets[0]
+        if secret.kind is _HMAC:
+            signed = signing.signed_bytes(message.delivery_id, timestamp, body)
+            return [("webhook-signature", signing.v1(secret.value, signed))]
     secrets = [secret.value for secret in message.secrets if secret.kind is _HMAC]
     if message.signatures == _V1_ONLY:
         if not secrets:

@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, address: str, on_idle_end: "Callable[[Connection], None]") -> None:
         self.address = address
         self.answer = Answer()
-        self.waiter: asyncio.Future[None] | None = None  # of the request under way
+        self.waiter: Callable[[Connection], None] | None = None  # of the request under way
         self.first_byte_at = 0.0
         self.error: Exception | None = None  # that ended the request
         self.is_late = False
@@ -70,8 +70,8 @@ class Connection(asyncio.Protocol):
         """Whether the request went out whole and in time, and nothing has ended the connection."""
         return not (self.is_late or self.is_lost or self._transport.get_write_buffer_size())
 
-    def begin(self, head: bytes, body: bytes, waiter: asyncio.Future[None]) -> None:
-        """Send a request. The waiter is done when the answer is complete, or when none can come any more."""
+    def begin(self, head: bytes, body: bytes, waiter: "Callable[[Connection], None]") -> None:
+        """Send a request. The waiter is called when the answer is complete, or when none can come any more."""
         self.answer = Answer()
         self.error = None
         self.first_byte_at = 0.0
@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            waiter(self)
 
 
 async def connect(

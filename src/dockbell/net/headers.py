@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from dockbell.domain.methods import Headers, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
@@ -27,8 +26,7 @@ _CONTENT_TYPE = ("Content-Type", "application/json")
 _CONTENT_TYPE_LINE = "Content-Type: application/json\r\n"
 
 
-@dataclass(slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request's headers: as they are sent, as the log shows them, and the secrets among the values."""
 
     text: str
@@ -36,18 +34,18 @@ class Outgoing:
     secrets: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """What follows from the names of a request's headers alone."""
 
     text: str  # with a gap for each value
-    secrets: tuple[int, ...]  # where the values are secret
-    has_content_type: bool
-    has_user_agent: bool
+    secrets: tuple[
+        tuple[int, tuple[str, str]], ...
+    ]  # where values are secret, and what is shown instead
+    more: Pairs  # what is sent besides, and shown
 
 
 @lru_cache(maxsize=1024)
-def _plan(names: tuple[str, ...]) -> _Plan:
+def _plan(names: tuple[str, ...], user_agent: str) -> _Plan:
     """How headers of these names are sent; or UnreachableError. Methods send the same names again and again."""
     lower = [name.lower() for name in names]
     for name, plain in zip(names, lower, strict=True):
@@ -55,11 +53,17 @@ def _plan(names: tuple[str, ...]) -> _Plan:
             raise _invalid("A header name holds characters that HTTP does not allow.")
         if plain in _RESERVED or plain.startswith("proxy-"):
             raise _invalid(f"The header {name} cannot be set.")
+    has_content_type = "content-type" in lower
+    before = "" if "user-agent" in lower else f"User-Agent: {user_agent}\r\n".replace("%", "%%")
+    lines = "".join([f"{name.replace('%', '%%')}: %s\r\n" for name in names])
     return _Plan(
-        text=_ALWAYS + "".join([f"{name.replace('%', '%%')}: %s\r\n" for name in names]),
-        secrets=tuple(index for index, name in enumerate(lower) if _SECRET.search(name)),
-        has_content_type="content-type" in lower,
-        has_user_agent="user-agent" in lower,
+        text=before + _ALWAYS + lines + ("" if has_content_type else _CONTENT_TYPE_LINE),
+        secrets=tuple(
+            (index, (names[index], REDACTED))
+            for index, name in enumerate(lower)
+            if _SECRET.search(name)
+        ),
+        more=() if has_content_type else (_CONTENT_TYPE,),
     )
 
 
@@ -71,24 +75,18 @@ def compose(headers: Headers, authorization: str | None, user_agent: str) -> Out
     """The headers of one request, or UnreachableError if a name or value is not fit to be sent."""
     if authorization is not None:
         headers = [("Authorization", authorization), *headers]
-    plan = _plan(tuple([name for name, _ in headers]))
-    values = tuple([value for _, value in headers])
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    plan = _plan(names, user_agent)
     joined = "".join(values)
     if not (joined.isascii() and joined.isprintable()):
         _refuse_value(headers)
-    text = plan.text % values
-    if not plan.has_user_agent:
-        text = f"User-Agent: {user_agent}\r\n{text}"
-    shown = list(headers)
-    secrets: tuple[bytes, ...] = ()
-    if plan.secrets:
-        secrets = tuple([values[index].encode() for index in plan.secrets])
-        for index in plan.secrets:
-            shown[index] = shown[index][0], REDACTED
-    if not plan.has_content_type:
-        text += _CONTENT_TYPE_LINE
-        shown.append(_CONTENT_TYPE)
-    return Outgoing(text, tuple(shown), secrets)
+    if not plan.secrets:
+        return Outgoing(plan.text % values, (*headers, *plan.more), ())
+    shown, secrets = [*headers, *plan.more], []
+    for index, redacted in plan.secrets:
+        secrets.append(values[index].encode())
+        shown[index] = redacted
+    return Outgoing(plan.text % values, tuple(shown), tuple(secrets))
 
 
 def _refuse_value(headers: Headers) -> NoReturn:

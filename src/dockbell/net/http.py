@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -13,6 +13,7 @@ import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
+from dockbell.domain.posts import Post
 from dockbell.domain.tls import Tls
 from dockbell.net import answers, failures, proxies
 from dockbell.net.addresses import Address
@@ -42,17 +43,49 @@ _Place = tuple[str, str, int]  # scheme, host and port
 _Kept = tuple[_Place, Tls | None]  # what a connection is good for
 
 
-@dataclass(slots=True)
-class _Trip:
-    """One request on its way."""
+Answer = Reply | Exception  # mostly UnreachableError; any other is a bug of ours
 
-    target: Target
-    place: _Kept
-    addresses: Addresses
-    outgoing: Outgoing
-    began: float  # with the lookup of the name
-    deadline: float
-    phases: dict[str, float] = field(default_factory=dict)
+
+class Flight:
+    """One request from `Sender.begin` until its `done` was called, which happens once and never from within `begin`."""
+
+    __slots__ = (
+        "addresses", "began", "body", "connection", "deadline", "done", "has_turn", "is_kept", "outgoing", "phases",
+        "place", "sender", "target", "task",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- made only by Sender, thousands of times a second
+        self,
+        sender: "Sender",
+        target: Target,
+        place: _Kept,
+        outgoing: Outgoing,
+        body: bytes,
+        done: Callable[[Answer], None],
+    ) -> None:
+        self.sender = sender
+        self.target = target
+        self.place = place
+        self.outgoing = outgoing
+        self.body = body
+        self.done: Callable[[Answer], None] | None = done
+        self.addresses: Addresses = ()  # once they are judged
+        self.began = self.deadline = 0.0  # the first with the lookup of the name
+        self.phases: dict[str, float] = {}
+        self.connection: Connection | None = None
+        self.is_kept = False  # the connection carried another request before
+        self.has_turn = False
+        self.task: asyncio.Task[None] | None = (
+            None  # while it takes more than a kept connection
+        )
+
+    def cancel(self) -> None:
+        """Break it off: `done` will not be called."""
+        self.done = None
+        if self.task is not None:
+            self.task.cancel()
+        else:
+            self.sender.drop(self)
 
 
 class Sender:
@@ -88,7 +121,7 @@ class Sender:
         self._kept_connections = kept_connections
         self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
         self._idle: dict[Connection, _Kept] = {}  # the same ones, in the order of their use
-        self._under_way: dict[Connection, float] = {}  # until when
+        self._under_way: dict[Connection, Flight] = {}
         self._turns = max_inflight  # that are left
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
         self._most_turns = max_inflight
@@ -123,33 +156,46 @@ class Sender:
 
         At most 16 KiB of the answer's body are read and kept. A Content-Type of JSON is added if `headers` has none.
         """
-        target = target_of(url)
-        outgoing = compose(headers, target.authorization, self._user_agent)
-        place = target.scheme, target.host, target.port
-        looked_up_in = 0.0
-        phases: dict[str, float] = {}
-        addresses = self._vetted(target, place)
-        if addresses is None:
-            began = perf_counter()
-            addresses = await self._vet(target)
-            if target.address is None:
-                phases["dns"] = looked_up_in = perf_counter() - began
-        if self._turns:
-            self._turns -= 1
-            self._is_unused.clear()
-        else:
-            await self._wait_for_turn()
+        waiter: asyncio.Future[Reply] = self._loop.create_future()
+
+        def done(answer: Answer) -> None:
+            if isinstance(answer, Exception):
+                waiter.set_exception(answer)
+            else:
+                waiter.set_result(answer)
+
+        flight = self.begin(Post(url, body, headers), done, tls)
         try:
-            if self._is_closing:
-                raise UnreachableError(
-                    Code.INTERRUPTED, "The server is shutting down.", fault=Fault.OURS
-                )
-            began = perf_counter() - looked_up_in
-            deadline = began + self._timeout
-            trip = _Trip(target, (place, tls), addresses, outgoing, began, deadline, phases)
-            return await self._travel(trip, body)
-        finally:
-            self._give_turn_back()
+            return await waiter
+        except asyncio.CancelledError:
+            if flight is not None:
+                flight.cancel()
+            raise
+
+    def begin(
+        self, post: Post, done: Callable[[Answer], None], tls: Tls | None = None
+    ) -> Flight:
+        """The same without waiting: `done` is called later with the answer, or with why there is none.
+
+        It must not raise. On a connection that was kept all this takes no task of its own.
+        """
+        url, body, headers = post
+        target = target_of(url)
+        place = target.scheme, target.host, target.port
+        outgoing = compose(headers, target.authorization, self._user_agent)
+        flight = Flight(self, target, (place, tls), outgoing, body, done)
+        flight.addresses = self._vetted(target, place) or ()
+        if flight.addresses and self._turns and not self._is_closing:
+            self._take_turn(flight)
+            connection = self._take_kept(flight.place)
+            if connection is not None:
+                flight.is_kept = True
+                flight.began = began = perf_counter()
+                flight.deadline = began + self._timeout
+                self._launch(flight, connection)
+                return flight
+        flight.task = self._loop.create_task(self._depart(flight, self._find_connection))
+        return flight
 
     async def address_error(self, url: str) -> str | None:
         """Why this URL would be refused, with what an operator could set, or None.
@@ -192,7 +238,12 @@ class Sender:
 
     # Turns: so many requests may be under way at once.
 
-    async def _wait_for_turn(self) -> None:
+    def _take_turn(self, flight: Flight) -> None:
+        self._turns -= 1
+        self._is_unused.clear()
+        flight.has_turn = True
+
+    async def _wait_for_turn(self, flight: Flight) -> None:
         waiter = self._loop.create_future()
         self._waiting.append(waiter)
         try:
@@ -201,6 +252,7 @@ class Sender:
             if waiter.done() and not waiter.cancelled():
                 self._give_turn_back()
             raise
+        flight.has_turn = True
 
     def _give_turn_back(self) -> None:
         while self._waiting:
@@ -214,54 +266,106 @@ class Sender:
 
     # A request and its answer
 
-    async def _travel(self, trip: _Trip, body: bytes) -> Reply:
-        head = f"{trip.target.head}{trip.outgoing.text}Content-Length: {len(body)}\r\n\r\n".encode()
-        connection = self._take_kept(trip.place)
-        is_kept = connection is not None
-        while True:
-            if connection is None:
-                connection = await self._open(trip)
-            waiter = self._loop.create_future()
-            connection.begin(head, body, waiter)
-            self._under_way[connection] = deadline = trip.deadline
-            if deadline < self._timer_at:
-                self._set_timer(deadline)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                connection.abort()
-                raise
-            finally:
-                del self._under_way[connection]
-            if not (is_kept and connection.is_unheard):
-                return self._arrive(trip, connection)
+    async def _depart(
+        self, flight: Flight, find: Callable[[Flight], Awaitable[Connection]]
+    ) -> None:
+        """Whatever comes before a request that has no connection at once."""
+        try:
+            connection = await find(flight)
+        except asyncio.CancelledError:
+            self._end(flight, None)
+            raise
+        except Exception as error:  # noqa: BLE001 -- whoever waits for `done` must hear of it
+            self._end(flight, error)
+        else:
+            self._launch(flight, connection)
+
+    async def _find_connection(self, flight: Flight) -> Connection:
+        looked_up_in = 0.0
+        if not flight.addresses:
+            began = perf_counter()
+            flight.addresses = await self._vet(flight.target)
+            if flight.target.address is None:
+                flight.phases["dns"] = looked_up_in = perf_counter() - began
+        if not flight.has_turn:
+            if self._turns:
+                self._take_turn(flight)
+            else:
+                await self._wait_for_turn(flight)
+        if self._is_closing:
+            raise UnreachableError(
+                Code.INTERRUPTED, "The server is shutting down.", fault=Fault.OURS
+            )
+        flight.began = perf_counter() - looked_up_in
+        flight.deadline = flight.began + self._timeout
+        connection = self._take_kept(flight.place)
+        flight.is_kept = connection is not None
+        return await self._open(flight) if connection is None else connection
+
+    def _launch(self, flight: Flight, connection: Connection) -> None:
+        flight.task, flight.connection = None, connection
+        body = flight.body
+        head = f"{flight.target.head}{flight.outgoing.text}Content-Length: {len(body)}\r\n\r\n"
+        self._under_way[connection] = flight
+        if flight.deadline < self._timer_at:
+            self._set_timer(flight.deadline)
+        connection.begin(head.encode(), body, self._land)
+
+    def _land(self, connection: Connection) -> None:
+        """The connection has an answer, or there will be none."""
+        flight = self._under_way.pop(connection)
+        if flight.is_kept and connection.is_unheard:
             # The connection may have been closed before the request came. If the target has read it after all, it reads
             # it twice; it is never sent a third time.
             connection.abort()
-            connection, is_kept = None, False
+            flight.connection, flight.is_kept = None, False
+            flight.task = self._loop.create_task(self._depart(flight, self._open))
+            return
+        try:
+            answer: Answer = self._arrive(flight, connection)
+        except Exception as error:  # noqa: BLE001 -- as above
+            answer = error
+        self._end(flight, answer)
 
-    def _arrive(self, trip: _Trip, connection: Connection) -> Reply:
+    def _end(self, flight: Flight, answer: Answer | None) -> None:
+        flight.task = None
+        if flight.has_turn:
+            flight.has_turn = False
+            self._give_turn_back()
+        done, flight.done = flight.done, None
+        if done is not None and answer is not None:
+            done(answer)
+
+    def drop(self, flight: Flight) -> None:
+        """Break off a request that is on its connection."""
+        connection = flight.connection
+        if connection is not None and self._under_way.get(connection) is flight:
+            del self._under_way[connection]
+            connection.abort()
+            self._end(flight, None)
+
+    def _arrive(self, flight: Flight, connection: Connection) -> Reply:
         """What the request came to. The status wins over a body that takes too long or is too large."""
-        answer, phases, now = connection.answer, trip.phases, perf_counter()
+        answer, phases, now = connection.answer, flight.phases, perf_counter()
         head = answer.head
         if head is None or connection.error is not None:
-            raise self._lost(trip, connection)
-        phases["first_byte"] = connection.first_byte_at - trip.began
-        phases["total"] = now - trip.began
+            raise self._lost(flight, connection)
+        phases["first_byte"] = connection.first_byte_at - flight.began
+        phases["total"] = now - flight.began
         if answer.lasts and connection.is_reusable:
-            self._keep(connection, trip.place, now)
+            self._keep(connection, flight.place, now)
         else:
             connection.abort()
-        exchange = self._exchange(trip, connection, head.status, head.pairs)
+        exchange = self._exchange(flight, connection, head.status, head.pairs)
         return Reply(exchange, head.retry_after)
 
-    def _lost(self, trip: _Trip, connection: Connection) -> UnreachableError:
+    def _lost(self, flight: Flight, connection: Connection) -> UnreachableError:
         """Why there is no usable answer, with what there is of one."""
-        answer, error, host = connection.answer, connection.error, trip.target.host
+        answer, error, host = connection.answer, connection.error, flight.target.host
         status = answer.status
         if status:
-            trip.phases["first_byte"] = connection.first_byte_at - trip.began
-        trip.phases["total"] = perf_counter() - trip.began
+            flight.phases["first_byte"] = connection.first_byte_at - flight.began
+        flight.phases["total"] = perf_counter() - flight.began
         if error is None:
             failure = failures.late(
                 host, self._timeout, is_sent=connection.is_sent, has_begun=status > 0
@@ -271,14 +375,14 @@ class Sender:
         connection.abort()
         final_status = status if status >= answers.FIRST_FINAL_STATUS else None
         return _unreachable(
-            failure, self._exchange(trip, connection, final_status, answer.pairs)
+            failure, self._exchange(flight, connection, final_status, answer.pairs)
         )
 
     def _exchange(
-        self, trip: _Trip, connection: Connection, status: int | None, pairs: answers.Pairs
+        self, flight: Flight, connection: Connection, status: int | None, pairs: answers.Pairs
     ) -> Exchange:
         answer = connection.answer
-        body, secrets = answer.body, trip.outgoing.secrets
+        body, secrets = answer.body, flight.outgoing.secrets
         for secret in secrets:
             if secret in answer.raw or secret in body:
                 pairs = tuple(
@@ -290,11 +394,11 @@ class Sender:
         return Exchange(
             connection.address,
             status,
-            trip.outgoing.shown,
+            flight.outgoing.shown,
             pairs,
             body,
             is_cut,
-            trip.phases,
+            flight.phases,
         )
 
     def _set_timer(self, deadline: float) -> None:
@@ -310,36 +414,36 @@ class Sender:
         self._timer, self._timer_at = None, inf
         now = perf_counter()
         first = inf
-        for connection, deadline in self._under_way.items():
-            if deadline <= now:
+        for connection, flight in list(self._under_way.items()):
+            if flight.deadline <= now:
                 connection.expire()
-            elif deadline < first:
-                first = deadline
+            elif flight.deadline < first:
+                first = flight.deadline
         if first < inf:
             self._set_timer(first)
 
     # Connections
 
-    async def _open(self, trip: _Trip) -> Connection:
+    async def _open(self, flight: Flight) -> Connection:
         """A new connection, to an address that is judged once more at the last moment at which that can be done."""
-        target = trip.target
-        seconds = min(self._connect_timeout, trip.deadline - perf_counter())
+        target = flight.target
+        seconds = min(self._connect_timeout, flight.deadline - perf_counter())
         secure: ssl.SSLContext | None = None
         made: socket.socket | None = None
         address: Address | None = None
         try:
             if target.scheme == "https":
-                secure = self._secured(trip.place[1])
+                secure = self._secured(flight.place[1])
             async with asyncio.timeout(max(0.0, seconds)):
                 if self._proxy is None:
                     made, address = await connect(
-                        trip.addresses[:_MOST_ADDRESSES],
+                        flight.addresses[:_MOST_ADDRESSES],
                         target.port,
                         partial(self._make, target),
                     )
                 else:
-                    made, address = await self._tunnel(self._proxy, trip)
-                trip.phases["connect"] = perf_counter() - trip.began
+                    made, address = await self._tunnel(self._proxy, flight)
+                flight.phases["connect"] = perf_counter() - flight.began
                 _, connection = await self._loop.create_connection(
                     partial(Connection, str(address), self._forget),
                     sock=made,
@@ -351,7 +455,7 @@ class Sender:
         except (TimeoutError, OSError) as error:
             if made is not None and secure is not None:
                 failure = failures.unsecured(
-                    target.host, error, has_own=trip.place[1] is not None
+                    target.host, error, has_own=flight.place[1] is not None
                 )
             elif self._proxy is not None:
                 failure = proxies.late(target.host)
@@ -361,20 +465,20 @@ class Sender:
                 failure = failures.unconnected(target.host, target.port, error)
         else:
             if secure is not None:
-                trip.phases["tls"] = perf_counter() - trip.began
+                flight.phases["tls"] = perf_counter() - flight.began
             return connection
-        trip.phases["total"] = perf_counter() - trip.began
+        flight.phases["total"] = perf_counter() - flight.began
         exchange = Exchange(
             address=None if address is None else str(address),
-            request_headers=trip.outgoing.shown,
-            phases=trip.phases,
+            request_headers=flight.outgoing.shown,
+            phases=flight.phases,
         )
         raise _unreachable(failure, exchange)
 
-    async def _tunnel(self, proxy: Proxy, trip: _Trip) -> tuple[socket.socket, Address]:
+    async def _tunnel(self, proxy: Proxy, flight: Flight) -> tuple[socket.socket, Address]:
         """A way through the proxy to the first address that it reaches. Each is judged as if we went there ourselves."""
-        target, opener = trip.target, self._open_socket
-        *others, last = trip.addresses[:_MOST_ADDRESSES]
+        target, opener = flight.target, self._open_socket
+        *others, last = flight.addresses[:_MOST_ADDRESSES]
         for address in others:
             self._judge(target, address)
             try:
