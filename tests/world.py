@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import insert
 
 from dockbell import events, methods
-from dockbell.domain.accounts import NamespaceKind
+from dockbell.domain.accounts import NamespaceKind, Powers
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.methods import MailReply, UnreachableError
@@ -156,7 +156,7 @@ async def add_repository(
     return repository_id
 
 
-async def open_world(store: Store) -> World:
+async def open_world(store: Store, powers: Powers | None = None) -> World:
     """Fill the database, and build the application on it. Nothing delivers: there is no engine."""
     async with store.begin() as tx:
         for name in ("boss", "admin", "writer", "reader", "fresh"):
@@ -172,10 +172,10 @@ async def open_world(store: Store) -> World:
         await add_repository(tx, "acme", "team/app", **roles)
         await add_repository(tx, "admin", "open", is_public=True, reader="read")
     guard = Guard()
-    return world_on(store, guard)
+    return world_on(store, guard, powers)
 
 
-def world_on(store: Store, guard: Guard) -> World:
+def world_on(store: Store, guard: Guard, powers: Powers | None = None) -> World:
     """The application on a database that somebody else filled."""
     kinds, installed, links = events.catalog(), methods.catalog(), Links(PUBLIC_URL)
     intake = Intake(kinds=kinds, links=links)
@@ -195,5 +195,6 @@ def world_on(store: Store, guard: Guard) -> World:
         emails=AuthorizedEmails(
             links, lambda size: next(chance).to_bytes(size, "big"), guard.mail
         ),
+        powers=powers or Powers(),
     )
     return World(store=store, guard=guard, faces=faces, anonymous=Client(app_of(store, faces)))

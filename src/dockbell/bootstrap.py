@@ -24,7 +24,7 @@ from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v1.handlers import PUBLIC_HANDLERS as V1_PUBLIC_HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
-from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.accounts import SYSTEM, Powers
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.ids import IdMaker
 from dockbell.domain.links import Links
@@ -348,6 +348,11 @@ def build(settings: Settings) -> Application:
         ),
         is_initialize_open=settings.user_initialize,
         requires_team_invite=settings.require_team_invite,
+        powers=Powers(
+            frozenset(settings.superusers),
+            frozenset(settings.readonly_superusers),
+            have_full_access=settings.superusers_full_access,
+        ),
     )
     engine = None
     engine_store = store.beside(_ENGINE_POOL)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from dockbell.domain.errors import SetupError
 from dockbell.domain.mailboxes import Sender
+from dockbell.domain.names import is_namespace
 from dockbell.domain.urls import web_address
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
@@ -155,6 +156,13 @@ def _allow_list(given: object) -> tuple[str, ...]:
     return tuple(_allowed(entry) for entry in _items(given))
 
 
+def _names(given: object) -> tuple[str, ...]:
+    names = tuple(_text(entry) for entry in _items(given))
+    if not all(map(is_namespace, names)):
+        raise ValueError
+    return names
+
+
 def _choice(*words: str) -> Callable[[object], str]:
     def read(given: object) -> str:
         word = _text(given).lower()
@@ -285,6 +293,22 @@ RULES: Mapping[str, Rule] = {
     ),
     "require_team_invite": Rule(
         "Whether a user who is added to a team has to agree first.", _flag, "true or false"
+    ),
+    "superusers": Rule(
+        "User names of superusers, besides those who are made one at the command line. They manage all users, "
+        "organizations and messages, and read all logs.",
+        _names,
+        "a list of user names",
+    ),
+    "readonly_superusers": Rule(
+        "User names of people who see what administrators and superusers see, anywhere, and can change none of it.",
+        _names,
+        "a list of user names",
+    ),
+    "superusers_full_access": Rule(
+        "Whether superusers also administer every organization and repository, as if it were theirs.",
+        _flag,
+        "true or false",
     ),
     "engine": Rule(
         "Whether `serve` also delivers. Turn it off when `dockbell worker` does that on PostgreSQL.",
@@ -457,6 +481,9 @@ class Settings:
     egress_proxy: str = field(default="", repr=False)
     user_initialize: bool = False
     require_team_invite: bool = True
+    superusers: tuple[str, ...] = ()
+    readonly_superusers: tuple[str, ...] = ()
+    superusers_full_access: bool = False
     engine: bool = True
     concurrency: int = 256
     retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)

@@ -1,6 +1,6 @@
 """Who acts, and what a token lets them do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -84,6 +84,9 @@ class Actor:
     name: str = "(anonymous)"
     scopes: frozenset[Scope] | None = None
     is_superuser: bool = False
+    # Both by setting only, see Powers.
+    has_full_access: bool = False  # a superuser who manages what is other people's, too
+    is_readonly_superuser: bool = False  # sees what administrators see, and changes none of it
     token_id: str | None = None
     app_token_id: str | None = None
     session_id: str | None = None
@@ -101,6 +104,44 @@ class Actor:
     def may(self, scope: Scope) -> bool:
         """Whether the credential's scopes include this one."""
         return self.scopes is None or scope in self.scopes
+
+    @property
+    def manages_all(self) -> bool:
+        """Whether they may do everywhere what administrators may. A token needs the scope `super:user` for it."""
+        return self.has_full_access and self.may(Scope.SUPER_USER)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether they may see everywhere what administrators see."""
+        # Quay: regardless of scopes (quay-compat 6.5). Pinned by compat/test_superusers.py.
+        return self.is_readonly_superuser or self.manages_all
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """Whom the operator lets see or do more than is theirs, by the names of users."""
+
+    superusers: frozenset[str] = frozenset()
+    readonly_superusers: frozenset[str] = frozenset()
+    have_full_access: bool = False  # superusers, whether by setting or by their account
+
+    def of(self, actor: Actor) -> Actor:
+        """The actor with the powers that they have by setting. Only users can have any."""
+        if actor.kind is not ActorKind.USER:
+            return actor
+        is_superuser = actor.is_superuser or actor.name in self.superusers
+        if not is_superuser and actor.name not in self.readonly_superusers:
+            return actor
+        return replace(
+            actor,
+            is_superuser=is_superuser,
+            has_full_access=is_superuser and self.have_full_access,
+            is_readonly_superuser=actor.name in self.readonly_superusers,
+        )
+
+    def makes_superuser(self, user: User) -> bool:
+        """Whether the user is a superuser, by their account or by setting."""
+        return user.is_superuser or user.namespace.name in self.superusers
 
 
 ANONYMOUS = Actor(kind=ActorKind.ANONYMOUS, scopes=None)

@@ -1,6 +1,6 @@
 """Rights as values: who holds one has passed the check.
 
-Only `services` makes these (the functions `admin_of`, `writer_of`, `reader_of`, `admin_of_namespace` …), so a
+Only `services` makes these (the functions `admin_of`, `viewer_of`, `writer_of`, `admin_of_namespace` …), so a
 function that takes one cannot be called by somebody who forgot to ask.
 """
 
@@ -24,7 +24,9 @@ class WriterOf:
 
 
 @dataclass(frozen=True, slots=True)
-class AdminOf:
+class ViewerOf:
+    """May see of the repository what its administrators see."""
+
     actor: Actor
     repository: Repository
 
@@ -54,8 +56,13 @@ class AdminOf:
 
 
 @dataclass(frozen=True, slots=True)
-class AdminOfAll:
-    """May administer every repository of the namespace: it is theirs, or a team of admins is."""
+class AdminOf(ViewerOf):
+    """May administer the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerOfAll:
+    """May see of the namespace's own notifications what its administrators see."""
 
     actor: Actor
     namespace: Namespace
@@ -83,6 +90,11 @@ class AdminOfAll:
     @property
     def repository_id(self) -> str | None:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOfAll(ViewerOfAll):
+    """May administer every repository of the namespace: it is theirs, or a team of admins is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +130,20 @@ class AdminOfInstance:
 
 # Where notifications and their deliveries belong, with the right to them.
 AdminOfPlace = AdminOf | AdminOfAll | AdminOfInstance
+ViewerOfPlace = ViewerOf | ViewerOfAll | AdminOfInstance
 
 
 @dataclass(frozen=True, slots=True)
-class AdminOfNamespace:
-    """May manage an organization, or their own user namespace."""
+class ViewerOfNamespace:
+    """May see of an organization, or of their own user namespace, what those see who manage it."""
 
     actor: Actor
     namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class AdminOfNamespace(ViewerOfNamespace):
+    """May manage an organization, or their own user namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +179,15 @@ class ReporterOf:
 
 
 @dataclass(frozen=True, slots=True)
-class SuperUser:
-    """May manage all users of the server."""
+class SuperViewer:
+    """May see what superusers see."""
 
     actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class SuperUser(SuperViewer):
+    """May manage all users of the server."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError, ForbiddenError, NotFoundError
 from dockbell.domain.notifications import INSTANCE, Notification
-from dockbell.domain.permissions import AdminOfAll, AdminOfInstance, AdminOfPlace
+from dockbell.domain.permissions import (
+    AdminOfAll,
+    AdminOfInstance,
+    AdminOfPlace,
+    ViewerOfAll,
+)
 from dockbell.domain.records import EventRecord
 from dockbell.services import organizations, repositories, users
 from dockbell.store import event_lists, notification_lists
@@ -93,6 +98,14 @@ async def admin_of_owner(tx: Tx, actor: Actor, organization: str | None) -> Admi
         else await organizations.admin_of_namespace(tx, actor, organization)
     )
     return AdminOfAll(right.actor, right.namespace)
+
+
+async def viewer_of_owner(tx: Tx, actor: Actor, organization: str | None) -> ViewerOfAll:
+    """The right to see those notifications, which readonly superusers have for every organization."""
+    if organization is None:
+        return await admin_of_owner(tx, actor, None)
+    right = await organizations.viewer_of_namespace(tx, actor, organization)
+    return ViewerOfAll(right.actor, right.namespace)
 
 
 async def admin_by_id(tx: Tx, actor: Actor, place_id: str | None) -> AdminOfPlace:

@@ -21,7 +21,14 @@ from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification, NotificationScope, Outline
-from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace
+from dockbell.domain.permissions import (
+    AdminOf,
+    AdminOfAll,
+    AdminOfPlace,
+    ViewerOf,
+    ViewerOfAll,
+    ViewerOfPlace,
+)
 from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
 from dockbell.domain.tls import Tls
@@ -264,17 +271,17 @@ class Notifications:
         await self.reset(tx, admin, uuid)
         return await notification_lists.count_waiting(tx, known.id)
 
-    async def list_all(self, tx: Tx, admin: AdminOf) -> Sequence[Outline]:
+    async def list_all(self, tx: Tx, admin: ViewerOf) -> Sequence[Outline]:
         """The repository's notifications in the order they were created, for showing."""
         return await notification_lists.list_outlines(tx, admin.repository.id)
 
-    async def list_of_namespace(self, tx: Tx, admin: AdminOfAll) -> Sequence[Notification]:
+    async def list_of_namespace(self, tx: Tx, admin: ViewerOfAll) -> Sequence[Notification]:
         """The namespace's own notifications in the order they were created, at most a thousand."""
         return await notification_lists.list_of_place(
             tx, admin, after="", limit=_MOST_OF_NAMESPACE
         )
 
-    async def find(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> Notification | None:
+    async def find(self, tx: Tx, admin: ViewerOfPlace, uuid: str) -> Notification | None:
         """The place's notification with this UUID, if there is one."""
         if not is_uuid(uuid):
             return None

@@ -21,7 +21,14 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.memberships import OrganizationMember, TeamCounts
 from dockbell.domain.names import is_namespace
-from dockbell.domain.permissions import AdminOfNamespace, MemberOfNamespace, Self
+from dockbell.domain.permissions import (
+    AdminOfNamespace,
+    MemberOfNamespace,
+    Self,
+    SuperUser,
+    SuperViewer,
+    ViewerOfNamespace,
+)
 from dockbell.services import audit_entries, users
 from dockbell.store import deliveries, locks, namespaces, permissions, teams
 from dockbell.store import repositories as repository_rows
@@ -40,7 +47,7 @@ class Organization:
     is_admin: bool
     is_member: bool
     teams: Sequence[TeamCounts] | None  # only for members
-    own_teams: frozenset[str]  # those the caller sits in
+    own_teams: frozenset[str]  # those whose members the caller may see though they are no admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ async def admin_of_namespace(tx: Tx, actor: Actor, name: str) -> AdminOfNamespac
     access = await _access(tx, actor, name)
     if actor.is_anonymous:
         raise UnauthenticatedError
-    if actor.kind is ActorKind.SYSTEM:
+    if actor.kind is ActorKind.SYSTEM or actor.manages_all:
         if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
             raise NotFoundError
         return AdminOfNamespace(actor, access.namespace)
@@ -72,6 +79,16 @@ async def admin_of_namespace(tx: Tx, actor: Actor, name: str) -> AdminOfNamespac
     if access.team_role is not TeamRole.ADMIN:
         raise ForbiddenError
     return AdminOfNamespace(actor, access.namespace)
+
+
+async def viewer_of_namespace(tx: Tx, actor: Actor, name: str) -> ViewerOfNamespace:
+    """The right to see what those see who manage the organization, or raise: theirs, and that of readonly superusers."""
+    if actor.is_readonly_superuser:
+        access = await _access(tx, actor, name)
+        if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
+            raise NotFoundError
+        return ViewerOfNamespace(actor, access.namespace)
+    return await admin_of_namespace(tx, actor, name)
 
 
 async def hold(tx: Tx, admin: AdminOfNamespace) -> None:
@@ -90,7 +107,9 @@ async def member_of(tx: Tx, actor: Actor, name: str) -> MemberOfNamespace:
     access = await _access(tx, actor, name)
     if actor.is_anonymous:
         raise UnauthenticatedError
-    if access is None or not _is_member(actor, access):
+    if access is None and actor.sees_all:
+        raise NotFoundError
+    if access is None or not (_is_member(actor, access) or actor.sees_all):
         raise ForbiddenError
     return MemberOfNamespace(actor, access.namespace, _is_admin(actor, access))
 
@@ -108,16 +127,15 @@ async def load(tx: Tx, actor: Actor, name: str) -> Organization:
         teams=None,
         own_teams=frozenset(),
     )
-    if not is_member:
+    if not is_member and not actor.sees_all:
         return organization
+    found = await teams.list_for(tx, access.namespace.id)
     own: Sequence[Team] = ()
-    if actor.id is not None and not organization.is_admin:  # an admin sees every team
+    if actor.sees_all:
+        own = [counted.team for counted in found]
+    elif actor.id is not None and not organization.is_admin:  # an admin sees every team
         own = await teams.list_of_member(tx, access.namespace.id, actor.id)
-    return replace(
-        organization,
-        teams=await teams.list_for(tx, access.namespace.id),
-        own_teams=frozenset(team.name for team in own),
-    )
+    return replace(organization, teams=found, own_teams=frozenset(team.name for team in own))
 
 
 async def list_own(tx: Tx, me: Self) -> Sequence[OwnOrganization]:
@@ -171,11 +189,25 @@ async def delete(tx: Tx, admin: AdminOfNamespace) -> None:
     await namespaces.remove(tx, admin.namespace.id)
 
 
-async def list_members(tx: Tx, admin: AdminOfNamespace) -> Sequence[OrganizationMember]:
+async def list_all(tx: Tx, viewer: SuperViewer) -> Sequence[Namespace]:
+    """Every organization of the server, by name."""
+    del viewer
+    return await namespaces.list_organizations(tx)
+
+
+async def delete_by_superuser(tx: Tx, superuser: SuperUser, name: str) -> None:
+    """As `delete`, for any organization; NotFoundError if there is none of that name."""
+    access = await _access(tx, superuser.actor, name)
+    if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
+        raise NotFoundError
+    await delete(tx, AdminOfNamespace(superuser.actor, access.namespace))
+
+
+async def list_members(tx: Tx, admin: ViewerOfNamespace) -> Sequence[OrganizationMember]:
     return await namespaces.list_members(tx, admin.namespace.id)
 
 
-async def load_member(tx: Tx, admin: AdminOfNamespace, name: str) -> OrganizationMember:
+async def load_member(tx: Tx, admin: ViewerOfNamespace, name: str) -> OrganizationMember:
     found = [member for member in await list_members(tx, admin) if member.name == name]
     if not found:
         raise NotFoundError
@@ -202,7 +234,7 @@ async def _access(tx: Tx, actor: Actor, name: str) -> Access | None:
 
 
 def _is_admin(actor: Actor, access: Access) -> bool:
-    if actor.kind is ActorKind.SYSTEM:
+    if actor.kind is ActorKind.SYSTEM or actor.manages_all:
         return True
     return (
         actor.kind is ActorKind.USER

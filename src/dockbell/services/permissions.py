@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dockbell.domain.accounts import Role
 from dockbell.domain.errors import DataError, InvalidRequestError, NotFoundError
 from dockbell.domain.memberships import HeldRole, TeamHeldRole
-from dockbell.domain.permissions import AdminOf
+from dockbell.domain.permissions import AdminOf, ViewerOf
 from dockbell.services import audit_entries
 from dockbell.store import permissions, robots, teams, users
 from dockbell.store.transactions import Tx
@@ -16,19 +16,19 @@ _NO_TEAM_ROLE = "Team does not have permission for repo."
 _OWNER = "Namespace owner must always be admin."
 
 
-async def list_held(tx: Tx, admin: AdminOf) -> Sequence[HeldRole]:
+async def list_held(tx: Tx, admin: ViewerOf) -> Sequence[HeldRole]:
     """Users and robots with a role of their own."""
     return await permissions.list_held(tx, admin.repository.id)
 
 
-async def load_held(tx: Tx, admin: AdminOf, name: str) -> HeldRole:
+async def load_held(tx: Tx, admin: ViewerOf, name: str) -> HeldRole:
     found = await permissions.find_held(tx, admin.repository.id, name)
     if found is None:
         raise DataError(_NO_USER_ROLE)
     return found
 
 
-async def list_roles(tx: Tx, admin: AdminOf, name: str) -> Sequence[Role]:
+async def list_roles(tx: Tx, admin: ViewerOf, name: str) -> Sequence[Role]:
     """Every role the user or robot has, in person or by a team; NotFoundError if none."""
     holder = await users.find_holder(tx, name)
     found = await permissions.list_roles(tx, admin.repository.id, holder.id) if holder else ()
@@ -72,11 +72,11 @@ async def remove_held(tx: Tx, admin: AdminOf, name: str) -> None:
     )
 
 
-async def list_teams(tx: Tx, admin: AdminOf) -> Sequence[TeamHeldRole]:
+async def list_teams(tx: Tx, admin: ViewerOf) -> Sequence[TeamHeldRole]:
     return await permissions.list_teams(tx, admin.repository.id)
 
 
-async def load_team(tx: Tx, admin: AdminOf, name: str) -> Role:
+async def load_team(tx: Tx, admin: ViewerOf, name: str) -> Role:
     team = await teams.find(tx, admin.repository.namespace_id, name)
     role = await permissions.find_team(tx, admin.repository.id, team.id) if team else None
     if role is None:

@@ -28,6 +28,7 @@ from dockbell.domain.permissions import (
     CreatorIn,
     ReaderOf,
     ReporterOf,
+    ViewerOf,
     WriterOf,
 )
 from dockbell.domain.repositories import Repository, Visibility
@@ -84,6 +85,16 @@ async def admin_of(tx: Tx, actor: Actor, path: str) -> AdminOf:
     return AdminOf(actor, await _check(tx, actor, path, Role.ADMIN))
 
 
+async def viewer_of(tx: Tx, actor: Actor, path: str) -> ViewerOf:
+    """The right to see what the repository's administrators see, or raise: theirs, and that of readonly superusers."""
+    if actor.is_readonly_superuser:
+        access = await _access(tx, actor, path)
+        if access is None or access.repository is None:
+            raise NotFoundError
+        return ViewerOf(actor, access.repository)
+    return await admin_of(tx, actor, path)
+
+
 async def find_admin_by_id(tx: Tx, actor: Actor, repository_id: str) -> AdminOf | None:
     """The right to administer the repository with this id; None if there is none.
 
@@ -123,6 +134,8 @@ async def admin_of_all(tx: Tx, actor: Actor, namespace: str) -> AdminOfAll:
         if is_namespace(namespace)
         else None
     )
+    if access is None and actor.manages_all:
+        raise NotFoundError
     if access is None or not _may(actor, access, Role.ADMIN):
         raise ForbiddenError
     return AdminOfAll(actor, access.namespace)
@@ -132,6 +145,8 @@ def check_may_administer(actor: Actor) -> None:
     """Raise for those who can administer no repository at all. Call it before anything is looked up by id."""
     if actor.is_anonymous:
         raise UnauthenticatedError
+    if actor.manages_all:
+        return
     if not actor.may(Scope.REPO_ADMIN) or actor.kind is ActorKind.ROBOT:
         raise ForbiddenError
 
@@ -304,7 +319,7 @@ async def list_page(
         actor.id if actor.may(Scope.REPO_READ) else None,
         namespace=namespace,
         with_public=with_public,
-        sees_all=actor.kind is ActorKind.SYSTEM,
+        sees_all=actor.kind is ActorKind.SYSTEM or (actor.sees_all and namespace is not None),
         after=after,
         limit=PAGE_SIZE + 1,
     )
@@ -358,6 +373,8 @@ async def _check(tx: Tx, actor: Actor, path: str, wanted: Role) -> Repository:
 
 
 def _granted(actor: Actor, access: Access | None, wanted: Role) -> Repository:
+    if access is None and (actor.manages_all or (actor.sees_all and wanted is Role.READ)):
+        raise NotFoundError
     if access is None or not _may(actor, access, wanted):
         raise UnauthenticatedError if actor.is_anonymous else ForbiddenError
     if access.repository is None:
@@ -374,14 +391,9 @@ def _roles(actor: Actor, access: Access | None) -> frozenset[Role]:
 
 def _may(actor: Actor, access: Access, wanted: Role) -> bool:
     """Whether the caller has this role on the repository, or on all of its namespace."""
-    if actor.kind is ActorKind.SYSTEM:
+    if actor.kind is ActorKind.SYSTEM or actor.manages_all:
         return True
-    repository = access.repository
-    if (
-        wanted is Role.READ
-        and repository is not None
-        and repository.visibility is Visibility.PUBLIC
-    ):
+    if wanted is Role.READ and (actor.sees_all or _is_public(access.repository)):
         return True
     if actor.is_anonymous or not actor.may(_SCOPE[wanted]):
         return False
@@ -392,8 +404,12 @@ def _may(actor: Actor, access: Access, wanted: Role) -> bool:
     return access.role is not None and _RANK[access.role] >= _RANK[wanted]
 
 
+def _is_public(repository: Repository | None) -> bool:
+    return repository is not None and repository.visibility is Visibility.PUBLIC
+
+
 def _may_create(actor: Actor, access: Access) -> bool:
-    if actor.kind is ActorKind.SYSTEM:
+    if actor.kind is ActorKind.SYSTEM or actor.manages_all:
         return True
     if not _reaches_for_creating(actor):
         return False
@@ -402,7 +418,7 @@ def _may_create(actor: Actor, access: Access) -> bool:
 
 def _reaches_for_creating(actor: Actor) -> bool:
     # Quay: whoever may administer the organization may create in it. Pinned by compat/test_repositories.py.
-    return actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN)
+    return actor.may(Scope.REPO_CREATE) or actor.may(Scope.ORG_ADMIN) or actor.manages_all
 
 
 def _is_namespace_admin(actor: Actor, access: Access) -> bool:

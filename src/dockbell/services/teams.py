@@ -11,14 +11,14 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.memberships import RepositoryRole
 from dockbell.domain.names import NAMESPACE_RULE, is_namespace, is_team
-from dockbell.domain.permissions import AdminOfNamespace
+from dockbell.domain.permissions import AdminOfNamespace, ViewerOfNamespace
 from dockbell.services import audit_entries, organizations
 from dockbell.store import permissions, teams
 from dockbell.store import repositories as repository_rows
 from dockbell.store.transactions import Tx
 
 
-async def load(tx: Tx, admin: AdminOfNamespace, name: str) -> Team:
+async def load(tx: Tx, admin: ViewerOfNamespace, name: str) -> Team:
     found = await teams.find(tx, admin.namespace.id, name) if is_team(name) else None
     if found is None:
         raise NotFoundError
@@ -34,11 +34,16 @@ async def view(tx: Tx, actor: Actor, organization: str, name: str) -> tuple[Team
         if is_namespace(organization)
         else None
     )
-    if access is None or not actor.may(Scope.ORG_ADMIN):
+    if access is None and actor.sees_all:
+        raise NotFoundError
+    if access is None or not (actor.may(Scope.ORG_ADMIN) or actor.sees_all):
         raise ForbiddenError
-    can_edit = access.team_role is TeamRole.ADMIN or actor.kind is ActorKind.SYSTEM
+    can_edit = (
+        access.team_role is TeamRole.ADMIN and actor.may(Scope.ORG_ADMIN)
+    ) or actor.manages_all
+    can_edit = can_edit or actor.kind is ActorKind.SYSTEM
     own = await teams.list_of_member(tx, access.namespace.id, actor.id) if actor.id else ()
-    if not can_edit and name not in {team.name for team in own}:
+    if not (can_edit or actor.sees_all or name in {team.name for team in own}):
         raise ForbiddenError
     found = await teams.find(tx, access.namespace.id, name) if is_team(name) else None
     if found is None:
@@ -87,7 +92,7 @@ async def delete(tx: Tx, admin: AdminOfNamespace, name: str) -> None:
     await _note(tx, admin, "org_delete_team", name)
 
 
-async def list_roles(tx: Tx, admin: AdminOfNamespace, name: str) -> Sequence[RepositoryRole]:
+async def list_roles(tx: Tx, admin: ViewerOfNamespace, name: str) -> Sequence[RepositoryRole]:
     """The repositories on which the team has a role."""
     team = await load(tx, admin, name)
     return await permissions.list_of_holder(tx, team.id)

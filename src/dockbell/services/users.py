@@ -21,7 +21,7 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.memberships import Match
 from dockbell.domain.names import NAMESPACE_RULE, is_namespace
-from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser
+from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser, SuperViewer
 from dockbell.services import audit_entries, passwords
 from dockbell.services.encrypted_passwords import to_encrypted
 from dockbell.store import deliveries, locks, namespaces, sessions, teams
@@ -89,6 +89,13 @@ async def superuser(tx: Tx, actor: Actor) -> SuperUser:
     return SuperUser(actor)
 
 
+async def superviewer(tx: Tx, actor: Actor) -> SuperViewer:
+    """The right to see what superusers see, or raise: theirs, and that of readonly superusers."""
+    if actor.is_readonly_superuser:
+        return SuperViewer(actor)
+    return await superuser(tx, actor)
+
+
 def _is_superuser(actor: Actor) -> bool:
     return actor.is_superuser and actor.may(Scope.SUPER_USER)
 
@@ -113,8 +120,8 @@ async def load(tx: Tx, actor: Actor, name: str) -> User:
     return found
 
 
-async def list_all(tx: Tx, superuser: SuperUser) -> Sequence[User]:
-    del superuser
+async def list_all(tx: Tx, viewer: SuperViewer) -> Sequence[User]:
+    del viewer
     return await user_rows.list_all(tx)
 
 

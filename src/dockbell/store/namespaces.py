@@ -72,6 +72,13 @@ async def add(tx: Tx, name: str, kind: NamespaceKind, email: str | None) -> Name
     return namespace
 
 
+async def list_organizations(tx: Tx) -> Sequence[Namespace]:
+    """Every organization, by name."""
+    of_kind = namespaces.c.kind == NamespaceKind.ORGANIZATION.value
+    rows = await tx.rows(select(*COLUMNS).where(of_kind).order_by(namespaces.c.name))
+    return [of_row(row) for row in rows]
+
+
 async def set_email(tx: Tx, namespace_id: str, email: str | None) -> None:
     await tx.run(update(namespaces).where(namespaces.c.id == namespace_id).values(email=email))
 

@@ -13,7 +13,7 @@ from dockbell.domain.deliveries import State
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.notifications import Notification, Outline
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import ViewerOfPlace
 from dockbell.domain.records import Health
 from dockbell.store import lanes, notification_tls, notifications
 from dockbell.store.tables import deliveries, repositories
@@ -78,7 +78,7 @@ _spelling_of = lru_cache(maxsize=256)(_spell)
 
 
 async def list_of_place(
-    tx: Tx, admin: AdminOfPlace, *, after: str, limit: int
+    tx: Tx, admin: ViewerOfPlace, *, after: str, limit: int
 ) -> Sequence[Notification]:
     """Up to `limit` of the notifications of this very place with a later id than `after`, in order. Two queries."""
     if admin.repository_id is not None:

@@ -57,7 +57,8 @@ class ApiCall:
         """
         if self._actor is None:
             given = self.request.headers.getall("authorization", [])
-            self._actor = await (self._of_header(tx, given) if given else self._of_session(tx))
+            found = await (self._of_header(tx, given) if given else self._of_session(tx))
+            self._actor = self.faces.powers.of(found)
         return self._actor
 
     async def _of_header(self, tx: Tx, given: Sequence[str]) -> Actor:

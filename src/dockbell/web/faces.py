@@ -1,8 +1,9 @@
 """What the faces are given by the composition root."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dockbell.domain.accounts import Powers
 from dockbell.domain.events import EventKind
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
@@ -24,6 +25,7 @@ class Faces:
     emails: AuthorizedEmails
     is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
     requires_team_invite: bool = True
+    powers: Powers = field(default_factory=Powers)
 
     @property
     def builds(self) -> Builds:

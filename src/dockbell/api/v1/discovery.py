@@ -100,6 +100,8 @@ POST /superuser/users createInstallUser super:user
 GET /superuser/users/{name} getInstallUser super:user
 PUT /superuser/users/{name} changeInstallUser super:user
 DELETE /superuser/users/{name} deleteInstallUser super:user
+GET /superuser/organizations listAllOrganizations super:user
+DELETE /superuser/organizations/{name} deleteOrganization super:user
 PUT /organization/{organization}/team/{team} updateOrganizationTeam org:admin
 DELETE /organization/{organization}/team/{team} deleteOrganizationTeam org:admin
 GET /organization/{organization}/team/{team}/members getOrganizationTeamMembers org:admin

@@ -23,7 +23,7 @@ def _organization(call: Call) -> str | None:
 async def list_namespace_notifications(call: Call) -> Response[bytes]:
     """200 with all of them, in the order they were created; those of its repositories are not among them."""
     async with call.read() as tx:
-        admin = await areas.admin_of_owner(tx, await call.actor(tx), _organization(call))
+        admin = await areas.viewer_of_owner(tx, await call.actor(tx), _organization(call))
         found = await call.notifications.list_of_namespace(tx, admin)
     return call.reply(200, {"notifications": [shown(one) for one in found]})
 
@@ -48,7 +48,7 @@ async def create_namespace_notification(call: Call) -> Response[bytes]:
 async def get_namespace_notification(call: Call, uuid: FromPath[str]) -> Response[bytes]:
     """200 with the object, or 404."""
     async with call.read() as tx:
-        admin = await areas.admin_of_owner(tx, await call.actor(tx), _organization(call))
+        admin = await areas.viewer_of_owner(tx, await call.actor(tx), _organization(call))
         found = await call.notifications.find(tx, admin, uuid)
     if found is None:
         raise NotFoundError

@@ -89,7 +89,7 @@ def _listed(one: Outline) -> str:
 async def list_notifications(call: Call, repository: FromPath[str]) -> Response[bytes]:
     """200 with all of them, in the order they were created."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         found = await call.notifications.list_all(tx, admin)
     return call.reply_text(200, f'{{"notifications": [{", ".join(map(_listed, found))}]}}')
 
@@ -116,7 +116,7 @@ async def get_notification(
 ) -> Response[bytes]:
     """200 with the object, or 404."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         found = await call.notifications.find(tx, admin, uuid)
     if found is None:
         raise NotFoundError

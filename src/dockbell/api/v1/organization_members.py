@@ -27,7 +27,7 @@ async def list_members(call: Call, organization: FromPath[str]) -> Response[byte
     """200 with everybody who sits in a team."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await organizations.admin_of_namespace(tx, actor, organization)
+        admin = await organizations.viewer_of_namespace(tx, actor, organization)
         found = await organizations.list_members(tx, admin)
     return call.reply(200, {"members": [_shown(member) for member in found]})
 
@@ -39,7 +39,7 @@ async def get_member(
     """200 with the person, or 404 if they sit in no team."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await organizations.admin_of_namespace(tx, actor, organization)
+        admin = await organizations.viewer_of_namespace(tx, actor, organization)
         found = await organizations.load_member(tx, admin, member)
     return call.reply(200, _shown(found))
 

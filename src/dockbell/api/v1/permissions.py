@@ -41,7 +41,7 @@ def _shown_team(held: TeamHeldRole) -> dict[str, object]:
 async def list_user_roles(call: Call, repository: FromPath[str]) -> Response[bytes]:
     """200 with users and robots by name."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         found = await permissions.list_held(tx, admin)
     shown = {held.holder.name: _shown(held) for held in found}
     return call.reply(200, {"permissions": shown})
@@ -53,7 +53,7 @@ async def get_user_role(
 ) -> Response[bytes]:
     """200 with the user's or robot's own role, or 400 for none."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         held = await permissions.load_held(tx, admin, name)
     return call.reply(200, _shown(held))
 
@@ -64,7 +64,7 @@ async def list_transitive_roles(
 ) -> Response[bytes]:
     """200 with every role, also those by a team; 404 for none."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         roles = await permissions.list_roles(tx, admin, name)
     return call.reply(200, {"permissions": [{"role": role.value} for role in roles]})
 
@@ -96,7 +96,7 @@ async def remove_user_role(
 async def list_team_roles(call: Call, repository: FromPath[str]) -> Response[bytes]:
     """200 with teams by name."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         found = await permissions.list_teams(tx, admin)
     return call.reply(200, {"permissions": {held.team: _shown_team(held) for held in found}})
 
@@ -107,7 +107,7 @@ async def get_team_role(
 ) -> Response[bytes]:
     """200 with the team's role, or 400 for none."""
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), call.path(repository))
+        admin = await repositories.viewer_of(tx, await call.actor(tx), call.path(repository))
         role = await permissions.load_team(tx, admin, name)
     # Quay: only the role, unlike in the list. Pinned by compat/test_permissions.py.
     return call.reply(200, {"role": role.value})

@@ -1,11 +1,11 @@
-"""Managing all users with Quay's addresses and shapes (quay-compat 6.6)."""
+"""Managing all users and organizations with Quay's addresses and shapes (quay-compat 6.6)."""
 
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
 from dockbell.api.v1.views import avatar
 from dockbell.domain.accounts import User
-from dockbell.services import users
+from dockbell.services import organizations, users
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
@@ -26,7 +26,7 @@ _ALL = "/superuser/users"
 _ONE = "/superuser/users/{name:str}"
 
 
-def _shown(user: User) -> dict[str, object]:
+def _shown(call: Call, user: User) -> dict[str, object]:
     namespace = user.namespace
     return {
         "kind": "user",
@@ -35,7 +35,7 @@ def _shown(user: User) -> dict[str, object]:
         "email": namespace.email,
         "verified": user.email_verified,
         "avatar": avatar(namespace.name, namespace.email, "user"),
-        "super_user": user.is_superuser,
+        "super_user": call.faces.powers.makes_superuser(user),
         "enabled": user.is_enabled,
     }
 
@@ -45,9 +45,9 @@ async def list_users(call: Call) -> Response[bytes]:
     """200 with every user; with `disabled=false` only those who may sign in."""
     with_disabled = call.text("disabled", "true").lower() not in {"false", "0", "no"}
     async with call.read() as tx:
-        right = await users.superuser(tx, await call.actor(tx))
+        right = await users.superviewer(tx, await call.actor(tx))
         found = await users.list_all(tx, right)
-    shown = [_shown(user) for user in found if with_disabled or user.is_enabled]
+    shown = [_shown(call, user) for user in found if with_disabled or user.is_enabled]
     return call.reply(200, {"users": shown})
 
 
@@ -75,9 +75,9 @@ async def create_user(call: Call) -> Response[bytes]:
 async def get_user(call: Call, name: FromPath[str]) -> Response[bytes]:
     """200 with the user, or 404."""
     async with call.read() as tx:
-        right = await users.superuser(tx, await call.actor(tx))
+        right = await users.superviewer(tx, await call.actor(tx))
         found = await users.load(tx, right.actor, name)
-    return call.reply(200, _shown(found))
+    return call.reply(200, _shown(call, found))
 
 
 @put(_ONE)
@@ -95,7 +95,7 @@ async def change_user(call: Call, name: FromPath[str]) -> Response[bytes]:
             email=body.get("email"),
             is_enabled=body.get("enabled"),
         )
-    return call.reply(200, _shown(changed))
+    return call.reply(200, _shown(call, changed))
 
 
 @delete(_ONE, status_code=200)
@@ -107,4 +107,42 @@ async def delete_user(call: Call, name: FromPath[str]) -> Response[bytes]:
     return call.reply(204)
 
 
-HANDLERS = [list_users, create_user, get_user, change_user, delete_user]
+@get("/superuser/organizations")
+async def list_organizations(call: Call) -> Response[bytes]:
+    """200 with every organization."""
+    async with call.read() as tx:
+        right = await users.superviewer(tx, await call.actor(tx))
+        found = await organizations.list_all(tx, right)
+    return call.reply(
+        200,
+        {
+            "organizations": [
+                {
+                    "name": one.name,
+                    "email": one.email,
+                    "avatar": avatar(one.name, one.email, "org"),
+                }
+                for one in found
+            ]
+        },
+    )
+
+
+@delete("/superuser/organizations/{name:str}", status_code=200)
+async def delete_organization(call: Call, name: FromPath[str]) -> Response[bytes]:
+    """204: the organization is gone with all that it owned."""
+    async with call.begin() as tx:
+        right = await users.superuser(tx, await call.actor(tx))
+        await organizations.delete_by_superuser(tx, right, name)
+    return call.reply(204)
+
+
+HANDLERS = [
+    list_users,
+    create_user,
+    get_user,
+    change_user,
+    delete_user,
+    list_organizations,
+    delete_organization,
+]

@@ -125,7 +125,7 @@ async def list_team_roles(
     """200 with the repositories on which the team holds a role."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await organizations.admin_of_namespace(tx, actor, organization)
+        admin = await organizations.viewer_of_namespace(tx, actor, organization)
         found = await teams.list_roles(tx, admin, team)
     return call.reply(
         200,

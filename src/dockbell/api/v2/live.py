@@ -44,7 +44,7 @@ async def stream_live(
 
     async def check() -> None:
         async with call.read() as tx:
-            again = await authentication.renew(tx, actor)
+            again = call.faces.powers.of(await authentication.renew(tx, actor))
             now = await live.right_of(tx, again, repository=repository, namespace=namespace)
             if live.key_of(now) != live.key_of(right):  # it is another one of the same name
                 raise NotFoundError

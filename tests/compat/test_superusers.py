@@ -1,0 +1,260 @@
+"""Superusers and readonly superusers by setting have Quay's rights (quay-compat 2.1, 6.5, 9.5 N4)."""
+
+import pytest
+
+from dockbell.domain.accounts import Powers
+from dockbell.store.transactions import Store
+from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, said
+from tests.asgi import Client
+from tests.world import World, open_world
+
+WEB = "/api/v1/repository/acme/web"
+ACME = "/api/v1/organization/acme"
+MISSING = "01234567-89ab-4cde-8f01-23456789abcd"
+HOOK = {
+    "event": "repo_push",
+    "method": "webhook",
+    "config": {"url": "http://example.com"},
+    "eventConfig": {},
+}
+QUOTA_HOOK = {**HOOK, "event": "quota_warning"}
+
+# What administrators of `acme` and its repository see.
+SEEN = [
+    WEB,
+    f"{WEB}/notification/",
+    f"{WEB}/permissions/user",
+    f"{WEB}/permissions/user/writer",
+    f"{WEB}/permissions/user/writer/transitive",
+    f"{WEB}/permissions/team",
+    ACME,
+    f"{ACME}/members",
+    f"{ACME}/members/writer",
+    f"{ACME}/team/devs/members",
+    f"{ACME}/team/devs/permissions",
+    f"{ACME}/robots",
+    f"{ACME}/notifications",
+]
+# What superusers see besides.
+OVERSEEN = [
+    "/api/v1/superuser/users",
+    "/api/v1/superuser/users/boss",
+    "/api/v1/superuser/organizations",
+]
+CHANGES = [
+    ("POST", f"{WEB}/notification/", HOOK),
+    ("POST", f"{WEB}/notification/{MISSING}", {}),
+    ("POST", f"{WEB}/notification/{MISSING}/test", {}),
+    ("DELETE", f"{WEB}/notification/{MISSING}", {}),
+    ("PUT", f"{WEB}/permissions/user/fresh", {"role": "read"}),
+    ("PUT", WEB, {"description": "mine"}),
+    ("POST", f"{WEB}/changevisibility", {"visibility": "public"}),
+    ("POST", f"{ACME}/notifications", QUOTA_HOOK),
+    ("DELETE", f"{ACME}/notifications/{MISSING}", {}),
+    ("PUT", f"{ACME}/team/devs", {"role": "admin"}),
+    ("PUT", f"{ACME}/robots/helper", {}),
+    ("DELETE", WEB, {}),
+    ("DELETE", ACME, {}),
+]
+OVERCHANGES = [
+    ("POST", "/api/v1/superuser/users", {"username": "newbie"}),
+    ("PUT", "/api/v1/superuser/users/reader", {"enabled": False}),
+    ("DELETE", "/api/v1/superuser/users/writer", {}),
+    ("DELETE", "/api/v1/superuser/organizations/other", {}),
+]
+
+
+@pytest.fixture
+async def world(store: Store) -> World:
+    """`admin` is a superuser by setting and `fresh` a readonly one."""
+    return await open_world(store, Powers(frozenset({"admin"}), frozenset({"fresh"})))
+
+
+@pytest.fixture
+async def powerful(store: Store) -> World:
+    """`reader` is a superuser who administers everything."""
+    return await open_world(store, Powers(frozenset({"reader"}), have_full_access=True))
+
+
+async def _statuses(client: Client, paths: list[str]) -> list[int]:
+    return [(await client.get(path)).status for path in paths]
+
+
+@pytest.mark.parametrize("scope", ["repo:read", "user:read", "super:user"])
+async def test_a_readonly_superuser_sees_all_whatever_the_scope(
+    world: World, scope: str
+) -> None:
+    client = await world.client("fresh", scope)
+
+    assert await _statuses(client, SEEN + OVERSEEN) == [200] * len(SEEN + OVERSEEN)
+
+
+async def test_a_readonly_superuser_sees_the_same_as_an_admin(world: World) -> None:
+    boss = await world.client("boss", "repo:admin org:admin")
+    viewer = await world.client("fresh", "repo:read")
+    made = await boss.post(f"{WEB}/notification/", HOOK)
+    of_acme = await boss.post(f"{ACME}/notifications", QUOTA_HOOK)
+    await boss.put(f"{ACME}/robots/deployer", {})
+
+    one = await viewer.get(f"{WEB}/notification/{made.json()['uuid']}")
+    all_of_them = await viewer.get(f"{WEB}/notification")
+    one_of_acme = await viewer.get(f"{ACME}/notifications/{of_acme.json()['uuid']}")
+    organization = (await viewer.get(ACME)).json()
+    robots = (await viewer.get(f"{ACME}/robots?permissions=true")).json()["robots"]
+
+    assert said(one) == (200, made.json())
+    assert said(all_of_them) == (200, {"notifications": [made.json()]})
+    assert said(one_of_acme) == (200, of_acme.json())
+    assert (organization["is_admin"], organization["is_member"]) == (False, False)
+    assert {name: team["can_view"] for name, team in organization["teams"].items()} == {
+        "owners": True,
+        "devs": True,
+    }
+    # A robot's token is as good as the robot itself, and so is for who may manage it.
+    assert [sorted(robot) for robot in robots] == [
+        ["created", "description", "last_accessed", "name"]
+    ]
+
+
+async def test_a_readonly_superuser_changes_nothing(world: World) -> None:
+    client = await world.client(
+        "fresh", "repo:admin org:admin user:admin repo:create super:user"
+    )
+
+    answers = [
+        said(await client.send(verb, path, body)) for verb, path, body in CHANGES + OVERCHANGES
+    ]
+    secrets = [
+        said(await client.get(f"{ACME}/{path}")) for path in ("applications", "robots/deployer")
+    ]
+
+    assert answers == [(403, FORBIDDEN)] * len(answers)
+    assert secrets == [(403, FORBIDDEN)] * 2
+
+
+async def test_what_is_not_there_is_unknown_to_a_readonly_superuser(world: World) -> None:
+    client = await world.client("fresh", "repo:read")
+
+    answers = [
+        said(await client.get(path))
+        for path in (
+            "/api/v1/repository/acme/nope",
+            "/api/v1/repository/nope/web",
+            "/api/v1/repository/acme/nope/notification/",
+            "/api/v1/repository/nope/web/notification/",
+            "/api/v1/organization/nope/notifications",
+            "/api/v1/organization/boss/notifications",
+            "/api/v1/organization/nope/robots",
+            "/api/v1/organization/nope/team/devs/members",
+            "/api/v1/superuser/users/nope",
+        )
+    ]
+
+    assert answers == [(404, NOT_FOUND)] * len(answers)
+
+
+async def test_a_readonly_superuser_lists_every_repository_of_a_namespace(
+    world: World,
+) -> None:
+    client = await world.client("fresh", "repo:read")
+
+    async def names(query: str) -> list[str]:
+        answer = await client.get(f"/api/v1/repository?{query}")
+        return [one["name"] for one in answer.json()["repositories"]]
+
+    assert await names("namespace=acme") == ["web", "api", "team/app"]
+    assert await names("public=true") == ["open"]
+
+
+async def test_a_superuser_by_setting_manages_users_but_not_what_is_theirs(
+    world: World,
+) -> None:
+    client = await world.client("admin", "super:user repo:admin org:admin")
+
+    seen = await _statuses(client, OVERSEEN)
+    listed = (await client.get("/api/v1/superuser/users")).json()["users"]
+    changed = [(await client.send(verb, path, body)).status for verb, path, body in OVERCHANGES]
+    others = [
+        said(await client.get(path)) for path in (f"{ACME}/notifications", f"{ACME}/members")
+    ]
+
+    assert (seen, changed) == ([200] * len(OVERSEEN), [200, 200, 204, 204])
+    assert [user["name"] for user in listed if user["super_user"]] == ["admin"]
+    assert others == [(403, FORBIDDEN)] * 2
+
+
+async def test_superusers_without_the_scope_and_others_get_nothing(world: World) -> None:
+    clients = [
+        await world.client("admin", "repo:admin org:admin user:admin"),
+        await world.client("boss", "super:user org:admin"),
+    ]
+    calls = [("GET", path, {}) for path in OVERSEEN] + OVERCHANGES
+
+    refused = [
+        said(await client.send(verb, path, body))
+        for client in clients
+        for verb, path, body in calls
+    ]
+    unknown = [said(await world.anonymous.send(verb, path, body)) for verb, path, body in calls]
+
+    assert refused == [(403, FORBIDDEN)] * len(refused)
+    assert unknown == [(401, UNAUTHENTICATED)] * len(unknown)
+
+
+async def test_with_full_access_a_superuser_administers_everything(powerful: World) -> None:
+    client = await powerful.client("reader", "super:user")
+    missing = {path for _, path, _ in CHANGES if MISSING in path}
+
+    seen = await _statuses(client, SEEN)
+    changed = [
+        (await client.send(verb, path, body)).status
+        for verb, path, body in CHANGES
+        if path not in missing
+    ]
+    made = await client.post(
+        "/api/v1/repository",
+        {"namespace": "other", "repository": "x", "visibility": "private", "description": ""},
+    )
+
+    assert seen == [200] * len(SEEN)
+    assert changed == [201, 200, 200, 200, 201, 200, 201, 204, 204]
+    assert made.status == 201
+
+
+async def test_full_access_takes_the_scope_and_what_is_not_there_is_unknown(
+    powerful: World,
+) -> None:
+    capped = await powerful.client("reader", "repo:admin org:admin user:admin")
+    client = await powerful.client("reader", "super:user")
+
+    refused = [said(await capped.send(verb, path, body)) for verb, path, body in CHANGES]
+    unknown = [
+        said(await client.get(path))
+        for path in (
+            "/api/v1/organization/nope/notifications",
+            "/api/v1/repository/nope/web/notification/",
+            "/api/v1/repository/acme/nope/notification/",
+        )
+    ]
+
+    assert refused == [(403, FORBIDDEN)] * len(CHANGES)
+    assert unknown == [(404, NOT_FOUND)] * 3
+
+
+async def test_organizations_are_listed_and_deleted(world: World) -> None:
+    client = await world.client("admin", "super:user")
+
+    listed = (await client.get("/api/v1/superuser/organizations/")).json()["organizations"]
+    deleted = await client.delete("/api/v1/superuser/organizations/other")
+    again = await client.delete("/api/v1/superuser/organizations/other")
+    user = await client.delete("/api/v1/superuser/organizations/reader")
+
+    assert [(one["name"], one["email"], one["avatar"]["kind"]) for one in listed] == [
+        ("acme", None, "org"),
+        ("other", None, "org"),
+    ]
+    assert [said(one) for one in (deleted, again, user)] == [
+        (204, None),
+        (404, NOT_FOUND),
+        (404, NOT_FOUND),
+    ]
