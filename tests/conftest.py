@@ -184,6 +184,7 @@ _EMPTY = "".join(
         ),
         "SET session_replication_role = replica;",
         *(str(delete(table)) + ";" for table in metadata.sorted_tables),
+        f"INSERT INTO schema_floors VALUES ('{NEWEST}');",  # noqa: S608 -- our own constant
         f"UPDATE alembic_version SET version_num = '{NEWEST}';",  # noqa: S608 -- our own constant
     )
 )

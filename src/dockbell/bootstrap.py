@@ -56,7 +56,7 @@ from dockbell.services.reports import Reports
 from dockbell.settings import Settings
 from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
-from dockbell.store.schema import is_newest, migrate
+from dockbell.store.schema import is_settled, migrate
 from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
 from dockbell.web.app import build_app
@@ -487,7 +487,7 @@ async def existing(settings: Settings) -> AsyncIterator[Store]:
     store = _open_store(settings, clock, keys)
     try:
         with _usable_database():
-            if not await is_newest(store):
+            if not await is_settled(store):
                 raise SetupError(
                     "The database has no tables yet or an older schema. "
                     "`dockbell db migrate` brings it to the newest."

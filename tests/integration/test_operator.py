@@ -200,7 +200,7 @@ def test_the_database_is_made_and_checked(tmp_path: Path, run: Run) -> None:
         (1, "", none),
         (0, "", "The database is now at the newest schema.\n"),
         (0, "", "Nothing to do.\n"),
-        (0, "", "The database is at the newest schema and fits the secret key.\n"),
+        (0, "", "The database fits this version and the secret key.\n"),
     ]
 
 
@@ -234,19 +234,34 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(
     database = tmp_path / "dockbell-data" / "dockbell.db"
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_floors SET revision = '9998'")
 
     done = [
         run(*words) for words in (("serve", "--port", "0"), ("db", "check"), ("db", "migrate"))
     ]
 
     said = (
-        "dockbell: The database was written by a newer dockbell (schema 9999). "
-        "Start that version, or restore a backup made with this one.\n"
+        "dockbell: The database was written by a newer dockbell (schema 9999), "
+        "which needs a version of schema 9998 or newer. Start that version, or restore a backup made with this one.\n"
     )
     assert done == [(1, "", said)] * 3
     with contextlib.closing(sqlite3.connect(database)) as connection:
         kept = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     assert kept == [("9999",)]
+
+
+def test_a_database_of_a_newer_version_that_takes_ours_is_left_as_it_is(
+    tmp_path: Path, run: Run
+) -> None:
+    run("db", "migrate")
+    database = tmp_path / "dockbell-data" / "dockbell.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    checked, migrated = run("db", "check"), run("db", "migrate")
+
+    said = "The database fits this version and the secret key.\n"
+    assert (checked, migrated) == ((0, "", said), (0, "", "Nothing to do.\n"))
 
 
 def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path, run: Run) -> None:

@@ -65,6 +65,7 @@ async def test_deliveries_of_an_earlier_version_get_their_events_repository(
 async def test_a_database_of_a_newer_version_is_refused_in_plain_words(store: Store) -> None:
     async with store.begin() as tx:
         await tx.run(text("UPDATE alembic_version SET version_num = '9999'"))
+        await tx.run(text("DELETE FROM schema_floors"))
 
     with pytest.raises(SetupError) as refused:
         await schema.migrate(store)

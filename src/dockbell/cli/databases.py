@@ -12,11 +12,11 @@ async def migrate(settings: Settings) -> bool:
     logs.configure(style=settings.log_format, level="warning")
     application = bootstrap.build(settings)
     try:
-        was_newest = await schema.is_newest(application.store)
+        was_settled = await schema.is_settled(application.store)
         await application.prepare()
     finally:
         await application.close()
-    return not was_newest
+    return not was_settled
 
 
 async def check(settings: Settings) -> None:

@@ -29,8 +29,8 @@ def migrate(settings: Settings) -> None:
 @app.command(epilog=examples("dockbell db check", "dockbell db check --data /var/lib/dockbell"))
 @flags.takes_settings(*flags.DATABASE)
 def check(settings: Settings) -> None:
-    """Exit with 0 if the database is at the newest schema and opens with the secret key, else with 1."""
+    """Exit with 0 if the database is at a schema that this version works with and opens with the secret key, else with 1."""
     from dockbell.cli import databases
 
     asyncio.run(databases.check(settings))
-    say("The database is at the newest schema and fits the secret key.")
+    say("The database fits this version and the secret key.")

@@ -320,16 +320,20 @@ def _split(error: DockbellError) -> tuple[str, str]:
 async def _of_store(
     settings: Settings, store: Store, clock: DatabaseClock
 ) -> AsyncIterator[Finding]:
-    is_newest = await schema.is_newest(store)
+    is_settled = await schema.is_settled(store)
     yield _ok("database", "It answers.")
-    if not is_newest:
+    if not is_settled:
         yield _fail(
             "schema",
             "The tables are missing or of an older version.",
             "Run `dockbell db migrate`, or start the server, which does it.",
         )
         return
-    yield _ok("schema", f"The newest ({schema.NEWEST}).")
+    found = await schema.revision(store)
+    if found == schema.NEWEST:
+        yield _ok("schema", f"The newest ({found}).")
+    else:
+        yield _ok("schema", f"{found}, of a newer version, which this one works with.")
     yield await _secret_key(settings, store)
     await clock.set_by(store)
     yield _clock_offset(clock)

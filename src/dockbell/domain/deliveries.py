@@ -51,6 +51,12 @@ class Order(NamedTuple):
     attempts: int  # attempt rows written before this one, counted or not
     created_at: datetime
     lease: str  # the token that settle compares; a new one for every lease
+    attempts_before: int = 0  # of `attempts`, those of earlier series: a redelivery begins one
+
+    @property
+    def postponed(self) -> int:
+        """How many tries of this series were made before this one and do not count."""
+        return self.attempts - self.attempts_before - self.tries
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import OnItsWay, Outlet
-from dockbell.engine.postponements import Postponements
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 
@@ -216,7 +215,6 @@ class Attempts:
     policy: Policy
     guard: timedelta
     outages: Outages = field(default_factory=Outages)
-    postponements: Postponements = field(default_factory=Postponements)
     posting: Mapping[str, Posting] = field(init=False)  # the methods that need no task
 
     def __post_init__(self) -> None:
@@ -231,7 +229,6 @@ class Attempts:
             outcome = _blame_us(outcome)
         outcome = self.outages.judge(job.host, outcome, began)
         if isinstance(outcome, Delivered):
-            self.postponements.note(order, retry.DELIVERED)
             if logs.shows_debug():
                 _say(job, outcome, retry.DELIVERED, duration)
             return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
@@ -242,9 +239,8 @@ class Attempts:
             self.chance(),
             self.policy,
             order.trigger,
-            postponed=self.postponements.count(order),
+            postponed=order.postponed,
         )
-        self.postponements.note(order, decision)
         _say(job, outcome, decision, duration)
         return Result(order, outcome, decision, started_at, duration, job.host)
 

@@ -117,7 +117,21 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     outlook = (
         Outlook(tx.now, is_crowded=False) if len(rows) == limit else await lanes.outlook(tx)
     )
-    return Leased(orders, versions, outlook)
+    return Leased(await _with_series(tx, orders), versions, outlook)
+
+
+async def _with_series(tx: Tx, orders: Sequence[Order]) -> Sequence[Order]:
+    """The orders, those of redeliveries with where their series began. One query if there are any, else none."""
+    sent_again = [one.delivery_id for one in orders if one.trigger is Trigger.REDELIVER]
+    if not sent_again:
+        return orders
+    rows = await tx.rows(
+        select(deliveries.c.id, deliveries.c.attempts_before).where(
+            deliveries.c.id.in_(sent_again)
+        )
+    )
+    before = {row.id: row.attempts_before for row in rows}
+    return [one._replace(attempts_before=before.get(one.delivery_id, 0)) for one in orders]
 
 
 async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:

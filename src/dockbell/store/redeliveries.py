@@ -51,6 +51,7 @@ async def redeliver(
             trigger=(Trigger.TEST if is_test else Trigger.REDELIVER).value,
             lane_id=lane_id,
             tries=0,
+            attempts_before=deliveries.c.attempts,
             interruptions=0,
             due_at=tx.now,
             finished_at=None,

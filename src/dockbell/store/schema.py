@@ -1,48 +1,67 @@
-"""Bringing a database to the newest schema, and refusing one that is newer than this program."""
+"""Bringing a database to the newest schema, and refusing one that this program is too old for.
+
+A newer program notes with its tables the oldest revision whose programs still work with them, the floor
+(docs/decisions/0026-newer-tables.md). So an older program can go on, and start again, while an upgrade is rolled out.
+"""
 
 import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.store import addresses
+from dockbell.store.tables import schema_floors
 from dockbell.store.transactions import Store
 
-NEWEST = "0017"  # the newest revision in `migrations`; tests/migration holds it to that
+NEWEST = "0018"  # the newest revision in `migrations`; tests/migration holds it to that
 
 # Any number does, as long as every process takes the same: it keeps two starts from migrating at once.
 _MIGRATION_LOCK = 7_305_521
 
 
-def _is_newest(connection: Connection) -> bool:
-    current = None
-    if inspect(connection).has_table("alembic_version"):
-        current = connection.scalar(text("SELECT version_num FROM alembic_version"))
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _is_settled(connection: Connection) -> bool:
+    """Whether there is nothing to migrate: the tables are ours, or newer ones that we work with."""
+    current = _revision(connection)
     if current == NEWEST:
         return True
     # A server at rest never needs the migration tool, so its ten megabytes are loaded only here.
     from dockbell.store.migrations.steps import is_known  # noqa: PLC0415 -- see above
 
-    if current is not None and not is_known(current):
-        raise SetupError(
-            f"The database was written by a newer dockbell (schema {current}). "
-            "Start that version, or restore a backup made with this one."
-        )
-    return False
+    if current is None or is_known(current):
+        return False
+    floor = None
+    if inspect(connection).has_table(schema_floors.name):
+        floor = connection.scalar(select(schema_floors.c.revision))
+    if floor is not None and floor <= NEWEST:
+        return True
+    needed = "" if floor is None else f", which needs a version of schema {floor} or newer"
+    raise SetupError(
+        f"The database was written by a newer dockbell (schema {current}){needed}. "
+        "Start that version, or restore a backup made with this one."
+    )
 
 
 def _upgrade(connection: Connection) -> bool:
-    if _is_newest(connection):
+    if _is_settled(connection):
         return False
     from dockbell.store.migrations.steps import upgrade  # noqa: PLC0415 -- loaded when needed only
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        if _is_settled(connection):  # another start was first, maybe one of a newer version
+            return False
     upgrade(connection)
     return True
 
@@ -50,7 +69,8 @@ def _upgrade(connection: Connection) -> bool:
 async def migrate(store: Store) -> bool:
     """Bring the tables to the newest schema; return whether anything changed.
 
-    All steps happen in one transaction. Raise SetupError for a database of a newer version.
+    All steps happen in one transaction. Newer tables stay as they are if this program works with them; else
+    raise SetupError.
     """
     try:
         async with _connected(store) as connection, connection.begin():
@@ -59,10 +79,16 @@ async def migrate(store: Store) -> bool:
         raise SetupError(f"The database cannot be migrated: {error.orig}.") from error
 
 
-async def is_newest(store: Store) -> bool:
-    """Whether there is nothing to migrate. Raise SetupError for a database of a newer version."""
+async def is_settled(store: Store) -> bool:
+    """Whether there is nothing to migrate. Raise SetupError for a database that this program is too old for."""
     async with _connected(store) as connection:
-        return await connection.run_sync(_is_newest)
+        return await connection.run_sync(_is_settled)
+
+
+async def revision(store: Store) -> str | None:
+    """The revision that the tables are of; None if there are none."""
+    async with _connected(store) as connection:
+        return await connection.run_sync(_revision)
 
 
 @contextlib.asynccontextmanager

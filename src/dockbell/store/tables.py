@@ -117,6 +117,13 @@ def _owned(
     )
 
 
+# The oldest revision of this schema whose programs work with the tables as they are: one row.
+schema_floors = Table(
+    "schema_floors",
+    metadata,
+    Column("revision", String, primary_key=True),
+)
+
 # Accounts
 
 namespaces = Table(
@@ -528,6 +535,8 @@ deliveries = Table(
     Column("state", String, nullable=False),
     Column("tries", Integer, nullable=False, default=0),  # those that count
     Column("attempts", Integer, nullable=False, default=0),  # rows in attempts
+    # So many of them before the last redelivery, which begins a series of its own.
+    Column("attempts_before", Integer, nullable=False, default=0, server_default="0"),
     Column("interruptions", Integer, nullable=False, default=0),  # leases that ran out in a row
     Column("due_at", Moment, nullable=False),
     Column("leased_by", String),
@@ -568,6 +577,17 @@ Index(
     deliveries.c.leased_until,
     sqlite_where=text("state = 'sending'"),
     postgresql_where=text("state = 'sending'"),
+)
+
+# What an event with very many deliveries still lacks: a row for each part, gone once its deliveries are there.
+fan_outs = Table(
+    "fan_outs",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("wanted", Document, nullable=False),  # place and id of each notification
+    Column("size", Integer, nullable=False),
+    Column("recorded_at", Moment, nullable=False),  # as its event
 )
 
 redelivery_jobs = Table(
