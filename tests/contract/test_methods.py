@@ -15,7 +15,14 @@ from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Level, Performer
 from dockbell.domain.letters import Letter
-from dockbell.domain.methods import Config, MailPhase, Method, Recipient, UnreachableError
+from dockbell.domain.methods import (
+    Config,
+    MailPhase,
+    Method,
+    Recipient,
+    Reply,
+    UnreachableError,
+)
 from dockbell.domain.outcomes import (
     NOTHING_SENT,
     Code,
@@ -465,6 +472,39 @@ async def test_a_slack_address_is_refused(config: Config, message: str) -> None:
     lookup = FakeLookup(addresses={"http://localhost/": "Loopback. Set DOCKBELL_EGRESS_ALLOW."})
 
     assert await _refusal("slack", config, lookup) == (message, "url")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, b"ok", (Delivered, Code.OK, False)),
+        (400, b"invalid_payload", (Rejected, Code.HTTP_4XX, False)),
+        (400, b"no_text\n", (Rejected, Code.HTTP_4XX, False)),
+        (403, b"action_prohibited", (Rejected, Code.HTTP_4XX, False)),
+        (403, b"invalid_token", (Rejected, Code.HTTP_4XX, True)),
+        (404, b"no_service", (Rejected, Code.HTTP_4XX, True)),
+        (404, b"channel_not_found", (Rejected, Code.HTTP_4XX, True)),
+        (410, b"channel_is_archived", (Rejected, Code.HTTP_410, True)),
+        # Not its words, or not said as an answer to the message: by the status, as for everybody.
+        (404, b"", (Failed, Code.HTTP_4XX, False)),
+        (404, b"no such page: no_service", (Failed, Code.HTTP_4XX, False)),
+        (404, b"\xff\xfe", (Failed, Code.HTTP_4XX, False)),
+        (429, b"no_service", (Failed, Code.HTTP_429, False)),
+        (500, b"rollup_error", (Failed, Code.HTTP_5XX, False)),
+        (500, b"no_service", (Failed, Code.HTTP_5XX, False)),
+        (200, b"no_service", (Delivered, Code.OK, False)),
+    ],
+)
+async def test_slacks_own_words_say_what_no_further_try_can_mend(
+    status: int, body: bytes, expected: tuple[type, Code, bool]
+) -> None:
+    out = FakeOutbound(Reply(Exchange(status=status, response_body=body), None))
+
+    result = await _METHODS["slack"].send(_MESSAGE, {"url": _URL}, out)
+
+    gone = isinstance(result, Rejected) and result.gone
+    assert (type(result), result.code, gone) == expected
+    assert _URL not in result.detail
 
 
 async def test_slack_takes_any_web_address() -> None:

@@ -24,6 +24,7 @@ from dockbell.net.connections import OpenSocket, Peer, open_socket
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy, Refusal
 from dockbell.net.resolver import Resolver
+from tests import hostile
 from tests.receiver import Answer, Drop, Receiver, certificate
 
 BODY = b'{"repository": "ns/app"}'
@@ -257,6 +258,14 @@ async def test_a_large_body_arrives_whole(receiver: Receiver, sender: Sender) ->
 
 
 # What comes back
+
+
+async def test_the_first_of_two_waits_counts(receiver: Receiver, sender: Sender) -> None:
+    receiver.answer(status=429, headers=[("Retry-After", "5"), ("retry-after", "99999")])
+
+    reply = await sender.post(receiver.url(), BODY)
+
+    assert reply.retry_after == "5"
 
 
 async def test_an_exchange_tells_the_whole_story(receiver: Receiver) -> None:
@@ -842,6 +851,20 @@ async def test_an_old_tls_version_is_refused(tmp_path: Path) -> None:
     assert error.code == Code.TLS_HANDSHAKE
 
 
+async def test_a_cipher_that_hides_nothing_is_refused(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.context.set_ciphers("NULL:@SECLEVEL=0")
+
+    async with (
+        Receiver(tls=made.context) as receiver,
+        opened(ca_file=made.ca_file) as sender,
+    ):
+        error = await failure(sender, receiver.url())
+
+    assert error.code == Code.TLS_HANDSHAKE
+
+
 async def test_a_target_that_does_not_speak_tls_has_its_code(
     receiver: Receiver, sender: Sender
 ) -> None:
@@ -865,24 +888,7 @@ async def test_a_tls_handshake_that_does_not_end_has_its_code(at_accept: Drop) -
 # The guard
 
 
-HOSTILE = [
-    "http://127.0.0.1/", "http://127.0.0.1:8080/", "http://127.255.255.254/", "http://0.0.0.0/", "http://10.0.0.1/",
-    "http://172.16.0.1/", "http://192.168.0.1/", "http://169.254.169.254/latest/meta-data/", "http://100.64.0.1/",
-    "http://198.18.0.1/", "http://224.0.0.1/", "http://255.255.255.255/", "http://192.0.0.192/",
-    "http://168.63.129.16/", "http://100.100.100.200/", "http://[::1]/", "http://[::]/", "http://[::ffff:10.0.0.1]/",
-    "http://[::ffff:7f00:1]/", "http://[fd00:ec2::254]/", "http://[fe80::1]/", "http://[fec0::1]/",
-    "http://[ff02::1]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://[2001::1]/",
-    "http://[2001:db8::1]/", "http://[2a00::5efe:7f00:1]/", "http://[::7f00:1]/", "http://127.1/", "http://2130706433/",
-    "http://0x7f000001/", "http://0177.0.0.1/", "http://127.0.0.1./", "http://１２７.0.0.1/",  # noqa: RUF001 -- the point
-    "http://127。0。0。1/", "http://good.example@127.0.0.1/", "http://good.example\\@127.0.0.1/",
-    "http://localhost/", "http://LOCALHOST./", "http://a.localhost/", "http://metadata.google.internal/",
-    "http://127.0.0.1.nip.example/", "http://8.8.8.8:22/", "http://8.8.8.8:25/", "http://8.8.8.8:6379/",
-    "http://8.8.8.8:0/", "http://8.8.8.8:65536/", "file:///etc/passwd", "gopher://8.8.8.8/", "ftp://8.8.8.8/",
-    "//8.8.8.8/", "8.8.8.8",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("url", HOSTILE)
+@pytest.mark.parametrize("url", hostile.URLS)
 async def test_nothing_internal_is_connected_to(url: str) -> None:
     recorder = Recorder()
     async with opened("", lookup=lambda _: ["127.0.0.1"], opener=recorder) as sender:

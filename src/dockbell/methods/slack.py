@@ -15,7 +15,7 @@ from dockbell.domain.methods import (
     Reply,
     UnreachableError,
 )
-from dockbell.domain.outcomes import Outcome
+from dockbell.domain.outcomes import Code, Outcome, Rejected
 from dockbell.domain.posts import Post
 from dockbell.domain.product import USER_AGENT
 
@@ -26,6 +26,27 @@ _COLORS = {
     Level.SUCCESS: "good",
     Level.PRIMARY: "good",
 }
+# Slack's words for what no further try can mend.
+_REFUSALS = {
+    "invalid_payload": "it does not understand the message",
+    "no_text": "it finds no text in the message",
+    "too_many_attachments": "the message has too many attachments",
+    "user_not_found": "the person whom the message is for is not there",
+    "action_prohibited": "an administrator does not allow this message",
+    "posting_to_general_channel_denied": "only some may write to that channel",
+}
+# And for what stays so for every message.
+_GONE = {
+    "no_service": "the webhook was deleted or turned off",
+    "no_service_id": "the address is not complete",
+    "no_active_hooks": "the webhook was turned off",
+    "no_team": "the workspace is not there",
+    "team_disabled": "the workspace was turned off",
+    "invalid_token": "the address is not one of its webhooks",
+    "channel_not_found": "the channel is not there",
+    "channel_is_archived": "the channel was archived",
+}
+_ENDED, _TOO_MANY = 410, 429
 _HEADERS = (("Content-type", "application/json"), ("User-Agent", USER_AGENT))
 
 
@@ -74,7 +95,20 @@ class Slack:
         return Post(str(config.get("url")), body, _HEADERS)
 
     def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
-        return posts.judge(message, answer)
+        refusal = _refusal(answer) if isinstance(answer, Reply) else None
+        return refusal or posts.judge(message, answer)
+
+
+def _refusal(reply: Reply) -> Rejected | None:
+    """The end of the delivery, if the answer is one of Slack's words; others who take its messages say none."""
+    status = reply.exchange.status or 0
+    word = reply.exchange.response_body.strip().decode("latin-1")
+    reason = _REFUSALS.get(word) or _GONE.get(word)
+    if reason is None or not 400 <= status < 500 or status == _TOO_MANY:  # noqa: PLR2004 -- HTTP's errors
+        return None
+    code = Code.HTTP_410 if status == _ENDED else Code.HTTP_4XX
+    detail = f"Slack answered {status}, {word}: {reason}."
+    return Rejected(code, detail, reply.exchange, gone=word in _GONE)
 
 
 def payload_of(message: Message) -> dict[str, object]:
