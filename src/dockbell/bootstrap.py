@@ -36,10 +36,12 @@ from dockbell.engine.retry import Policy
 from dockbell.methods.email import Email
 from dockbell.methods.flowdock import Flowdock
 from dockbell.methods.hipchat import HipChat
+from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
 from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
+from dockbell.net.quay import Quay, address_of, host_of_url
 from dockbell.net.resolver import Resolver
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
@@ -50,6 +52,7 @@ from dockbell.services import first_users, redelivery_jobs
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
+from dockbell.services.move_ins import MoveIns
 from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.services.reports import Reports
@@ -314,21 +317,12 @@ def build(settings: Settings) -> Application:
     keys = _keys_of(settings)
     store = _open_store(settings, clock, keys)
     links = Links(settings.public_address)
-    policy = EgressPolicy.of(",".join(settings.egress_allow), own=_own_places(settings))
     timeout = settings.send_timeout
     resolver = Resolver()
-    sender = Sender(
-        policy,
-        resolver,
-        timeout=timeout.total_seconds(),
-        max_inflight=most_tries(settings.concurrency),
-        ca_file=_ca_file(settings),
-        proxy=Proxy.of(settings.egress_proxy) if settings.egress_proxy else None,
-        user_agent=f"dockbell/{version()}",
-    )
+    sender = _sender_of(settings, resolver)
     mailer = mailer_of(settings, resolver)
     kinds = events.catalog()
-    ways = _methods_of(settings)
+    ways = methods_of(settings)
     metrics = Metrics()
     intake = Intake(kinds=kinds, links=links, metrics=metrics)
     faces = Faces(
@@ -401,7 +395,72 @@ def build(settings: Settings) -> Application:
     )
 
 
-def _methods_of(settings: Settings) -> Mapping[str, Method]:
+def _sender_of(settings: Settings, resolver: Resolver) -> Sender:
+    return Sender(
+        EgressPolicy.of(",".join(settings.egress_allow), own=_own_places(settings)),
+        resolver,
+        timeout=settings.send_timeout.total_seconds(),
+        max_inflight=most_tries(settings.concurrency),
+        ca_file=_ca_file(settings),
+        proxy=_proxy_of(settings),
+        user_agent=_user_agent(),
+    )
+
+
+def _proxy_of(settings: Settings) -> Proxy | None:
+    return Proxy.of(settings.egress_proxy) if settings.egress_proxy else None
+
+
+def _user_agent() -> str:
+    return f"dockbell/{version()}"
+
+
+@dataclass(frozen=True, slots=True)
+class MovingIn:
+    """What it takes to move in from another server: that one, and this one's database."""
+
+    store: Store
+    quay: Quay
+    moves: MoveIns
+
+
+@contextlib.asynccontextmanager
+async def moving_in(
+    settings: Settings, url: str, token: str, *, rate: float
+) -> AsyncIterator[MovingIn]:
+    """The database that is here, and the Quay at `url` to move in from. Raise SetupError for what cannot work."""
+    address = address_of(url)
+    resolver = Resolver()
+    sender = _sender_of(settings, resolver)
+    # As with the mail server: the operator names it, so that very host is allowed, private or not, and no other.
+    policy = EgressPolicy.of(host_of_url(address), own=_own_places(settings))
+    fetcher = Fetcher(
+        policy,
+        resolver,
+        ca_file=_ca_file(settings),
+        proxy=_proxy_of(settings),
+        user_agent=_user_agent(),
+    )
+    kinds = events.catalog()
+    notifications = Notifications(
+        kinds=kinds,
+        methods=methods_of(settings),
+        intake=Intake(kinds=kinds, links=Links(settings.public_address), metrics=Metrics()),
+        lookups=Lookups(refusal=sender.address_error),
+        chance=secrets.token_bytes,
+    )
+    async with existing(settings) as store:
+        try:
+            yield MovingIn(
+                store, Quay(fetcher, address, token, rate=rate), MoveIns(notifications)
+            )
+        finally:
+            await fetcher.close()
+            await sender.close()
+            await resolver.close()
+
+
+def methods_of(settings: Settings) -> Mapping[str, Method]:
     """All methods, those that depend on settings made for these."""
     fitted: tuple[Method, ...] = (
         Email(has_server=bool(settings.smtp_host)),

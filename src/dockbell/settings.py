@@ -31,7 +31,7 @@ CONFIG_VARIABLE = "DOCKBELL_CONFIG"
 MASK = addresses.MASK
 
 # Prefixes of variables that the tests and the build use for themselves.
-_FOREIGN_PREFIXES = ("DOCKBELL_TEST_", "DOCKBELL_CI_")
+_FOREIGN_PREFIXES = ("DOCKBELL_TEST_", "DOCKBELL_CI_", "DOCKBELL_IMPORT_")
 # Kubernetes describes every service of a namespace to its pods. For a service called `dockbell` that
 # gives DOCKBELL_SERVICE_HOST and even DOCKBELL_PORT=tcp://10.0.0.7:8080, which nobody meant for us.
 _SERVICE_LINK_NAME = re.compile(

@@ -21,6 +21,8 @@ COMMANDS = {
     "users": "Make and list users, set a new password.",
     "tokens": "Make access tokens for the API.",
     "events": "Forget what an event said.",
+    "import": "Move in from a Quay.",
+    "export": "Print what this server holds.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",

@@ -1,7 +1,7 @@
 """Reads one HTTP/1 answer out of whatever pieces it comes in: strict, and bounded in size. No socket here."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import lru_cache
 
@@ -252,6 +252,16 @@ def _head_of(text: bytes) -> Head:
             (value for name, value in pairs if name.lower() == "retry-after"), None
         ),
     )
+
+
+def head_of(text: bytes, *, has_body: bool) -> Head:
+    """The head in these lines, for who reads the body themselves; or MalformedError. To HEAD there is none."""
+    if text.count(b"\n") > MOST_LINES:
+        raise OverLimitError
+    head = _head_of(text)
+    if head.status == _SWITCHING:
+        raise SwitchingError
+    return head if has_body else replace(head, framing=Framing.LENGTH, length=0)
 
 
 # Targets answer with the same lines again and again.

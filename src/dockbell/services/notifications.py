@@ -73,6 +73,7 @@ class NewNotification:
     filters: Mapping[str, object] | None = None
     rate_limit: float | None = None  # deliveries in a second
     tls: Tls | None = None
+    uuid: str | None = None  # that it had elsewhere; nobody else's here
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -160,6 +161,7 @@ class Notifications:
             further_kinds=new.further_kinds,
             filters=new.filters,
             rate_limit=new.rate_limit,
+            uuid=new.uuid,
         )
         if new.tls is not None:
             await notification_tls.put(tx, made.id, new.tls)

@@ -1,5 +1,6 @@
 """Rows of e-mail addresses that may get a repository's mail, and of the mails that asked for it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,6 +113,34 @@ async def ask(  # noqa: PLR0913 -- one argument for each column a caller fills
             created_at=tx.now,
         )
     )
+
+
+async def list_confirmed(tx: Tx, repository_id: str) -> Sequence[str]:
+    """The addresses that may get the repository's mail."""
+    rows = await tx.rows(
+        select(authorized_emails.c.email)
+        .where(
+            authorized_emails.c.repository_id == repository_id,
+            authorized_emails.c.confirmed_at.is_not(None),
+        )
+        .order_by(authorized_emails.c.email)
+    )
+    return [row.email for row in rows]
+
+
+async def carry_over(tx: Tx, repository_id: str, email: str, *, unsubscribe_code: str) -> None:
+    """Note an address that has agreed elsewhere. One that was asked here already keeps what it said here."""
+    if await find(tx, repository_id, email) is None:
+        await tx.run(
+            insert(authorized_emails).values(
+                id=tx.new_id("aem"),
+                repository_id=repository_id,
+                email=email,
+                unsubscribe_sealed=tx.seal.close(unsubscribe_code.encode()),
+                confirmed_at=tx.now,
+                created_at=tx.now,
+            )
+        )
 
 
 async def confirm(tx: Tx, row_id: str) -> None:

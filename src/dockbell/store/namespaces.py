@@ -50,6 +50,11 @@ async def find_by_id(tx: Tx, namespace_id: str) -> Namespace | None:
     return None if row is None else of_row(row)
 
 
+async def list_all(tx: Tx) -> Sequence[Namespace]:
+    """Every user and organization, by name."""
+    return [of_row(row) for row in await tx.rows(select(*COLUMNS).order_by(namespaces.c.name))]
+
+
 async def load(tx: Tx, namespace_id: str) -> Namespace:
     """The namespace; UndoneError if it has just gone: asked again, whoever needs it hears so."""
     row = await tx.first(_BY_ID, {"id": namespace_id})

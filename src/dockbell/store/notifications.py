@@ -127,12 +127,16 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     further_kinds: tuple[str, ...] = (),
     filters: Mapping[str, object] | None = None,
     rate_limit: float | None = None,
+    uuid: str | None = None,
 ) -> Notification:
-    """Add a notification that is neither paused nor has failed; return it as it is now, without secrets."""
+    """Add a notification that is neither paused nor has failed; return it as it is now, without secrets.
+
+    Without a UUID it gets one that follows from its id.
+    """
     notification_id = tx.new_id("ntf")
     made = Notification(
         id=notification_id,
-        uuid=uuid_of(notification_id),
+        uuid=uuid or uuid_of(notification_id),
         namespace_id=namespace_id,
         repository_id=repository_id,
         kind=kind,
@@ -282,6 +286,16 @@ async def find_by_uuid(tx: Tx, place_id: str, uuid: str) -> Notification | None:
     row = await tx.first(selection().where(notifications.c.uuid == uuid))
     found = None if row is None else of_row(tx, row)
     return None if found is None or found.place_id != place_id else found
+
+
+async def places_of_uuids(tx: Tx, uuids: Collection[str]) -> Mapping[str, str]:
+    """For those of the UUIDs that a notification has: the id of the place it belongs to. One query."""
+    rows = await tx.rows(
+        select(
+            notifications.c.uuid, notifications.c.namespace_id, notifications.c.repository_id
+        ).where(notifications.c.uuid.in_(uuids))
+    )
+    return {row.uuid: row.repository_id or row.namespace_id or INSTANCE for row in rows}
 
 
 async def find_by_any_id(tx: Tx, found_id: str) -> Notification | None:

@@ -1,0 +1,180 @@
+"""What `import` does: reads one namespace after the other from the other server, and writes each part in a transaction."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dockbell import bootstrap
+from dockbell.cli.failures import say
+from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.errors import DockbellError, ForbiddenError, NotFoundError
+from dockbell.domain.inventories import HeldNamespace, HeldRepository, HeldUser
+from dockbell.domain.methods import Recipient
+from dockbell.domain.move_ins import Plan, Remark, Step, Subject, Thing, of_users
+from dockbell.domain.permissions import SuperUser
+from dockbell.net.quay import Listed
+from dockbell.observability import logs
+from dockbell.services import inventories, users
+from dockbell.settings import Settings
+
+_SHOW_EVERY = 25  # repositories
+
+_LEFT_BEHIND = (
+    "passwords of users: nobody can read them. New users get one with `dockbell users reset-password NAME`",
+    "tokens of robots: each robot that is made here has a new one",
+    "OAuth applications and access tokens, sessions, and invitations that nobody has accepted yet",
+    "images, tags, logs, build triggers, quotas, and the settings of mirrors and proxies",
+)
+
+
+async def run(  # noqa: PLR0913 -- one argument for each thing that can be said
+    settings: Settings,
+    url: str,
+    token: str,
+    *,
+    names: tuple[str, ...],
+    applies: bool,
+    rate: float,
+) -> dict[str, Any]:
+    """Make the plan and, if that is wanted, do it; return the report."""
+    logs.configure(style=settings.log_format, level="warning")
+    async with bootstrap.moving_in(settings, url, token, rate=rate) as kit:
+        async with kit.store.read() as tx:
+            right = await users.superuser(tx, SYSTEM)
+            here = {one.name for one in await inventories.list_users(tx, right)}
+        move = _Move(kit, right, applies=applies, users_here=here)
+        try:
+            await move.all_of(names)
+        except DockbellError:
+            if applies and move.changes:
+                say(
+                    f"{len(move.changes)} things have moved in before this. Run it again to go on."
+                )
+            raise
+        return move.report()
+
+
+@dataclass(slots=True)
+class _Move:
+    """One run."""
+
+    kit: bootstrap.MovingIn
+    right: SuperUser
+    applies: bool
+    users_here: set[str]
+    known: dict[str, HeldUser] = field(default_factory=dict)  # of the other server, if it tells
+    expected: set[Recipient] = field(default_factory=set)
+    changes: list[Subject] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    same: int = 0
+
+    async def all_of(self, names: tuple[str, ...]) -> None:
+        """Everything, or these namespaces."""
+        quay = self.kit.quay
+        own, organizations = await quay.myself()
+        self.known = {one.name: one for one in await quay.users() or ()}
+        if not names:
+            everything = await quay.organizations()
+            names = (*(organizations if everything is None else everything), own)
+        for name in names:
+            await self._namespace(name, own)
+
+    async def _namespace(self, name: str, own: str) -> None:
+        held = await self.kit.quay.namespace(name, own=own)
+        listed = deque([one async for one in self.kit.quay.repositories(name)])
+        say(
+            f"{name}: {len(held.teams)} teams, {len(held.robots)} robots, {len(listed)} repositories"
+        )
+        if not held.is_organization and not (held.robots or listed):
+            return
+        self._expect(held)
+        plan = await self.kit.moves.plan_namespace(self.kit.store.read, self.right, held)
+        people = {member for team in held.teams for member in team.members}
+        await self._do(plan, people if held.is_organization else {name})
+        if any(
+            one.subject == Subject(Thing.ORGANIZATION, name) and not one.is_different
+            for one in plan.remarks
+        ):
+            return
+        count = len(listed)
+        while listed:
+            await self._repository(listed.popleft())
+            done = count - len(listed)
+            if done % _SHOW_EVERY == 0 and listed:
+                say(f"{name}: {done} of {count} repositories")
+
+    async def _repository(self, listed: Listed) -> None:
+        subject = Subject(Thing.REPOSITORY, listed.path)
+        if listed.kind != "image":
+            self.remarks.append(
+                Remark(subject, f"it holds no images but is of the kind {listed.kind}")
+            )
+            return
+        if listed.state != "NORMAL":
+            reason = f"its state {listed.state} does not move: it takes pushes here"
+            self.remarks.append(Remark(subject, reason))
+        try:
+            wanted = await self.kit.quay.repository(listed)
+        except (ForbiddenError, NotFoundError) as error:
+            self.remarks.append(Remark(subject, error.detail))
+            return
+        people = set(wanted.users) | _targets_of(wanted)
+        self.expected |= {Recipient("user", one) for one in people}
+        plan = await self.kit.moves.plan_repository(
+            self.kit.store.read, self.right, wanted, self.expected
+        )
+        await self._do(plan, people)
+
+    def _expect(self, held: HeldNamespace) -> None:
+        self.expected = {Recipient("team", team.name) for team in held.teams}
+        if held.is_organization:
+            self.expected.add(Recipient("org", held.name))
+
+    async def _do(self, plan: Plan, people: set[str]) -> None:
+        """Note the plan and, if that is wanted, do it: the accounts that it needs first."""
+        missing = {one for one in people if "+" not in one} - self.users_here
+        accounts = of_users([self.known.get(one, HeldUser(one)) for one in missing], ())
+        steps: Sequence[Step] = [*accounts.steps, *plan.steps]
+        refused: Sequence[Remark] = ()
+        if self.applies and steps:
+            async with self.kit.store.begin() as tx:
+                refused = await self.kit.moves.do(tx, self.right, steps)
+        undone = {one.subject for one in refused}
+        self.changes += [one.subject for one in steps if one.subject not in undone]
+        self.remarks += [*accounts.remarks, *plan.remarks, *refused]
+        self.same += plan.same
+        self.users_here |= missing
+
+    def report(self) -> dict[str, Any]:
+        verb = "added" if self.applies else "to add"
+        return {
+            "applied": self.applies,
+            "same": self.same,
+            "changes": [
+                {"what": one.thing.value, "name": one.name, "result": verb, "reason": ""}
+                for one in self.changes
+            ],
+            "remarks": [
+                {
+                    "what": one.subject.thing.value,
+                    "name": one.subject.name,
+                    "result": "differs" if one.is_different else "not moved",
+                    "reason": one.reason,
+                }
+                for one in self.remarks
+            ],
+            "left_behind": list(_LEFT_BEHIND),
+        }
+
+
+def _targets_of(repository: HeldRepository) -> set[str]:
+    """The users whose inboxes its notifications fill."""
+    targets = [one.config.get("target") for one in repository.notifications]
+    return {
+        name
+        for target in targets
+        if isinstance(target, dict)
+        and target.get("kind") == "user"
+        and isinstance(name := target.get("name"), str)
+    }

@@ -1,0 +1,332 @@
+"""What has to be done so that this server holds what another one does. Pure: it compares, and writes nothing.
+
+What is here already is left as it is: doing all that is said here, and comparing again, finds nothing more to do.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from dockbell.domain.accounts import Role
+from dockbell.domain.ids import is_uuid
+from dockbell.domain.inventories import (
+    HeldNamespace,
+    HeldNotification,
+    HeldRepository,
+    HeldRobot,
+    HeldTeam,
+    HeldUser,
+)
+from dockbell.domain.names import is_namespace, is_repository, is_robot, is_team
+
+_T = TypeVar("_T")
+
+
+class Thing(StrEnum):
+    """What a line of a plan is about."""
+
+    USER = "user"
+    ORGANIZATION = "organization"
+    TEAM = "team"
+    MEMBER = "member"
+    ROBOT = "robot"
+    REPOSITORY = "repository"
+    PERMISSION = "permission"
+    EMAIL = "e-mail address"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a line is about: enough to find it on both servers."""
+
+    thing: Thing
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddUser:
+    user: HeldUser
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.USER, self.user.name)
+
+
+@dataclass(frozen=True, slots=True)
+class AddOrganization:
+    name: str
+    email: str | None
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.ORGANIZATION, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class AddTeam:
+    organization: str
+    team: HeldTeam
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.TEAM, f"{self.organization}/{self.team.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddMember:
+    organization: str
+    team: str
+    member: str
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.MEMBER, f"{self.organization}/{self.team}: {self.member}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddRobot:
+    namespace: str
+    robot: HeldRobot
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.ROBOT, f"{self.namespace}+{self.robot.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddRepository:
+    repository: HeldRepository
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.REPOSITORY, self.repository.path)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveRole:
+    path: str
+    holder: str
+    role: Role
+    is_team: bool
+
+    @property
+    def subject(self) -> Subject:
+        whom = f"team {self.holder}" if self.is_team else self.holder
+        return Subject(Thing.PERMISSION, f"{self.path}: {whom}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddEmail:
+    path: str
+    email: str
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.EMAIL, f"{self.path}: {self.email}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddNotification:
+    path: str
+    notification: HeldNotification
+
+    @property
+    def subject(self) -> Subject:
+        return _of_notification(self.path, self.notification)
+
+
+Step = (
+    AddUser
+    | AddOrganization
+    | AddTeam
+    | AddMember
+    | AddRobot
+    | AddRepository
+    | GiveRole
+    | AddEmail
+    | AddNotification
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is not moved, or is here otherwise, and why."""
+
+    subject: Subject
+    reason: str
+    is_different: bool = False  # it is here, and not the same
+
+
+@dataclass(slots=True)
+class Plan:
+    """Steps in an order in which they can be done."""
+
+    steps: list[Step] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    same: int = 0  # how many things are here already
+
+    def leave(self, subject: Subject, reason: str) -> None:
+        self.remarks.append(Remark(subject, reason))
+
+    def note_difference(self, subject: Subject, what: str) -> None:
+        reason = f"{what} here, and is left as it is"
+        self.remarks.append(Remark(subject, reason, is_different=True))
+
+    def meet(
+        self, step: Step, there: _T, here: _T | None, differences: "Callable[[_T, _T], str]"
+    ) -> None:
+        """Add the step if the thing is not here, and else say how it differs."""
+        if here is None:
+            self.steps.append(step)
+            return
+        self.same += 1
+        said = differences(there, here)
+        if said:
+            self.note_difference(step.subject, said)
+
+
+def of_users(wanted: Collection[HeldUser], here: Collection[str]) -> Plan:
+    """Accounts that are missing. Their passwords stay behind: nobody but their owners knows them."""
+    plan = Plan()
+    for user in sorted(wanted, key=lambda one: one.name):
+        subject = Subject(Thing.USER, user.name)
+        if user.name in here:
+            plan.same += 1
+        elif is_namespace(user.name):
+            plan.steps.append(AddUser(user))
+        else:
+            plan.leave(subject, "the name is not allowed here")
+    return plan
+
+
+def of_namespace(wanted: HeldNamespace, here: HeldNamespace | None) -> Plan:
+    """What an organization, or a user who is here, lacks; without repositories."""
+    plan = Plan()
+    subject = Subject(Thing.ORGANIZATION, wanted.name)
+    if not is_namespace(wanted.name):
+        plan.leave(subject, "the name is not allowed here")
+        return plan
+    if here is not None and here.is_organization is not wanted.is_organization:
+        other = "organization" if here.is_organization else "user"
+        plan.leave(subject, f"the name belongs to another {other} here")
+        return plan
+    if wanted.is_organization:
+        plan.meet(AddOrganization(wanted.name, wanted.email), wanted, here, _otherwise_named)
+    robots = {one.name: one for one in here.robots} if here else {}
+    for robot in sorted(wanted.robots, key=lambda one: one.name):
+        step = AddRobot(wanted.name, robot)
+        if is_robot(robot.name):
+            plan.meet(step, robot, robots.get(robot.name), _otherwise_described)
+        else:
+            plan.leave(step.subject, "the name is not allowed here")
+    _add_teams(plan, wanted, {one.name: one for one in here.teams} if here else {})
+    return plan
+
+
+def _add_teams(plan: Plan, wanted: HeldNamespace, here: Mapping[str, HeldTeam]) -> None:
+    for team in sorted(wanted.teams, key=lambda one: one.name):
+        step = AddTeam(wanted.name, team)
+        if not is_team(team.name):
+            plan.leave(step.subject, "the name is not allowed here")
+            continue
+        known = here.get(team.name)
+        plan.meet(step, team, known, _otherwise_ranked)
+        for member in sorted(team.members):
+            if known is not None and member in known.members:
+                plan.same += 1
+            else:
+                plan.steps.append(AddMember(wanted.name, team.name, member))
+
+
+def of_repository(
+    wanted: HeldRepository, here: HeldRepository | None, taken: Collection[str] = ()
+) -> Plan:
+    """What the repository lacks. `taken` are the UUIDs of notifications of other places."""
+    plan = Plan()
+    step = AddRepository(wanted)
+    if not is_repository(wanted.name):
+        plan.leave(step.subject, "the name is not allowed here")
+        return plan
+    plan.meet(step, wanted, here, _otherwise_open)
+    for is_a_team, roles in ((False, wanted.users), (True, wanted.teams)):
+        known: Mapping[str, Role] = {}
+        if here is not None:
+            known = here.teams if is_a_team else here.users
+        for holder, role in sorted(roles.items()):
+            if holder == wanted.namespace:
+                continue  # an owner needs no role
+            plan.meet(
+                GiveRole(wanted.path, holder, role, is_a_team),
+                role,
+                known.get(holder),
+                _other_role,
+            )
+    for email in sorted(wanted.emails):
+        if here is not None and email in here.emails:
+            plan.same += 1
+        else:
+            plan.steps.append(AddEmail(wanted.path, email))
+    _add_notifications(plan, wanted, here, taken)
+    return plan
+
+
+def _add_notifications(
+    plan: Plan, wanted: HeldRepository, here: HeldRepository | None, taken: Collection[str]
+) -> None:
+    notifications = {one.uuid: one for one in here.notifications} if here else {}
+    for one in wanted.notifications:
+        subject = _of_notification(wanted.path, one)
+        if not is_uuid(one.uuid):
+            plan.leave(subject, "its id is no UUID as Quay makes them")
+        elif one.uuid in taken:
+            plan.leave(subject, "another repository here has a notification of this UUID")
+        else:
+            plan.meet(
+                AddNotification(wanted.path, one),
+                one,
+                notifications.get(one.uuid),
+                _set_otherwise,
+            )
+
+
+def _of_notification(path: str, one: HeldNotification) -> Subject:
+    return Subject(Thing.NOTIFICATION, f"{path} {one.uuid} ({one.event}, {one.method})")
+
+
+def _otherwise_named(there: HeldNamespace, here: HeldNamespace) -> str:
+    # An address that was not told is no difference.
+    return "it has another address" if there.email and there.email != here.email else ""
+
+
+def _otherwise_described(there: HeldRobot, here: HeldRobot) -> str:
+    return "it has another description" if there.description != here.description else ""
+
+
+def _otherwise_ranked(there: HeldTeam, here: HeldTeam) -> str:
+    if there.role is not here.role:
+        return f"it is a team of the role {here.role}"
+    return "it has another description" if there.description != here.description else ""
+
+
+def _other_role(there: Role, here: Role) -> str:
+    return "" if there is here else f"the role is {here}"
+
+
+def _otherwise_open(there: HeldRepository, here: HeldRepository) -> str:
+    if there.visibility is not here.visibility:
+        return f"it is {here.visibility}"
+    return "it has another description" if there.description != here.description else ""
+
+
+def _set_otherwise(there: HeldNotification, here: HeldNotification) -> str:
+    pairs = (
+        ("event", there.event, here.event),
+        ("method", there.method, here.method),
+        ("title", there.title, here.title),
+        ("config", there.config, here.config),
+        ("event_config", there.event_config, here.event_config),
+    )
+    names = [name for name, one, other in pairs if one != other]
+    return f"it has another {', '.join(names)}" if names else ""

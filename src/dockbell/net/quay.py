@@ -1,0 +1,399 @@
+"""Reading a live Quay, or another server that speaks its API v1: what it holds, page by page, and nothing changed there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from dockbell.domain.accounts import Role, TeamRole
+from dockbell.domain.errors import (
+    DockbellError,
+    ForbiddenError,
+    NotFoundError,
+    SetupError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from dockbell.domain.inventories import (
+    HeldNamespace,
+    HeldNotification,
+    HeldRepository,
+    HeldRobot,
+    HeldTeam,
+    HeldUser,
+)
+from dockbell.domain.methods import UnreachableError
+from dockbell.domain.outcomes import Code
+from dockbell.domain.repositories import Visibility
+from dockbell.net.fetching import Fetcher
+from dockbell.net.urls import target_of
+
+_T = TypeVar("_T")
+
+LARGEST_ANSWER = 16 << 20
+MOST_PAGES = 10_000
+_MOST_TRIES = 6
+_LONGEST_WAIT = 60.0
+_ANSWER_SECONDS = 120.0
+_REDIRECTS = 3  # Quay sends on to the address with a slash at its end
+_PASSING = {429, 500, 502, 503, 504, 520}
+# Trying again changes nothing about these.
+_LASTING = {
+    Code.BLOCKED_ADDRESS,
+    Code.BLOCKED_PORT,
+    Code.BODY_TOO_LARGE,
+    Code.CONFIG_INVALID,
+    Code.DNS_NXDOMAIN,
+    Code.REDIRECT_NOT_FOLLOWED,
+    Code.TLS_VERIFY,
+}
+
+
+class StrangeAnswerError(DockbellError):
+    """The other server answered what Quay would not."""
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Myself(msgspec.Struct):
+    username: str
+    organizations: list[_Named] = []
+
+
+class _Organizations(msgspec.Struct):
+    organizations: list[_Named]
+
+
+class _User(msgspec.Struct):
+    username: str
+    email: str | None = None
+    enabled: bool = True
+
+
+class _Users(msgspec.Struct):
+    users: list[_User]
+
+
+class _Team(msgspec.Struct):
+    name: str
+    role: TeamRole
+    description: str | None = None
+
+
+class _Organization(msgspec.Struct):
+    name: str
+    email: str | None = None
+    teams: dict[str, _Team] | None = None
+
+
+class _Member(msgspec.Struct):
+    name: str
+    invited: bool = False
+
+
+class _Members(msgspec.Struct):
+    members: list[_Member]
+
+
+class _Robot(msgspec.Struct):
+    name: str
+    description: str | None = None
+
+
+class _Robots(msgspec.Struct):
+    robots: list[_Robot]
+
+
+class _Repository(msgspec.Struct):
+    namespace: str
+    name: str
+    is_public: bool
+    description: str | None = None
+    kind: str | None = "image"
+    state: str | None = "NORMAL"
+
+
+class _Repositories(msgspec.Struct):
+    repositories: list[_Repository]
+    next_page: str | None = None
+
+
+class _Held(msgspec.Struct):
+    role: Role
+
+
+class _Permissions(msgspec.Struct):
+    permissions: dict[str, _Held]
+
+
+class _Notification(msgspec.Struct):
+    uuid: str
+    event: str
+    method: str
+    config: dict[str, Any]
+    title: str | None = None
+    event_config: dict[str, Any] | None = None
+    number_of_failures: int = 0
+
+
+class _Notifications(msgspec.Struct):
+    notifications: list[_Notification]
+
+
+class _Email(msgspec.Struct):
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A repository in a list: what there is before its permissions and notifications are read."""
+
+    namespace: str
+    name: str
+    visibility: Visibility
+    description: str
+    kind: str
+    state: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(slots=True)
+class Quay:
+    """One Quay, asked at most `rate` times in a second. What passes (429, 5xx, no answer) is asked again, with patience.
+
+    Every function raises DockbellError in words that name the address which was asked.
+    """
+
+    fetcher: Fetcher
+    address: str  # with its scheme, without a slash at the end
+    token: str = field(repr=False)
+    rate: float = 20.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _next_at: float = 0.0
+
+    async def myself(self) -> tuple[str, tuple[str, ...]]:
+        """Whose token it is, and the organizations that they belong to."""
+        me = await self._get("user/", _Myself)
+        return me.username, tuple(sorted(one.name for one in me.organizations))
+
+    async def organizations(self) -> tuple[str, ...] | None:
+        """All organizations; None if the token is no superuser's."""
+        found = await self._if_allowed(self._get("superuser/organizations/", _Organizations))
+        return None if found is None else tuple(sorted(one.name for one in found.organizations))
+
+    async def users(self) -> tuple[HeldUser, ...] | None:
+        """All users with their addresses; None if the token is no superuser's."""
+        found = await self._if_allowed(self._get("superuser/users/", _Users))
+        if found is None:
+            return None
+        return tuple(HeldUser(one.username, one.email, one.enabled) for one in found.users)
+
+    async def namespace(self, name: str, *, own: str) -> HeldNamespace:
+        """The organization with its teams and robots; of the token's user `own`, and of another user, the robots."""
+        if name == own:
+            robots = await self._robots("user/robots", name)
+            return HeldNamespace(name, is_organization=False, robots=robots)
+        organization = f"organization/{_part(name)}"
+        found = await self._get(organization, _Organization)
+        if found.teams is None:
+            raise ForbiddenError(
+                f"The token may not look into the organization {name} at {self.address}: "
+                "its user must administer it, and it needs the scope org:admin."
+            )
+        teams = []
+        for team in found.teams.values():
+            members = await self._get(
+                f"{organization}/team/{_part(team.name)}/members", _Members
+            )
+            teams.append(
+                HeldTeam(
+                    team.name,
+                    team.role,
+                    team.description or "",
+                    tuple(one.name for one in members.members if not one.invited),
+                )
+            )
+        return HeldNamespace(
+            name,
+            is_organization=True,
+            email=found.email or None,
+            teams=tuple(teams),
+            robots=await self._robots(f"{organization}/robots", name),
+        )
+
+    async def repositories(self, namespace: str) -> AsyncIterator[Listed]:
+        """The namespace's repositories, in the order in which they are listed there."""
+        query, seen = {"namespace": namespace}, set[str]()
+        for _ in range(MOST_PAGES):
+            page = await self._get(f"repository?{urlencode(query)}", _Repositories)
+            for one in page.repositories:
+                if one.namespace == namespace:
+                    yield Listed(
+                        one.namespace,
+                        one.name,
+                        Visibility.PUBLIC if one.is_public else Visibility.PRIVATE,
+                        one.description or "",
+                        one.kind or "image",
+                        one.state or "NORMAL",
+                    )
+            if not page.next_page:
+                return
+            if page.next_page in seen:
+                break
+            seen.add(page.next_page)
+            query["next_page"] = page.next_page
+        raise StrangeAnswerError(
+            f"The list of repositories of {namespace} at {self.address} does not end."
+        )
+
+    async def repository(self, listed: Listed) -> HeldRepository:
+        """All there is to know of a listed repository. Its administrator's token is needed."""
+        address = f"repository/{'/'.join(map(_part, listed.path.split('/')))}"
+        users = await self._get(f"{address}/permissions/user/", _Permissions)
+        teams: Mapping[str, _Held] = {}
+        teams = (await self._get(f"{address}/permissions/team/", _Permissions)).permissions
+        notifications = await self._get(f"{address}/notification/", _Notifications)
+        emails = {
+            email
+            for one in notifications.notifications
+            if one.method == "email" and isinstance(email := one.config.get("email"), str)
+        }
+        return HeldRepository(
+            listed.namespace,
+            listed.name,
+            listed.visibility,
+            listed.description,
+            users={name: held.role for name, held in users.permissions.items()},
+            teams={name: held.role for name, held in teams.items()},
+            emails=frozenset(
+                [email for email in sorted(emails) if await self._has_agreed(address, email)]
+            ),
+            notifications=tuple(
+                HeldNotification(
+                    one.uuid.lower(),
+                    one.event,
+                    one.method,
+                    one.title,
+                    one.config,
+                    one.event_config or {},
+                    max(0, one.number_of_failures),
+                )
+                for one in notifications.notifications
+            ),
+        )
+
+    async def _robots(self, path: str, namespace: str) -> tuple[HeldRobot, ...]:
+        # Their tokens are not asked for: they are made anew here.
+        found = await self._get(f"{path}?permissions=false&token=false", _Robots)
+        return tuple(
+            HeldRobot(one.name.removeprefix(f"{namespace}+"), one.description or "")
+            for one in found.robots
+        )
+
+    async def _has_agreed(self, address: str, email: str) -> bool:
+        try:
+            found = await self._get(f"{address}/authorizedemail/{_part(email)}", _Email)
+        except NotFoundError:
+            return False
+        return found.confirmed
+
+    async def _if_allowed(self, asking: Awaitable[_T]) -> _T | None:
+        try:
+            return await asking
+        except (ForbiddenError, NotFoundError, UnauthenticatedError):
+            return None
+
+    async def _get(self, path: str, shape: type[_T]) -> _T:
+        """What is at this path below /api/v1, in this shape. Tried again while what is wrong may pass."""
+        url = f"{self.address}/api/v1/{path}"
+        for number in range(1, _MOST_TRIES + 1):
+            await self._take_turn()
+            wait = min(_LONGEST_WAIT, 2.0 ** (number - 1))
+            try:
+                status, headers, body = await self._ask(url)
+            except UnreachableError as error:
+                if error.code in _LASTING or number == _MOST_TRIES:
+                    raise UnavailableError(f"{url} cannot be read: {error.detail}") from error
+            else:
+                if status not in _PASSING:
+                    return _decoded(url, status, body, shape)
+                if number == _MOST_TRIES:
+                    raise UnavailableError(
+                        f"{url} answered {status}, also when it was asked {number} times."
+                    )
+                wait = max(wait, _seconds_of(headers.get("retry-after")))
+            await self.sleep(wait)
+        raise UnavailableError(f"{url} cannot be read.")
+
+    async def _ask(self, url: str) -> tuple[int, Mapping[str, str], bytes]:
+        headers = [("Authorization", f"Bearer {self.token}"), ("Accept", "application/json")]
+        try:
+            async with (
+                asyncio.timeout(_ANSWER_SECONDS),
+                self.fetcher.open("GET", url, headers, redirects=_REDIRECTS) as fetched,
+            ):
+                body = await fetched.read(LARGEST_ANSWER)
+                return fetched.status, fetched.headers, body
+        except TimeoutError:
+            raise UnreachableError(
+                Code.TOTAL_TIMEOUT, f"The answer took more than {_ANSWER_SECONDS:g} s."
+            ) from None
+
+    async def _take_turn(self) -> None:
+        now = perf_counter()
+        if self._next_at > now:
+            await self.sleep(self._next_at - now)
+        self._next_at = max(now, self._next_at) + 1 / self.rate
+
+
+def address_of(text: str) -> str:
+    """The address of a Quay as somebody writes it, without a slash at its end; or SetupError."""
+    try:
+        target = target_of(text)
+    except UnreachableError as error:
+        raise SetupError(f"--url: {error.detail}") from error
+    if target.authorization is not None or "?" in target.url:
+        raise SetupError("--url: write the address alone, as https://quay.example.org.")
+    return target.url.rstrip("/").removesuffix("/api/v1")
+
+
+def host_of_url(address: str) -> str:
+    """The host of what `address_of` returned."""
+    return target_of(address).host
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _decoded(url: str, status: int, body: bytes, shape: type[_T]) -> _T:
+    if status == 401:  # noqa: PLR2004 -- HTTP's own numbers
+        raise UnauthenticatedError(f"{url} does not accept the token (401).")
+    if status == 403:  # noqa: PLR2004
+        raise ForbiddenError(
+            f"{url} is not for this token (403): its user lacks the right, or it lacks the scope."
+        )
+    if status in {400, 404}:
+        raise NotFoundError(f"{url} is not there ({status}).")
+    if status != 200:  # noqa: PLR2004
+        raise StrangeAnswerError(f"{url} answered {status}. Is there a Quay?")
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise StrangeAnswerError(f"{url} answered what Quay would not: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StrangeAnswerError(f"{url} answered no JSON, or a part of it.") from error
+
+
+def _seconds_of(text: str | None) -> float:
+    """What Retry-After says in seconds, within reason; a date in it is not waited for."""
+    return min(_LONGEST_WAIT, float(text)) if text and text.isdecimal() else 0.0

@@ -1,0 +1,286 @@
+"""Moving in from another server: doing what a plan says, as the operator of this one."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dockbell.domain import authorized_emails as rules
+from dockbell.domain.accounts import Actor, NamespaceKind
+from dockbell.domain.deliveries import PauseReason
+from dockbell.domain.errors import DockbellError, InvalidRequestError
+from dockbell.domain.inventories import HeldNamespace, HeldNotification, HeldRepository
+from dockbell.domain.methods import Recipient
+from dockbell.domain.move_ins import (
+    AddEmail,
+    AddMember,
+    AddNotification,
+    AddOrganization,
+    AddRepository,
+    AddRobot,
+    AddTeam,
+    AddUser,
+    GiveRole,
+    Plan,
+    Remark,
+    Step,
+    of_namespace,
+    of_repository,
+)
+from dockbell.domain.permissions import AdminOf, AdminOfNamespace, AdminOfPlace, SuperUser
+from dockbell.domain.repositories import Repository
+from dockbell.domain.standings import FAILURE_LIMIT
+from dockbell.services import (
+    audit_entries,
+    inventories,
+    organizations,
+    passwords,
+    permissions,
+    repositories,
+    robots,
+    team_members,
+    teams,
+    users,
+)
+from dockbell.services.lookups import Lookup, Lookups, Reading
+from dockbell.services.notifications import NewNotification, Notifications
+from dockbell.store import authorized_emails, namespaces
+from dockbell.store import notifications as notification_rows
+from dockbell.store import repositories as repository_rows
+from dockbell.store import users as user_rows
+from dockbell.store.transactions import Tx
+
+_UNKNOWN_PASSWORD_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _ExpectingLookup(Lookup):
+    """Counts what the same plan brings as being there."""
+
+    recipients: Collection[Recipient] = ()
+    emails: Collection[str] = ()
+
+    async def recipient_error(self, recipient: Recipient) -> str | None:
+        if recipient in self.recipients:
+            return None
+        # Not super(): it does not know the class that slots make anew.
+        return await Lookup.recipient_error(self, recipient)
+
+    async def is_confirmed(self, email: str) -> bool:
+        return email in self.emails or await Lookup.is_confirmed(self, email)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExpectingLookups(Lookups):
+    recipients: Collection[Recipient] = ()
+    emails: Collection[str] = ()
+
+    def of(self, reading: Reading, admin: AdminOfPlace) -> Lookup:
+        return _ExpectingLookup(
+            reading=reading,
+            namespace=admin.namespace_name,
+            repository_id=admin.repository_id or None,
+            refusal=self.refusal,
+            recipients=self.recipients,
+            emails=self.emails,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MoveIns:
+    """What the command line asks. A plan is made with no transaction open, and done in one: all of it, or nothing."""
+
+    notifications: Notifications
+
+    async def plan_namespace(
+        self, reading: Reading, superuser: SuperUser, wanted: HeldNamespace
+    ) -> Plan:
+        async with reading() as tx:
+            here = await inventories.find_namespace(tx, superuser, wanted.name)
+        return of_namespace(wanted, here)
+
+    async def plan_repository(
+        self,
+        reading: Reading,
+        superuser: SuperUser,
+        wanted: HeldRepository,
+        expected: Collection[Recipient],
+    ) -> Plan:
+        """What the repository lacks here. `expected` are the people, teams and organizations that will be there."""
+        async with reading() as tx:
+            place = await repository_rows.find(tx, wanted.namespace, wanted.name)
+            here = None if place is None else await inventories.hold(tx, superuser, place)
+            uuids = [one.uuid for one in wanted.notifications]
+            places = await notification_rows.places_of_uuids(tx, uuids)
+            place = place or _to_be(wanted, tx.now)
+        taken = {uuid for uuid, place_id in places.items() if place_id != place.id}
+        plan = of_repository(wanted, here, taken)
+        lookups = _ExpectingLookups(
+            refusal=self.notifications.lookups.refusal,
+            recipients=expected,
+            emails=wanted.emails,
+        )
+        checking = replace(self.notifications, lookups=lookups)
+        right = AdminOf(superuser.actor, place)
+        emails = set[object]()
+        for step in list(plan.steps):
+            if isinstance(step, AddNotification):
+                try:
+                    await checking.check(reading, right, _new(step.notification))
+                except InvalidRequestError as error:
+                    plan.steps.remove(step)
+                    plan.leave(step.subject, error.detail)
+                else:
+                    emails.add(step.notification.config.get("email"))
+        plan.steps = [
+            one for one in plan.steps if not isinstance(one, AddEmail) or one.email in emails
+        ]
+        return plan
+
+    async def do(self, tx: Tx, superuser: SuperUser, steps: Sequence[Step]) -> Sequence[Remark]:
+        """Do the steps in the caller's transaction; return those that cannot be done, and why. They change nothing."""
+        refused: list[Remark] = []
+        for step in steps:
+            try:
+                async with tx.nested():
+                    await self._do(tx, superuser, step)
+            except DockbellError as error:
+                if error.kind == "unavailable":
+                    raise
+                refused.append(Remark(step.subject, error.detail))
+        return refused
+
+    async def _do(self, tx: Tx, superuser: SuperUser, step: Step) -> None:
+        match step:
+            case AddRepository() | GiveRole() | AddEmail() | AddNotification():
+                await self._do_in_repository(tx, superuser.actor, step)
+            case _:
+                await _do_in_namespace(tx, superuser, step)
+
+    async def _do_in_repository(
+        self, tx: Tx, actor: Actor, step: AddRepository | GiveRole | AddEmail | AddNotification
+    ) -> None:
+        match step:
+            case AddRepository(repository):
+                creator = await repositories.creator_in(tx, actor, repository.namespace)
+                await repositories.create(
+                    tx,
+                    creator,
+                    repository.name,
+                    visibility=repository.visibility,
+                    description=repository.description,
+                )
+            case GiveRole(path, holder, role, is_team):
+                right = await repositories.admin_of(tx, actor, path)
+                if is_team:
+                    await permissions.put_team(tx, right, holder, role)
+                else:
+                    await permissions.put_held(tx, right, holder, role)
+            case AddEmail(path, email):
+                await self._add_email(tx, await repositories.admin_of(tx, actor, path), email)
+            case AddNotification(path, notification):
+                right = await repositories.admin_of(tx, actor, path)
+                await self._add_notification(tx, right, notification)
+
+    async def _add_email(self, tx: Tx, admin: AdminOf, email: str) -> None:
+        await authorized_emails.carry_over(
+            tx,
+            admin.repository.id,
+            email,
+            unsubscribe_code=self.notifications.chance(rules.UNSUBSCRIBE_BYTES).hex(),
+        )
+        await audit_entries.write_about(
+            tx, admin.actor, admin.repository, "authorize_repo_email", email=email
+        )
+
+    async def _add_notification(
+        self, tx: Tx, admin: AdminOf, notification: HeldNotification
+    ) -> None:
+        """Make it with the failures that it had: what Quay has switched off arrives paused."""
+        made = await self.notifications.create(tx, admin, _new(notification))
+        if notification.failures:
+            await notification_rows.set_streak(tx, made.id, notification.failures)
+        if notification.failures >= FAILURE_LIMIT:
+            await notification_rows.pause(tx, made.id, PauseReason.FAILURES)
+
+
+async def _do_in_namespace(
+    tx: Tx,
+    superuser: SuperUser,
+    step: AddUser | AddOrganization | AddTeam | AddMember | AddRobot,
+) -> None:
+    actor = superuser.actor
+    match step:
+        case AddUser(user):
+            await _add_user(tx, superuser, user.name, user.email, is_on=user.is_enabled)
+        case AddOrganization(name, email):
+            await _add_organization(tx, superuser, name, email)
+        case AddTeam(organization, team):
+            admin = await organizations.admin_of_namespace(tx, actor, organization)
+            await teams.put(tx, admin, team.name, team.role, team.description)
+        case AddMember(organization, name, member):
+            admin = await organizations.admin_of_namespace(tx, actor, organization)
+            found = await teams.load(tx, admin, name)
+            await team_members.put(tx, admin, found, member, requires_invite=False)
+        case AddRobot(namespace, robot):
+            owner = await namespaces.find(tx, namespace)
+            if owner is None:
+                raise InvalidRequestError(f"{namespace} is not here")
+            await robots.create(
+                tx,
+                AdminOfNamespace(actor, owner),
+                robot.name,
+                description=robot.description,
+            )
+
+
+def _to_be(wanted: HeldRepository, now: datetime) -> Repository:
+    """The repository as it will be; nothing belongs to it yet."""
+    return Repository(
+        id="",
+        namespace_id="",
+        namespace=wanted.namespace,
+        name=wanted.name,
+        visibility=wanted.visibility,
+        description=wanted.description,
+        created_at=now,
+    )
+
+
+def _new(one: HeldNotification) -> NewNotification:
+    return NewNotification(
+        kind=one.event,
+        method=one.method,
+        config=one.config,
+        event_config=one.event_config,
+        title=one.title,
+        uuid=one.uuid,
+    )
+
+
+async def _add_user(
+    tx: Tx, superuser: SuperUser, name: str, email: str | None, *, is_on: bool
+) -> None:
+    """Make the account with a password that nobody knows: an operator, or a reset by mail, gives it another."""
+    made = await users.create(
+        tx,
+        superuser.actor,
+        username=name,
+        email=email,
+        password=passwords.random_secret(_UNKNOWN_PASSWORD_LENGTH),
+    )
+    if not is_on:
+        await user_rows.set_enabled(tx, made.id, is_enabled=False)
+
+
+async def _add_organization(tx: Tx, superuser: SuperUser, name: str, email: str | None) -> None:
+    """Make the organization without a team: those of the other server follow, the team of its owners among them."""
+    await users.check_email(tx, email)
+    made = await namespaces.add(tx, name, NamespaceKind.ORGANIZATION, email)
+    await audit_entries.write(
+        tx,
+        superuser.actor,
+        "org_create",
+        namespace_id=made.id,
+        repository_id=None,
+        metadata={"namespace": name, "email": email},
+    )

@@ -1,0 +1,175 @@
+"""Reading another Quay: with patience for what passes, and none for what lasts."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dockbell.domain.errors import (
+    DockbellError,
+    SetupError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from dockbell.net.fetching import Fetcher
+from dockbell.net.policy import EgressPolicy
+from dockbell.net.quay import Quay, StrangeAnswerError, address_of
+from dockbell.net.resolver import Resolver
+from tests.receiver import Answer, Receiver
+
+TOKEN = "x" * 40
+
+
+class Slept(list[float]):
+    """Stands for the time that passes; waits are written down."""
+
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def slept() -> Slept:
+    return Slept()
+
+
+@pytest.fixture
+async def quay(there: Receiver, slept: Slept) -> AsyncIterator[Quay]:
+    fetcher = Fetcher(EgressPolicy.of("loopback"), Resolver(), patience=0.5)
+    yield Quay(fetcher, there.url("").rstrip("/"), TOKEN, rate=1e6, sleep=slept)
+    await fetcher.close()
+
+
+ME = json.dumps({"username": "boss", "organizations": []}).encode()
+
+
+async def test_calls_carry_the_token_and_ask_for_json(there: Receiver, quay: Quay) -> None:
+    there.answer(body=ME)
+
+    assert await quay.myself() == ("boss", ())
+
+    (asked,) = there.requests
+    assert (asked.verb, asked.path) == ("GET", "/api/v1/user/")
+    assert asked.header("Authorization") == f"Bearer {TOKEN}"
+    assert asked.header("Accept") == "application/json"
+
+
+async def test_what_passes_is_asked_again(there: Receiver, quay: Quay, slept: Slept) -> None:
+    there.answer(status=429, headers=[("Retry-After", "7")], times=1)
+    there.answer(status=503, times=1)
+    there.answer(drop="reset", times=1)
+    there.answer(body=ME, cut=60, drop="close", times=1)
+    there.answer(body=ME)
+
+    assert await quay.myself() == ("boss", ())
+
+    # The connection that was reset had been kept: it is replaced at once.
+    assert [one for one in slept if one > 0.1] == [7.0, 2.0, 4.0]
+    assert len(there.requests) == 5
+
+
+async def test_patience_has_an_end(there: Receiver, quay: Quay) -> None:
+    there.answer_by(lambda _: Answer(502))
+
+    with pytest.raises(UnavailableError, match="answered 502, also when it was asked 6 times"):
+        await quay.myself()
+
+    assert len(there.requests) == 6
+
+
+async def test_a_silent_server_is_given_up(there: Receiver, quay: Quay) -> None:
+    there.answer_by(lambda _: Answer(drop="stall"))
+
+    with pytest.raises(UnavailableError, match="did not answer within"):
+        await quay.myself()
+
+
+async def test_what_lasts_is_asked_once(there: Receiver, quay: Quay) -> None:
+    there.answer_by(lambda _: Answer(401))
+
+    with pytest.raises(UnauthenticatedError):
+        await quay.myself()
+
+    assert len(there.requests) == 1
+
+
+async def test_calls_are_spread(there: Receiver, quay: Quay, slept: Slept) -> None:
+    there.answer_by(lambda _: Answer(body=ME))
+    quay.rate = 2.0
+
+    for _ in range(3):
+        await quay.myself()
+
+    assert [round(one, 1) for one in slept if one > 0.1] == [0.5, 1.0]
+
+
+async def test_a_list_that_never_ends_is_left(there: Receiver, quay: Quay) -> None:
+    page = json.dumps({"repositories": [], "next_page": "again"}).encode()
+    there.answer_by(lambda _: Answer(body=page))
+
+    with pytest.raises(StrangeAnswerError, match="does not end"):
+        _ = [one async for one in quay.repositories("acme")]
+
+    assert len(there.requests) == 2
+
+
+async def test_a_redirect_takes_no_token_elsewhere(there: Receiver, quay: Quay) -> None:
+    async with Receiver() as other:
+        there.answer(status=308, headers=[("Location", other.url("/api/v1/user/"))])
+        other.answer(body=ME)
+
+        assert await quay.myself() == ("boss", ())
+
+        (asked,) = other.requests
+        assert asked.header("Authorization") is None
+
+
+async def test_a_redirect_is_guarded_like_a_target(there: Receiver, slept: Slept) -> None:
+    fetcher = Fetcher(EgressPolicy.of("127.0.0.1"), Resolver())
+    quay = Quay(fetcher, there.url("").rstrip("/"), TOKEN, rate=1e6, sleep=slept)
+    there.answer(status=302, headers=[("Location", "http://169.254.169.254/latest/")])
+
+    with pytest.raises(UnavailableError, match=r"169\.254\.169\.254 is"):
+        await quay.myself()
+
+    await fetcher.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'{"username": 5}', b'{"username": "x"', b"\xff", b'{"a":' * 5000],
+)
+async def test_what_is_no_answer_is_said(there: Receiver, quay: Quay, body: bytes) -> None:
+    there.answer(body=body)
+
+    with pytest.raises(StrangeAnswerError, match=r"/api/v1/user/ answered"):
+        await quay.myself()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://quay.example.org", "https://quay.example.org"),
+        ("https://quay.example.org/", "https://quay.example.org"),
+        ("http://127.0.0.1:8080/api/v1/", "http://127.0.0.1:8080"),
+        ("https://example.org/quay/", "https://example.org/quay"),
+    ],
+)
+def test_an_address_is_taken_as_people_write_it(text: str, address: str) -> None:
+    assert address_of(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["quay.example.org", "ftp://x.test", "https://u:p@x.test", "https://x.test/?a=1", ""],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises((SetupError, DockbellError), match="--url"):
+        address_of(text)

@@ -1,0 +1,453 @@
+"""Moving in from another dockbell, which speaks Quay's API: `dockbell import quay` and `dockbell export` as processes."""
+
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.programs import Program, run, running, serving
+from tests.receiver import Answer, Received, Receiver
+
+LOOPBACK = "--egress-allow=loopback"
+REPOSITORIES = 50
+SECRET = "T0/B0/sesame-42"
+# What `export` says of people's addresses depends on how much the token may see, so both are compared without.
+TEAMS = {"owners": ("admin", ["boss"]), "devs": ("member", ["acme+ci", "writer"])}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    server: Program
+    token: str
+    folder: Path
+
+    def call(self, verb: str, path: str, body: Any = None) -> Any:
+        status, answer = self.server.call(
+            verb, f"/api/v1/{path}", body, Authorization=f"Bearer {self.token}"
+        )
+        assert status in {200, 201, 204}, (path, answer)
+        return answer
+
+    def pause(self, uuid: str) -> None:
+        status, answer = self.server.call(
+            "POST", f"/api/v2/notifications/{uuid}/pause", Authorization=f"Bearer {self.token}"
+        )
+        assert status == 200, answer
+
+
+def _notification(number: int) -> dict[str, Any]:
+    """Four to each repository, of several methods and events."""
+    kinds: list[dict[str, Any]] = [
+        {
+            "event": "repo_push",
+            "method": "webhook",
+            "config": {
+                "url": f"http://127.0.0.2:9/{SECRET}/{number}",
+                "template": '{"n": "${name}"}',
+            },
+        },
+        {
+            "event": "vulnerability_found",
+            "method": "slack",
+            "config": {"url": f"https://127.0.0.2/services/{SECRET}/{number}"},
+            "eventConfig": {"level": "1"},
+        },
+        {
+            "event": "repo_image_expiry",
+            "method": "quay_notification",
+            "config": {"target": {"name": "devs", "kind": "team"}},
+            "eventConfig": {"days": 7},
+        },
+        {
+            "event": "repo_mirror_sync_failed",
+            "method": "quay_notification",
+            "config": {"target": {"name": "reader", "kind": "user", "is_robot": False}},
+            "title": f"Number {number}: ünïcode",
+        },
+    ]
+    return {"eventConfig": {}, **kinds[number % 4]}
+
+
+def _fill(source: Source) -> None:
+    source.call("POST", "organization/", {"name": "acme", "email": "acme@example.org"})
+    for name in ("writer", "reader", "stranger"):
+        source.call("POST", "superuser/users/", {"username": name, "email": f"{name}@b.test"})
+    source.call(
+        "PUT", "organization/acme/team/devs", {"role": "member", "description": "Makers"}
+    )
+    source.call("PUT", "organization/acme/robots/ci", {"description": "Pushes"})
+    source.call("PUT", "organization/acme/team/devs/members/acme+ci")
+    source.call("PUT", "organization/acme/team/devs/members/writer")
+    for number in range(REPOSITORIES):
+        name = f"team/app-{number:02}"
+        source.call(
+            "POST",
+            "repository",
+            {
+                "namespace": "acme",
+                "repository": name,
+                "visibility": "public" if number % 5 == 0 else "private",
+                "description": f"App {number}",
+            },
+        )
+        permissions = f"repository/acme/{name}/permissions"
+        source.call("PUT", f"{permissions}/user/writer", {"role": "write"})
+        source.call("PUT", f"{permissions}/user/acme+ci", {"role": "read"})
+        source.call("PUT", f"{permissions}/team/devs", {"role": "admin"})
+        for one in range(4):
+            made = source.call(
+                "POST",
+                f"repository/acme/{name}/notification/",
+                _notification(4 * number + one),
+            )
+            if number % 10 == 0 and one == 0:
+                source.pause(made["uuid"])
+    source.call(
+        "POST", "repository", {"repository": "own", "visibility": "private", "description": ""}
+    )
+
+
+@contextlib.contextmanager
+def source_in(folder: Path) -> Iterator[Source]:
+    folder.mkdir()
+    first = {"username": "boss", "password": "correct-horse-1", "access_token": True}
+    with serving(
+        folder, "--user-initialize", LOOPBACK, DOCKBELL_REQUIRE_TEAM_INVITE="false",
+        DOCKBELL_SMTP_HOST="127.0.0.1", DOCKBELL_MAIL_FROM="bell@b.test",
+    ) as server:  # fmt: skip
+        status, made = server.call("POST", "/api/v1/user/initialize", first)
+        assert status == 200, made
+        yield Source(server, made["access_token"], folder)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    with source_in(tmp_path_factory.mktemp("source") / "there") as opened:
+        _fill(opened)
+        yield opened
+
+
+@pytest.fixture
+def here(tmp_path: Path, database_url: str) -> dict[str, str]:
+    """The settings of a dockbell that holds nothing yet."""
+    settings = {"DOCKBELL_DATABASE_URL": database_url, "DOCKBELL_DATA": str(tmp_path / "data")}
+    code, _, said = run(tmp_path, "db", "migrate", **settings)
+    assert code == 0, said
+    return settings
+
+
+def move(
+    folder: Path, here: dict[str, str], source: Source, *words: str
+) -> tuple[dict[str, Any], str]:
+    code, shown, said = run(
+        folder, "import", "quay", "--url", source.server.address, LOOPBACK, "--rate", "1000",
+        *words, DOCKBELL_IMPORT_TOKEN=source.token, **here,
+    )  # fmt: skip
+    assert code == 0, said
+    return json.loads(shown), said
+
+
+def export(folder: Path, *words: str, **settings: str) -> dict[str, Any]:
+    code, shown, said = run(folder, "export", "--with-secrets", *words, **settings)
+    assert code == 0, said
+    document: dict[str, Any] = json.loads(shown)
+    return document
+
+
+def of_source(source: Source) -> dict[str, Any]:
+    return export(source.folder, "--namespace=acme", "--namespace=boss")
+
+
+def test_what_moved_in_is_equal_after_an_export(
+    source: Source, tmp_path: Path, here: dict[str, str]
+) -> None:
+    plan, said = move(tmp_path, here, source)
+    empty = export(tmp_path, **here)
+    report, _ = move(tmp_path, here, source, "--apply")
+
+    assert empty == {"format": 1, "users": [], "namespaces": [], "repositories": []}
+    assert "Nothing was written." in said
+    assert plan["remarks"] == report["remarks"] == []
+    assert [one["name"] for one in plan["changes"]] == [
+        one["name"] for one in report["changes"]
+    ]
+    count = {
+        what: len([one for one in report["changes"] if one["what"] == what])
+        for what in ("organization", "team", "robot", "repository", "notification")
+    }
+    assert count == {
+        "organization": 1, "team": 2, "robot": 1, "repository": 51, "notification": 200,
+    }  # fmt: skip
+    there, moved = of_source(source), export(tmp_path, **here)
+    assert moved["repositories"] == there["repositories"]
+    assert moved["namespaces"] == [
+        *there["namespaces"],
+        *(
+            {"name": name, "kind": "user", "email": f"{name}@b.test", "teams": [], "robots": []}
+            for name in ("reader", "writer")
+        ),
+    ]
+    (acme, _, *_) = moved["namespaces"]
+    assert {team["name"]: (team["role"], team["members"]) for team in acme["teams"]} == TEAMS
+    paused = [
+        one
+        for repository in moved["repositories"]
+        for one in repository["notifications"]
+        if one["number_of_failures"] >= 3
+    ]
+    assert len(paused) == REPOSITORIES / 10
+
+
+def test_moving_in_again_changes_nothing(
+    source: Source, tmp_path: Path, here: dict[str, str]
+) -> None:
+    move(tmp_path, here, source, "--apply")
+    before = export(tmp_path, **here)
+
+    again, _ = move(tmp_path, here, source, "--apply")
+
+    assert (again["changes"], again["remarks"]) == ([], [])
+    assert export(tmp_path, **here) == before
+
+
+def test_a_move_that_is_killed_goes_on(
+    source: Source, tmp_path: Path, here: dict[str, str]
+) -> None:
+    words = (
+        "import",
+        "quay",
+        "--url",
+        source.server.address,
+        LOOPBACK,
+        "--apply",
+        "-o",
+        "json",
+    )
+    with running(
+        tmp_path, *words, "--rate", "150", DOCKBELL_IMPORT_TOKEN=source.token, **here
+    ) as program:
+        program.wait_for(r"acme: 25 of 50 repositories")
+        program.end(signal.SIGKILL)
+    half = export(tmp_path, **here)["repositories"]
+
+    report, _ = move(tmp_path, here, source, "--apply")
+
+    assert 25 <= len(half) < REPOSITORIES
+    assert all(len(one["notifications"]) == 4 for one in half)
+    assert report["remarks"] == []
+    assert export(tmp_path, **here)["repositories"] == of_source(source)["repositories"]
+
+
+def test_what_is_here_otherwise_is_left_and_said(
+    source: Source, tmp_path: Path, here: dict[str, str]
+) -> None:
+    move(tmp_path, here, source, "--apply", "--namespace", "acme")
+    path = "repository/acme/team/app-01"
+    uuid = source.call("GET", f"{path}/notification/")["notifications"][1]["uuid"]
+    source.call("PUT", path, {"description": "Another"})
+    try:
+        again, _ = move(tmp_path, here, source, "--apply", "--namespace", "acme")
+    finally:
+        source.call("PUT", path, {"description": "App 1"})
+
+    assert again["changes"] == []
+    assert again["remarks"] == [
+        {
+            "what": "repository",
+            "name": "acme/team/app-01",
+            "result": "differs",
+            "reason": "it has another description here, and is left as it is",
+        }
+    ]
+    assert uuid in json.dumps(export(tmp_path, **here))
+
+
+def test_what_cannot_be_saved_here_is_said_and_the_rest_moves(
+    source: Source, tmp_path: Path, here: dict[str, str]
+) -> None:
+    code, shown, said = run(
+        tmp_path, "import", "quay", "--url", source.server.address, "--apply", "--rate", "1000",
+        DOCKBELL_IMPORT_TOKEN=source.token, **here,
+    )  # fmt: skip
+    report = json.loads(shown)
+
+    assert code == 0, said
+    refused = [one["reason"] for one in report["remarks"]]
+    assert len(refused) == REPOSITORIES * 2  # the webhooks, and Slack's
+    assert all("DOCKBELL_EGRESS_ALLOW" in reason for reason in refused)
+    assert SECRET not in shown + said
+    kept = export(tmp_path, **here)["repositories"]
+    assert sum(len(one["notifications"]) for one in kept) == REPOSITORIES * 2
+
+
+def test_an_export_shows_no_secrets_unless_asked(source: Source) -> None:
+    code, shown, said = run(source.folder, "export")
+    lines = run(source.folder, "export", "--form", "lines")[1].splitlines()
+
+    assert code == 0, said
+    assert SECRET not in shown
+    assert SECRET in json.dumps(export(source.folder))
+    document = json.loads(shown)
+    assert [json.loads(line)["record"] for line in lines] == [
+        *("user" for _ in document["users"]),
+        *("namespace" for _ in document["namespaces"]),
+        *("repository" for _ in document["repositories"]),
+    ]
+    code, _, said = run(source.folder, "export", "--namespace", "nobody")
+    assert (code, said) == (3, "dockbell: There is no user or organization nobody.\n")
+
+
+def test_mail_moves_to_those_who_have_agreed_there(tmp_path: Path) -> None:
+    with source_in(tmp_path / "there") as small:
+        small.call(
+            "POST",
+            "repository",
+            {"repository": "own", "visibility": "private", "description": ""},
+        )
+        database = sqlite3.connect(tmp_path / "there" / "dockbell-data" / "dockbell.db")
+        with contextlib.closing(database), database:
+            database.execute(
+                "INSERT INTO authorized_emails (id, repository_id, email, unsubscribe_sealed, confirmed_at, created_at)"
+                " SELECT 'aem_1', id, 'ops@b.test', x'00', 1, 1 FROM repositories"
+            )
+        small.call(
+            "POST",
+            "repository/boss/own/notification/",
+            {
+                "event": "repo_push",
+                "method": "email",
+                "config": {"email": "ops@b.test"},
+                "eventConfig": {},
+            },
+        )
+        run(tmp_path, "db", "migrate")
+        report, _ = move(tmp_path, {}, small, "--apply")
+
+    assert [(one["what"], one["name"]) for one in report["changes"]][:3] == [
+        ("user", "boss"),
+        ("repository", "boss/own"),
+        ("e-mail address", "boss/own: ops@b.test"),
+    ]
+    (moved,) = export(tmp_path)["repositories"]
+    assert moved["authorized_emails"] == ["ops@b.test"]
+    assert [one["config"] for one in moved["notifications"]] == [{"email": "ops@b.test"}]
+
+
+# What goes wrong on the other side
+
+
+@pytest.fixture
+async def quay() -> AsyncIterator[Receiver]:
+    async with Receiver() as receiver:
+        yield receiver
+
+
+def _json(body: Any, status: int = 200) -> Answer:
+    return Answer(status, [("Content-Type", "application/json")], json.dumps(body).encode())
+
+
+def _answers(received: Received) -> Answer:
+    """A Quay with one organization of one repository."""
+    path = received.path.partition("?")[0].removeprefix("/api/v1/")
+    known: dict[str, Any] = {
+        "user/": {"username": "boss", "organizations": [{"name": "acme"}]},
+        "organization/acme": {"name": "acme", "teams": {}},
+        "organization/acme/robots": {"robots": []},
+        "user/robots": {"robots": []},
+        "repository": {
+            "repositories": [{"namespace": "acme", "name": "web", "is_public": True}]
+            if "acme" in received.path
+            else []
+        },
+        "repository/acme/web/permissions/user/": {"permissions": {}},
+        "repository/acme/web/permissions/team/": {"permissions": {}},
+        "repository/acme/web/notification/": {"notifications": []},
+    }
+    return _json(known[path]) if path in known else _json({"message": "no"}, 404)
+
+
+async def fail(folder: Path, url: str, *words: str) -> tuple[int, str]:
+    """The exit code, and what was said; nothing may have been written."""
+    await asyncio.to_thread(run, folder, "db", "migrate")
+    code, shown, said = await asyncio.to_thread(
+        run, folder, "import", "quay", "--apply", "--url", url, *words,
+        DOCKBELL_IMPORT_TOKEN="token-of-another-place",
+    )  # fmt: skip
+    assert shown == ""
+    assert "Traceback" not in said
+    assert "token-of-another-place" not in said
+    return code, said
+
+
+def _nothing_in(folder: Path) -> bool:
+    document = export(folder)
+    return document == {"format": 1, "users": [], "namespaces": [], "repositories": []}
+
+
+async def test_a_wrong_token_is_said(quay: Receiver, tmp_path: Path) -> None:
+    quay.answer_by(lambda _: _json({"error_type": "invalid_token"}, 401))
+
+    code, said = await fail(tmp_path, quay.url())
+
+    assert (code, said) == (
+        4,
+        f"dockbell: {quay.url()}api/v1/user/ does not accept the token (401).\n",
+    )
+    assert _nothing_in(tmp_path)
+
+
+async def test_an_unreachable_quay_is_said(tmp_path: Path) -> None:
+    async with Receiver() as gone:
+        url = gone.url("")
+
+    code, said = await fail(tmp_path, f"{url}", "--rate", "1000")
+
+    assert code == 5
+    assert "refused the connection" in said
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (Answer(body=b'{"notifications": [{"uuid": "240662'), "no JSON, or a part of it"),
+        (_json({"notifications": [{"uuid": 5}]}), "Expected `str`, got `int`"),
+        (_json({}), "missing required field `notifications`"),
+        (Answer(body=b"[" * 100_000), "answered"),
+        (Answer(418, body=b"<html>oops"), "answered 418. Is there a Quay?"),
+    ],
+)
+async def test_a_half_answer_writes_nothing_of_its_repository(
+    quay: Receiver, tmp_path: Path, broken: Answer, words: str
+) -> None:
+    quay.answer_by(
+        lambda received: broken if "/notification/" in received.path else _answers(received)
+    )
+
+    code, said = await fail(tmp_path, quay.url("").rstrip("/"))
+
+    assert code == 1
+    assert words in said
+    assert export(tmp_path)["repositories"] == []
+    assert re.search(r"1 things have moved in before this\. Run it again to go on\.", said)
+
+
+async def test_a_huge_answer_is_not_read_to_its_end(quay: Receiver, tmp_path: Path) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b" " * 65536
+
+    quay.answer_by(lambda _: Answer(body=endless))
+
+    code, said = await fail(tmp_path, quay.url(""))
+
+    assert code == 5
+    assert "has more than 16777216 bytes" in said
+    assert _nothing_in(tmp_path)
