@@ -32,8 +32,8 @@ PACKAGE_HOSTS = tuple(
 # Values that only `services` makes: who holds one has passed the check.
 RIGHTS = {
     "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "AdminOfPlace", "CreatorIn", "MemberOfNamespace", "ReaderOf",
-    "ReporterOf", "Self", "SetUp", "SuperUser", "SuperViewer", "ViewerOf", "ViewerOfAll", "ViewerOfNamespace", "ViewerOfPlace",
-    "WriterOf",
+    "ReporterOf", "Self", "SetUp", "SuperUser", "SuperViewer", "Viewer", "ViewerOf", "ViewerOfAll", "ViewerOfNamespace",
+    "ViewerOfPlace", "WriterOf",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dockbell.domain.accounts import ActorKind, Namespace
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.events import Event
 from dockbell.domain.notifications import Notification
@@ -196,3 +197,36 @@ class RedeliveryJob:
     made_by: str
     created_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which audit entries a list holds: those from `since` on and before `until`, of everybody or of one performer."""
+
+    since: datetime
+    until: datetime
+    performer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who did what, when, from where. What is no longer there has no account to show."""
+
+    id: str
+    kind: str
+    actor_kind: ActorKind
+    actor_name: str
+    actor_email: str | None
+    namespace: Namespace | None  # whose entry it is, while there is such a namespace
+    metadata: Mapping[str, object]
+    ip: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCount:
+    """How often something of one kind was done on one day (UTC)."""
+
+    kind: str
+    day: datetime
+    count: int

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
+from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.deliveries import PauseReason, Result, State, Trigger
 from dockbell.domain.outcomes import Delivered
 from dockbell.domain.standings import Change, Standing, sentence_of
-from dockbell.store import lanes, locks, notices
+from dockbell.store import audit_entries, lanes, locks, notices
 from dockbell.store import notifications as store
 from dockbell.store.tables import deliveries, namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
@@ -166,6 +167,8 @@ async def _tell(
     }
     if about.repository is not None:
         metadata["repository"] = f"{about.namespace}/{about.repository}"
+    if change is Change.PAUSED:
+        await _note_pause(tx, about, more)
     await notices.tell_owners(
         tx,
         kind=change.value,
@@ -185,3 +188,26 @@ async def _count_waiting(tx: Tx, notification_id: str) -> int:
         )
     )
     return 0 if row is None else int(row[0])
+
+
+async def _note_pause(tx: Tx, about: Any, more: Mapping[str, object]) -> None:
+    """Nobody did it, so the entry has no performer. Quay writes none (quay-compat 8.1, FIX)."""
+    place, names = "instance", {}
+    if about.namespace is not None:
+        place, names = "namespace", {"namespace": about.namespace}
+    if about.repository is not None:
+        place, names = "repo", {"repo": about.repository, "namespace": about.namespace}
+    await audit_entries.add(
+        tx,
+        SYSTEM,
+        f"pause_{place}_notification",
+        namespace_id=about.namespace_id,
+        repository_id=about.repository_id,
+        metadata={
+            **names,
+            "notification_id": about.uuid,
+            "event": about.kind,
+            "method": about.method,
+            "reason": more.get("reason"),
+        },
+    )

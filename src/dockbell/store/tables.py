@@ -658,15 +658,16 @@ audit_entries = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("kind", String, nullable=False),
-    Column(
-        "namespace_id", String, index=True
-    ),  # no foreign key: the entry outlives what it is about
-    Column("repository_id", String, index=True),
+    Column("namespace_id", String),  # no foreign key: the entry outlives what it is about
+    Column("repository_id", String),
     Column("actor_kind", String, nullable=False),
     Column("actor_name", String, nullable=False),
     Column("metadata", Document, nullable=False),
     Column("ip", String),
     Column("created_at", Moment, nullable=False),
+    # Ids are in order of time, so the lists need no other column to be in order.
+    Index("ix_audit_entries_namespace_id_id", "namespace_id", "id"),
+    Index("ix_audit_entries_repository_id_id", "repository_id", "id"),
 )
 
 # Builds, as build systems report them

@@ -55,6 +55,13 @@ POST /repository/{repository}/notification/{uuid} resetRepositoryNotificationFai
 POST /repository/{repository}/notification/{uuid}/test testRepoNotification repo:admin
 DELETE /repository/{repository}/notification/{uuid} deleteRepoNotification repo:admin
 POST /repository/{repository}/notification/{uuid}/reset resetNotification repo:admin
+GET /repository/{repository}/logs listRepoLogs repo:admin
+GET /organization/{organization}/logs listOrgLogs org:admin
+GET /user/logs listUserLogs user:admin
+GET /repository/{repository}/aggregatelogs getAggregateRepoLogs repo:admin
+GET /organization/{organization}/aggregatelogs getAggregateOrgLogs org:admin
+GET /user/aggregatelogs getAggregateUserLogs user:admin
+GET /superuser/logs listAllLogs super:user
 GET /organization/{organization}/members getOrganizationMembers org:admin
 GET /organization/{organization}/members/{member} getOrganizationMember org:admin
 DELETE /organization/{organization}/members/{member} removeOrganizationMember org:admin
