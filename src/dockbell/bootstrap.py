@@ -255,6 +255,11 @@ class Application:
         if self.engine is not None:
             await self.engine.drain(within=self.settings.send_timeout.total_seconds() + 1)
 
+    async def hand_back(self) -> None:
+        """Have `drain` wait for no try, and return when what was being sent is anybody's again."""
+        if self.engine is not None:
+            await self.engine.hand_back()
+
     async def close(self) -> None:
         await self.sender.close()
         await self.resolver.close()

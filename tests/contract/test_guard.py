@@ -4,14 +4,16 @@ The socket is replaced by one that takes notes, so that nothing is ever sent. do
 on another Python.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable
 
 import pytest
 
 from dockbell import methods
-from dockbell.domain.methods import Config, Method
-from dockbell.domain.outcomes import Code
+from dockbell.domain.methods import Config, Message, Method, Reply, UnreachableError
+from dockbell.domain.outcomes import Code, Outcome
+from dockbell.domain.posts import Post, Posting
 from dockbell.engine.outlet import Outlet
 from dockbell.methods.flowdock import Flowdock
 from dockbell.methods.hipchat import HipChat
@@ -39,7 +41,22 @@ def test_every_method_is_here_or_makes_no_request_of_its_own() -> None:
     assert set(_LED) | _NOT_OVER_HTTP == set(_CATALOG)
 
 
-async def _send_to(name: str, targets: list[str]) -> tuple[list[Code], list[Peer]]:
+async def _begin(sender: Sender, method: Method, message: Message, config: Config) -> Outcome:
+    """A try as the engine makes it, without a task."""
+    assert isinstance(method, Posting)
+    post = method.post(message, config)
+    assert isinstance(post, Post)
+    answer: asyncio.Future[Reply | Exception] = asyncio.get_running_loop().create_future()
+    try:
+        sender.begin(post, answer.set_result)
+        said = await answer
+    except UnreachableError as error:
+        said = error
+    assert isinstance(said, Reply | UnreachableError)
+    return method.judge(message, said)
+
+
+async def _send_to(name: str, targets: list[str], way: str) -> tuple[list[Code], list[Peer]]:
     """What each try came to, and where the sender wanted to connect to."""
     peers: list[Peer] = []
 
@@ -55,18 +72,22 @@ async def _send_to(name: str, targets: list[str]) -> tuple[list[Code], list[Peer
     codes = []
     for target in targets:
         method, config = _LED[name](target)
-        outcome = await method.send(message, config, Outlet(None, sender))  # type: ignore[arg-type] -- no method over HTTP asks the store
+        if way == "waiting":
+            outcome = await method.send(message, config, Outlet(None, sender))  # type: ignore[arg-type] -- no method over HTTP asks the store
+        else:
+            outcome = await _begin(sender, method, message, config)
         codes.append(outcome.code)
     await sender.close()
     await resolver.close()
     return codes, peers
 
 
+@pytest.mark.parametrize("way", ["waiting", "without a task"])
 @pytest.mark.parametrize("name", sorted(_LED))
-async def test_no_method_connects_to_anything_internal(name: str) -> None:
+async def test_no_method_connects_to_anything_internal(name: str, way: str) -> None:
     targets = hostile.targets()
 
-    codes, peers = await _send_to(name, targets)
+    codes, peers = await _send_to(name, targets, way)
 
     reached = [
         target for target, code in zip(targets, codes, strict=True) if code not in _REFUSED
@@ -74,9 +95,12 @@ async def test_no_method_connects_to_anything_internal(name: str) -> None:
     assert (len(targets), reached, peers) == (168, [], [])
 
 
+@pytest.mark.parametrize("way", ["waiting", "without a task"])
 @pytest.mark.parametrize("name", sorted(_LED))
-async def test_every_method_would_connect_to_what_is_public(name: str) -> None:
-    codes, peers = await _send_to(name, ["http://8.8.8.8", "https://[2606:4700::1111]:8443"])
+async def test_every_method_would_connect_to_what_is_public(name: str, way: str) -> None:
+    targets = ["http://8.8.8.8", "https://[2606:4700::1111]:8443"]
+
+    codes, peers = await _send_to(name, targets, way)
 
     assert codes == [Code.CONNECT_FAILED] * 2
     assert peers == [("8.8.8.8", 80), ("2606:4700::1111", 8443)]

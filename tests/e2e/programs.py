@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,6 +60,17 @@ class Program:
             time.sleep(0.01)
         return found
 
+    def wait_until_ready(self) -> None:
+        """Until it answers, for a program that cannot say so."""
+        until = time.monotonic() + LIMIT
+        while True:
+            with contextlib.suppress(OSError):
+                if self.call("GET", "/readyz")[0] == HTTPStatus.OK:
+                    return
+            assert self.process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
     def call(self, verb: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """One request; its status and JSON answer."""
         connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=LIMIT)
@@ -80,9 +93,11 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
+def running(
+    folder: Path, *words: str, log: Path | None = None, **environment: str
+) -> Iterator[Program]:
     """Start `dockbell` with these words; killed at the end if it still runs."""
-    log = folder / f"log-{time.monotonic_ns()}"
+    log = log or folder / f"log-{time.monotonic_ns()}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dockbell", *words],
@@ -100,4 +115,16 @@ def serving(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
     """A server on a free port, ready to be called; its data is in that folder unless `words` say otherwise."""
     with running(folder, "serve", "--port", "0", *words, **environment) as program:
         program.address = program.wait_for(r"(?:ready at |\"address\": \")(http://[\w.:]+)")[1]
+        yield program
+
+
+@contextlib.contextmanager
+def unheard(folder: Path, **environment: str) -> Iterator[Program]:
+    """A server, ready to be called, none of whose lines can be written: the disk of its log is full."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    full = Path("/dev/full")
+    with running(folder, "serve", "--port", port, log=full, **environment) as program:
+        program.address = f"http://127.0.0.1:{port}"
+        program.wait_until_ready()
         yield program

@@ -19,7 +19,7 @@ from dockbell.cli.own_image import build_image, push
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues
-from tests.e2e.programs import Program, serving
+from tests.e2e.programs import Program, serving, unheard
 from tests.engines import until_states
 from tests.receiver import Receiver
 
@@ -150,6 +150,40 @@ async def test_an_ordered_end_waits_for_what_is_under_way(
     assert Counter((await queues.states(store)).values()) == {"delivered": 60}
     assert len(receiver.requests) == 60
     await queues.assert_lanes_are_right(store)
+
+
+@pytest.mark.slow
+async def test_a_second_signal_hands_back_what_is_under_way(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    receiver.answer(drop="stall")
+    with serving(tmp_path, **settings_of(database_url)) as server:
+        furnish(server, *(receiver.url(f"/{number}") for number in range(20)))
+        await push_one(server)
+        await receiver.wait_for(20, within=20)
+        server.send(signal.SIGTERM)
+        await asyncio.sleep(0.2)  # signals of one kind that come together are one
+        code = await asyncio.to_thread(server.end)
+
+    left = select(t.deliveries.c.state, t.deliveries.c.tries, t.deliveries.c.lease)
+    assert code == 1
+    assert await queues.rows(store, left) == [("waiting", 0, None)] * 20
+    await queues.assert_lanes_are_right(store)
+
+
+@pytest.mark.slow
+async def test_deliveries_go_on_when_no_log_line_can_be_written(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    with unheard(tmp_path, **settings_of(database_url)) as server:
+        furnish(server, receiver.url("/hook"), receiver.url("/fails"))
+        receiver.answer(status=500, times=1)  # a try that failed is a line at the usual level
+        await push_one(server)
+        await until_states(store, "delivered", "delivered")
+        code = await asyncio.to_thread(server.end)
+
+    assert code == 0
+    assert len(receiver.requests) == 3
 
 
 @pytest.mark.slow

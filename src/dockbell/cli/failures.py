@@ -57,5 +57,6 @@ def explained() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Words for the person; stdout is for what a script takes on."""
-    typer.echo(text, err=True)
+    """Words for the person, if there is anybody to read them; stdout is for what a script takes on."""
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True)

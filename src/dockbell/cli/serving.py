@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine, Iterator
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -24,6 +25,7 @@ _log = structlog.get_logger("dockbell.serve")
 
 _KEEP_ALIVE_SECONDS = 75  # longer than the proxies before us keep a connection
 _GRACE_SECONDS = 10  # for requests that run when we are told to stop
+_HAND_BACK_SECONDS = 2
 _KILLED = 1
 
 
@@ -36,8 +38,8 @@ def run(settings: Settings, listener: socket.socket | None) -> None:
 
 async def _run(settings: Settings, listener: socket.socket | None) -> None:
     stop = asyncio.Event()
-    _stop_on_signals(stop)
     application = bootstrap.build(settings)
+    _stop_on_signals(stop, application)
     try:
         if not await _unless(stop, application.start()):
             # Nothing was acknowledged, and a thread that is still opening the database cannot be told to stop.
@@ -91,16 +93,30 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    def first_or_second() -> None:
-        if stop.is_set():
+def _stop_on_signals(stop: asyncio.Event, application: bootstrap.Application) -> None:
+    """The first ends it in order. The second waits for nobody, but hands back what is being sent; the third does nothing more."""
+    loop = asyncio.get_running_loop()
+    leaving: list[asyncio.Task[None]] = []
+
+    def one_more() -> None:
+        if not stop.is_set():
+            stop.set()
+        elif not leaving:
+            leaving.append(loop.create_task(_leave(application)))
+        else:
             # Nothing is lost: what was acknowledged is committed, what was being sent is tried again.
             os._exit(_KILLED)
-        stop.set()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, first_or_second)
+        loop.add_signal_handler(number, one_more)
+
+
+async def _leave(application: bootstrap.Application) -> NoReturn:
+    """End the process within a moment. Other processes take over at once what could be handed back."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_HAND_BACK_SECONDS):
+            await application.hand_back()
+    os._exit(_KILLED)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[object, object, None]) -> bool:

@@ -89,6 +89,7 @@ class Dispatcher:
         self._refused: list[Job] = []  # likewise, because their host is busy
         self._wake = asyncio.Event()
         self._is_stopping = False
+        self._is_hurried = False
         self._is_crowded = False  # something is due but has no room in its lane
         # By the loop's clock:
         self._started_at = 0.0
@@ -117,7 +118,7 @@ class Dispatcher:
         self._wake.set()
         self._untried += [job.order for job, _ in self._queue]
         self._queue.clear()
-        await self._let_end(within)
+        await self._let_end(0.0 if self._is_hurried else within)
         if self._sweep is not None:
             self._sweep.cancel()
         for one in list(self._running):
@@ -137,6 +138,13 @@ class Dispatcher:
             await asyncio.wait([self._task])
             self._task = None
         await self._release([*self._untried, *(job.order for job in self._refused)])
+
+    def hurry(self) -> None:
+        """While it stops, or before: let running tries have no more time, and have them hand back now."""
+        self._is_hurried = True
+        if self._is_stopping:
+            for one in list(self._running):
+                one.stop()
 
     async def _let_end(self, within: float) -> None:
         if self._running:

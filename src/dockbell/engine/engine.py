@@ -102,6 +102,7 @@ class Engine:
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
         self._clock_watch = None if steady is None else ClockWatch(clock, steady)
         self._listener: asyncio.Task[None] | None = None
+        self._has_drained = asyncio.Event()
 
     def ring(self) -> None:
         """Look for work now. Called by the store after each commit that made deliveries due."""
@@ -152,6 +153,12 @@ class Engine:
                 _log.error("listening for bells broke", exc_info=error)
             self._listener = None
         await self._dispatcher.stop(within)
+        self._has_drained.set()
+
+    async def hand_back(self) -> None:
+        """Have a drain that runs, or begins now, wait for no try: all that is being sent is handed back, uncharged."""
+        self._dispatcher.hurry()
+        await self._has_drained.wait()
 
 
 def _say_outage(problem: str | None) -> None:

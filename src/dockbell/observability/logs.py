@@ -32,16 +32,30 @@ _LONGEST_NAME = 64  # of a key that is remembered
 _QUOTED_WITH = re.compile(r"""[ \t=\r\n"']""")
 
 
+_lost = {"lines": 0}  # since the last one that could be written
+
+
 class _Lines:
-    """Writes finished lines. Knows the name it was asked for by, so that each line can carry it."""
+    """Writes finished lines. Knows the name it was asked for by, so that each line can carry it.
+
+    A line that cannot be written, because the disk is full or nobody reads, is let go: deliveries are worth more.
+    """
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
         self.name = name
 
     def msg(self, line: str) -> None:
-        self._stream.write(line + "\n")  # in one piece: other threads write too
-        self._stream.flush()
+        lost = _lost["lines"]
+        try:
+            self._stream.write(line + "\n")  # in one piece: other threads write too
+            self._stream.flush()
+        except OSError:
+            _lost["lines"] = lost + 1
+            return
+        if lost:
+            _lost["lines"] = 0
+            structlog.get_logger("dockbell.logs").warning("log lines were lost", lines=lost)
 
     debug = info = warning = error = critical = exception = msg
 

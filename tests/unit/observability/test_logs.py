@@ -1,6 +1,7 @@
 """Log lines: one shape for all, and no credentials in them."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -210,3 +211,32 @@ def test_a_json_line_stays_one_line_whatever_others_wrote(stream: io.StringIO) -
     assert stream.getvalue().count("\n") == 1
     assert [one for one in stream.getvalue() if not one.isprintable() and one != "\n"] == []
     assert json.loads(stream.getvalue())["path"] == NASTY
+
+
+class FullDisk(io.StringIO):
+    """A stream on a disk that is full for so many lines."""
+
+    full_for = 2
+
+    def flush(self) -> None:
+        if self.full_for:
+            self.full_for -= 1
+            self.truncate(0)
+            self.seek(0)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_lines_that_cannot_be_written_stop_nothing_and_are_counted() -> None:
+    stream = FullDisk()
+    logs.configure(style="json", level="info", stream=stream)
+    log = structlog.get_logger("dockbell.access")
+
+    for number in range(3):
+        log.info("request", number=number)
+    log.info("one more")
+
+    assert [(line["message"], line.get("lines")) for line in lines_of(stream)] == [
+        ("request", None),
+        ("log lines were lost", 2),
+        ("one more", None),
+    ]
