@@ -127,6 +127,20 @@ async def open_hub(store: Store, folder: Path, clock: Clock) -> Hub:
         await add_repository(tx, "boss", "open", is_public=True)
         await _add_robot(tx, acme, web)
         tokens = await _open_tokens(tx)
+    return _hub_of(store, folder, clock, tokens)
+
+
+async def open_hub_beside(store: Store, folder: Path, clock: Clock) -> Hub:
+    """The registry beside the API on the same people and repositories, whoever made them."""
+    async with store.begin() as tx:
+        if "password" not in _once:
+            _once["password"] = await passwords.hash_of(PASSWORD)
+        await tx.run(update(tables.users).values(password_hash=_once["password"]))
+        tokens = await _open_tokens(tx)
+    return _hub_of(store, folder, clock, tokens)
+
+
+def _hub_of(store: Store, folder: Path, clock: Clock, tokens: RegistryTokens) -> Hub:
     links = Links(f"https://{HOST}")
     files = Files(folder)
     registry = Registry(
@@ -196,11 +210,18 @@ _count = itertools.count(1)
 
 
 async def push_image(
-    client: Client, tag: str, path: str = "acme/web", *, content: bytes | None = None
+    client: Client,
+    tag: str,
+    path: str = "acme/web",
+    *,
+    content: bytes | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> bytes:
     """Push a small image with one layer; return its manifest. Without `content`, no two are alike."""
     layer = content if content is not None else b"layer %d" % next(_count)
-    config = json.dumps({"os": "linux", "architecture": "amd64", "of": layer.decode()}).encode()
+    described = {"os": "linux", "architecture": "amd64", "of": layer.decode()}
+    more = {} if labels is None else {"config": {"Labels": labels}}
+    config = json.dumps({**described, **more}).encode()
     for blob in (config, layer):
         await push_blob(client, blob, path)
     manifest = image(config, layer)

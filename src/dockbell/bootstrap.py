@@ -48,7 +48,7 @@ from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
 from dockbell.registry.uploads import purge_stale
-from dockbell.services import first_users, redelivery_jobs
+from dockbell.services import expirations, first_users, redelivery_jobs
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
@@ -77,6 +77,7 @@ _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
 _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
 _JOB_SECONDS = 1
+_EXPIRY_SECONDS = 30
 
 
 def _now() -> datetime:
@@ -230,6 +231,9 @@ class Application:
         ]
         if self.engine is not None:
             self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
+            self._tasks.append(
+                asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_expiry))
+            )
 
     def _event_intake(self) -> EventIntake:
         faces = self.faces
@@ -296,6 +300,27 @@ class Application:
         while is_needed:
             async with self.store.begin() as tx:
                 is_needed = await redelivery_jobs.step(tx, SYSTEM)
+
+    async def _look_at_expiry(self) -> None:
+        """Tell of tags that expire soon, and end those whose time is over, in short transactions."""
+        after: str | None = ""
+        while after is not None:
+            async with self.store.read() as tx:
+                watchers = await expirations.list_watchers(tx, SYSTEM, after=after)
+                news = [one for one in watchers if await expirations.has_news(tx, SYSTEM, one)]
+            for watcher in news:
+                has_more = True
+                while has_more:
+                    async with self.store.begin() as tx:
+                        has_more = await expirations.tell(
+                            tx, SYSTEM, self.faces.intake, watcher
+                        )
+            after = watchers[-1].id if watchers else None
+        async with self.store.read() as tx:
+            is_needed = await expirations.has_expired(tx, SYSTEM)
+        while is_needed:
+            async with self.store.begin() as tx:
+                is_needed = await expirations.end_expired(tx, SYSTEM)
 
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())

@@ -196,6 +196,7 @@ NO_RIGHT = {
     "first_users.set_up": "gives the right to the holder of the set-up token",
     "authentication.actors_of_bearers": "finds out who acts",
     "intake.Intake.record": "is called by the service that made the fact, which asked",
+    "intake.Intake.record_for": "is called by services.expirations, for the server itself",
     "intake.Intake.record_many": "is called by services.reports, which asked",
     "intake.Intake.test": "is called by services.notifications, which asked",
     "live.Watch.begin": "holds the right it was made with",

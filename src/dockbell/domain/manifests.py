@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from dockbell.domain import labels
 from dockbell.domain.digests import Digest, DigestError
 from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
 from dockbell.domain.names import is_tag
@@ -118,6 +120,15 @@ class Manifest:
         return self.config if known else None
 
     @property
+    def is_index(self) -> bool:
+        return self.media_type in _INDEXES
+
+    @property
+    def layers_size(self) -> int:
+        """Bytes of the layers, as often as they are named."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
     def content_size(self) -> int:
         """Bytes of everything an image consists of, each blob counted once; of an index, its own bytes."""
         sizes = {blob.digest: blob.size for blob in self.blobs}
@@ -156,12 +167,46 @@ def parse(body: bytes, content_type: str | None) -> Manifest:
     )
 
 
-def platform_of(config: bytes) -> str | None:
-    """The platform that an image's config names, as `linux/amd64`; None if it says none. Never raises."""
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What is read from an image's config."""
+
+    platform: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def config_of(content: bytes) -> ImageConfig:
+    """What an image's config says; of labels, as many as are kept. Never raises."""
     try:
-        return _platform(_load(config))
+        document = _load(content)
     except (ValueError, RecursionError):
-        return None
+        return ImageConfig()
+    inner = document.get("config") if isinstance(document, dict) else None
+    found = inner.get("Labels") if isinstance(inner, dict) else None
+    return ImageConfig(_platform(document), _labels(found))
+
+
+def _labels(found: Any) -> Mapping[str, str]:
+    if not isinstance(found, dict):
+        return {}
+    sound = {
+        key: value
+        for key, value in found.items()
+        if isinstance(value, str)
+        and 0 < len(key) <= labels.LONGEST_KEY
+        and len(value) <= labels.LONGEST_VALUE
+        and _is_text(key + value)
+    }
+    return dict(islice(sound.items(), labels.MOST))
+
+
+def _is_text(text: str) -> bool:
+    """Whether both databases can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 class _TwiceError(ValueError):

@@ -7,7 +7,7 @@ import msgspec
 from dockbell.domain import manifests as rules
 from dockbell.domain.digests import Digest
 from dockbell.domain.errors import NotFoundError
-from dockbell.domain.manifests import Manifest, Reference
+from dockbell.domain.manifests import ImageConfig, Manifest, Reference
 from dockbell.domain.names import is_tag
 from dockbell.registry import access
 from dockbell.registry.blobs import is_match
@@ -50,11 +50,11 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
         await access.writer(tx, claim, route.path)
     body = await request.body(rules.SIZE_LIMIT)
     manifest = rules.parse(body, request.header(b"content-type"))
-    platform = await _platform_of(parts, manifest)
+    config = await _config_of(parts, manifest)
     async with parts.begin() as tx:
         writer = await access.writer(tx, claim, route.path)
         pushed = await manifests.put(
-            tx, writer, parts.intake, reference, manifest, tags=tags, platform=platform
+            tx, writer, parts.intake, reference, manifest, tags=tags, config=config
         )
     headers = {
         "location": f"/v2/{route.path}/manifests/{pushed.digest}",
@@ -133,10 +133,10 @@ async def list_referrers(parts: Parts, request: Request, route: Route) -> Reply:
     return Reply(200, headers, msgspec.json.encode(index))
 
 
-async def _platform_of(parts: Parts, manifest: Manifest) -> str | None:
-    """What an image's config says it runs on. A config that is not here is found missing later."""
+async def _config_of(parts: Parts, manifest: Manifest) -> ImageConfig:
+    """What an image's config says. A config that is not here is found missing later."""
     config = manifest.image_config
     if config is None or config.size > _CONFIG_LIMIT:
-        return None
+        return ImageConfig()
     content = await parts.files.read_blob(config.digest, _CONFIG_LIMIT)
-    return None if content is None else rules.platform_of(content)
+    return ImageConfig() if content is None else rules.config_of(content)

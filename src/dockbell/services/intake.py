@@ -15,6 +15,7 @@ from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, events, fan_out, notifications
 from dockbell.store.events import Earlier, Placed
 from dockbell.store.fan_out import Wanted
+from dockbell.store.notifications import Candidate
 from dockbell.store.transactions import Tx
 
 _MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
@@ -138,6 +139,25 @@ class Intake:
             facts=draft.facts,
             producer_key=draft.producer_key,
         )
+
+    async def record_for(self, tx: Tx, draft: Draft, candidate: Candidate) -> str | None:
+        """Keep an event that is news to one notification alone; None, and nothing kept, if its filter refuses it.
+
+        A second one with the same producer key changes nothing.
+        """
+        event = self._event_of(tx, draft)
+        kind = self.kinds[draft.kind]
+        if refusal_of(event, kind, candidate.event_config, candidate.filter) is not None:
+            return None
+        placed = Placed(event, draft.namespace_id, draft.repository_id)
+        earlier = await events.record_many(tx, [placed])
+        if event.id not in earlier:
+            await fan_out.record(
+                tx, [(event.id, candidate.place_id, candidate.id, candidate.is_paused)]
+            )
+            tx.ring()
+        self._count(tx, [placed], [draft], earlier)
+        return event.id
 
     async def test(
         self,

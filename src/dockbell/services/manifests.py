@@ -1,13 +1,15 @@
 """Manifests of a repository: pushing, reading and removing them. A push by tag is what rings the bell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.digests import CANONICAL, Digest, DigestMismatchError
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.events import Performer, Subject
+from dockbell.domain.expirations import LABEL
 from dockbell.domain.manifests import (
+    ImageConfig,
     Manifest,
     ManifestError,
     ManifestUnknownError,
@@ -16,9 +18,9 @@ from dockbell.domain.manifests import (
 )
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.domain.repositories import Repository
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, expirations
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import blobs, namespaces
+from dockbell.store import blobs, labels, namespaces
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import tags as tag_rows
 from dockbell.store.manifests import Referrer, StoredManifest
@@ -41,7 +43,7 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     manifest: Manifest,
     *,
     tags: Sequence[str] = (),
-    platform: str | None = None,
+    config: ImageConfig | None = None,
 ) -> Pushed:
     """Store a manifest under its digest; point the tag to it that is the reference, and each of `tags`.
 
@@ -55,13 +57,14 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     if await manifest_rows.find(tx, repository.id, str(digest)) is None:
         await _check_references(tx, repository.id, manifest)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
+        await labels.add_of_image(tx, repository.id, str(digest), _labels_of(manifest, config))
     if not isinstance(reference, Digest):
         tags = (reference, *tags)
     if not tags:
         await audit_entries.write_about(
             tx, writer.actor, writer.repository, "push_repo", digest=str(digest)
         )
-    push = _Push(writer, manifest, digest, platform)
+    push = _Push(writer, manifest, digest, None if config is None else config.platform)
     return Pushed(digest, tuple([await _push_tag(tx, push, intake, tag) for tag in tags]))
 
 
@@ -77,7 +80,13 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
     """Point the tag to the manifest and tell of it; return the event's id. The repository is locked."""
     repository, manifest, digest = push.writer.repository, push.manifest, str(push.digest)
     previous = await tag_rows.find_digest(tx, repository.id, tag)
-    await tag_rows.put(tx, repository.id, tag, digest)
+    await tag_rows.put(
+        tx,
+        repository.id,
+        tag,
+        digest,
+        expires_at=await expirations.expiry_of(tx, push.writer, digest),
+    )
     await audit_entries.write_about(
         tx, push.writer.actor, repository, "push_repo", tag=tag, digest=digest
     )
@@ -109,7 +118,16 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
     )
 
 
-async def load(tx: Tx, reader: ReaderOf, reference: Reference) -> StoredManifest:
+def _labels_of(manifest: Manifest, config: ImageConfig | None) -> Mapping[str, str]:
+    """What the image's config says, and for what has none the annotation on its expiry."""
+    found = {} if config is None else dict(config.labels)
+    annotated = (manifest.annotations or {}).get(LABEL)
+    if annotated is not None:
+        found.setdefault(LABEL, annotated)
+    return found
+
+
+async def load(tx: Tx, reader: ReaderOf | WriterOf, reference: Reference) -> StoredManifest:
     """The manifest's exact bytes; raise ManifestUnknownError if the repository has none."""
     repository_id = reader.repository.id
     digest = (

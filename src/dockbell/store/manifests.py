@@ -7,7 +7,13 @@ from itertools import islice
 from sqlalchemy import delete, func, insert, select
 
 from dockbell.domain.manifests import Manifest
-from dockbell.store.tables import manifest_references, manifests, repositories
+from dockbell.store import labels
+from dockbell.store.tables import (
+    manifest_references,
+    manifests,
+    repositories,
+    tag_versions,
+)
 from dockbell.store.transactions import Tx
 
 _AT_ONCE = 500  # names in one statement; SQLite and drivers have their limits
@@ -98,7 +104,13 @@ async def add(tx: Tx, repository_id: str, digest: str, manifest: Manifest) -> No
 
 
 async def remove(tx: Tx, repository_id: str, digest: str) -> bool:
-    """Delete the manifest and its pointers; False if there is none."""
+    """Delete the manifest with its pointers, its labels and the past of its tags; False if there is none."""
+    await labels.remove_all(tx, repository_id, digest)
+    await tx.run(
+        delete(tag_versions).where(
+            tag_versions.c.repository_id == repository_id, tag_versions.c.digest == digest
+        )
+    )
     await tx.run(
         delete(manifest_references).where(
             manifest_references.c.repository_id == repository_id,

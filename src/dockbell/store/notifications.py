@@ -9,13 +9,13 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import SetupError
-from dockbell.domain.filters import Filter, of_text
+from dockbell.domain.filters import Filter, of_document, of_text
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import INSTANCE, Notification
@@ -279,6 +279,39 @@ async def find_candidates_many(
             )
         )
     return found
+
+
+async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence[Candidate]:
+    """Notifications of this kind, of whatever place, in the order of their ids. One query."""
+    further = select(notification_kinds.c.notification_id).where(
+        notification_kinds.c.kind == kind
+    )
+    rows = await tx.rows(
+        select(
+            notifications.c.id,
+            notifications.c.repository_id,
+            notifications.c.namespace_id,
+            notifications.c.event_config,
+            notifications.c.filter,
+            notifications.c.paused_at,
+        )
+        .where(
+            or_(notifications.c.kind == kind, notifications.c.id.in_(further)),
+            notifications.c.id > after,
+        )
+        .order_by(notifications.c.id)
+        .limit(limit)
+    )
+    return [
+        Candidate(
+            row.id,
+            row.repository_id or row.namespace_id or INSTANCE,
+            row.event_config,
+            of_document(row.filter),
+            row.paused_at is not None,
+        )
+        for row in rows
+    ]
 
 
 async def find_by_uuid(tx: Tx, place_id: str, uuid: str) -> Notification | None:

@@ -30,6 +30,7 @@ from dockbell.store.tables import (
     team_members,
     teams,
 )
+from dockbell.store.tags import is_live
 from dockbell.store.transactions import Tx
 
 _ROLES = (None, Role.READ, Role.WRITE, Role.ADMIN)
@@ -172,7 +173,7 @@ async def last_modified(tx: Tx, repository_ids: Sequence[str]) -> Mapping[str, d
     """When a tag of each of them was last set, by id; those without tags are left out."""
     rows = await tx.rows(
         select(tags.c.repository_id, func.max(tags.c.updated_at).label("last"))
-        .where(tags.c.repository_id.in_(repository_ids))
+        .where(tags.c.repository_id.in_(repository_ids), is_live(tx))
         .group_by(tags.c.repository_id)
     )
     return {row.repository_id: row.last for row in rows}
@@ -181,7 +182,7 @@ async def last_modified(tx: Tx, repository_ids: Sequence[str]) -> Mapping[str, d
 async def list_tags(tx: Tx, repository_id: str, limit: int) -> Sequence[ShownTag]:
     rows = await tx.rows(
         select(tags.c.name, tags.c.digest, tags.c.updated_at)
-        .where(tags.c.repository_id == repository_id)
+        .where(tags.c.repository_id == repository_id, is_live(tx))
         .order_by(tags.c.name)
         .limit(limit)
     )

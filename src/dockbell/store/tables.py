@@ -346,6 +346,48 @@ tags = Table(
     Column("updated_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Index("ix_tags_repository_id_digest", "repository_id", "digest"),
+    Index("ix_tags_expires_at", "expires_at"),
+)
+
+# What each tag has pointed to, and until when. The newest row of a tag that is there is its own.
+tag_versions = Table(
+    "tag_versions",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("repository_id", "repositories.id", index=False),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("is_reversion", Boolean, nullable=False, default=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),  # ahead of now where the tag will expire
+    Index("ix_tag_versions_repository_id_started_at", "repository_id", "started_at"),
+    Index("ix_tag_versions_repository_id_digest", "repository_id", "digest"),
+)
+
+manifest_labels = Table(
+    "manifest_labels",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("repository_id", "repositories.id", index=False),
+    Column("digest", String, nullable=False),
+    Column("uuid", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("source", String, nullable=False),
+    Column("media_type", String, nullable=False),
+    Index("ix_manifest_labels_repository_id_digest", "repository_id", "digest"),
+    CheckConstraint("source IN ('manifest', 'api')", name="source"),
+)
+
+# Which notification was told that which tag expires, so that it is told once.
+expiry_marks = Table(
+    "expiry_marks",
+    metadata,
+    _owned("notification_id", "notifications.id", primary_key=True),
+    _owned("repository_id", "repositories.id", index=False, primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("marked_at", Moment, nullable=False),
+    Index("ix_expiry_marks_repository_id_tag", "repository_id", "tag"),
 )
 
 keys = Table(

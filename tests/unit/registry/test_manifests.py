@@ -15,8 +15,8 @@ from dockbell.domain.manifests import (
     OCI_INDEX,
     ManifestError,
     TagError,
+    config_of,
     parse,
-    platform_of,
     reference_of,
 )
 
@@ -237,7 +237,7 @@ def test_no_document_makes_it_fail_otherwise(
     ],
 )
 def test_a_config_tells_its_platform(config: bytes, platform: str | None) -> None:
-    assert platform_of(config) == platform
+    assert config_of(config).platform == platform
 
 
 def test_a_reference_is_a_digest_or_a_tag() -> None:

@@ -81,6 +81,15 @@ DELETE /repository/{repository}/permissions/team/{name} deleteTeamPermissions re
 GET /repository listRepos repo:read
 POST /repository createRepo repo:create
 GET /repository/{repository} getRepo repo:read
+GET /repository/{repository}/tag listRepoTags repo:read
+PUT /repository/{repository}/tag/{tag} changeTag repo:write
+DELETE /repository/{repository}/tag/{tag} deleteFullTag repo:write
+POST /repository/{repository}/tag/{tag}/restore restoreTag repo:write
+GET /repository/{repository}/manifest/{digest} getRepoManifest repo:read
+GET /repository/{repository}/manifest/{digest}/labels listManifestLabels repo:read
+POST /repository/{repository}/manifest/{digest}/labels addManifestLabel repo:write
+GET /repository/{repository}/manifest/{digest}/labels/{label} getManifestLabel repo:read
+DELETE /repository/{repository}/manifest/{digest}/labels/{label} deleteManifestLabel repo:write
 PUT /repository/{repository} updateRepo repo:write
 POST /repository/{repository}/changevisibility changeRepoVisibility repo:admin
 DELETE /repository/{repository} deleteRepository repo:admin
