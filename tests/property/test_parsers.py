@@ -22,9 +22,9 @@ from dockbell.domain.http_outcomes import LONGEST_WAIT, wait_of
 from dockbell.domain.links import Links
 from dockbell.domain.reports import Report, ReportError
 from dockbell.registry import ranges, routes
-from dockbell.registry.access import basic_of
 from dockbell.settings import RULES, Settings, SettingsError
 from dockbell.web import bodies, pages, paths
+from dockbell.web.basic import basic_of
 from dockbell.web.calls import bearer_token
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)

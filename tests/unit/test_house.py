@@ -37,6 +37,9 @@ RIGHTS = {
 }  # fmt: skip
 
 
+RIGHTS.add("GrantorTo")
+
+
 def pins_of(name: str) -> dict[str, Requirement]:
     """Each package of a lock file with the line that pins it."""
     text = (ROOT / name).read_text().replace("\\\n", " ")
@@ -189,6 +192,7 @@ NO_RIGHT = {
     "authentication.actor_of_session": "finds out who acts",
     "authentication.actor_of_user": "finds out who acts",
     "authentication.record_failure": "nobody has signed in",
+    "authorizations.exchange": "the application's secret and its code are the right",
     "authorized_emails.AuthorizedEmails.confirm": "the mailed code is the right",
     "authorized_emails.AuthorizedEmails.of_code": "the mailed code is the right",
     "authorized_emails.AuthorizedEmails.of_link": "the mailed link is the right",

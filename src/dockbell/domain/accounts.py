@@ -232,3 +232,17 @@ class Token:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A token by which an application acts for a user, with whose application it is."""
+
+    token: Token
+    client_id: str
+    application_name: str
+    application_uri: str
+    application_description: str
+    avatar_email: str | None
+    organization: str
+    organization_email: str | None

@@ -56,5 +56,10 @@ class Links:
         return f"{self.public_url}/unsubscribe?id={consent_id}&code={code}"
 
     @property
+    def local_app(self) -> str:
+        """The page at which people without an application take their OAuth token."""
+        return f"{self.public_url}/oauth/localapp"
+
+    @property
     def token_realm(self) -> str:
         return f"{self.public_url}/v2/auth"

@@ -6,7 +6,7 @@ function that takes one cannot be called by somebody who forgot to ask.
 
 from dataclasses import dataclass
 
-from dockbell.domain.accounts import Actor, Namespace
+from dockbell.domain.accounts import Actor, Application, Namespace
 from dockbell.domain.notifications import INSTANCE, NotificationScope
 from dockbell.domain.repositories import Repository
 
@@ -197,3 +197,11 @@ class MemberOfNamespace:
     actor: Actor
     namespace: Namespace
     is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GrantorTo:
+    """May let the application act for themselves."""
+
+    actor: Actor
+    application: Application

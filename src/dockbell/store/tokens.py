@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
-from dockbell.domain.accounts import Token
+from dockbell.domain.accounts import Authorization, Token
 from dockbell.store.tables import applications, namespaces, of_micros, tokens, users
 from dockbell.store.transactions import Tx
 
@@ -157,3 +157,62 @@ _TOUCH = (
 async def touch(tx: Tx, token_id: str, before: datetime) -> None:
     """Note that the token is in use, unless that was noted since `before`."""
     await tx.run(_TOUCH, {"token": token_id, "before": before, "now": tx.now})
+
+
+def _authorizations_of(user_id: str) -> Any:
+    return (
+        select(
+            tokens,
+            applications.c.client_id,
+            applications.c.name.label("application_name"),
+            applications.c.application_uri,
+            applications.c.description.label("application_description"),
+            applications.c.avatar_email,
+            namespaces.c.name.label("organization"),
+            namespaces.c.email.label("organization_email"),
+        )
+        .join(applications, applications.c.id == tokens.c.application_id)
+        .join(namespaces, namespaces.c.id == applications.c.namespace_id)
+        .where(tokens.c.user_id == user_id)
+    )
+
+
+def _authorization_of_row(row: Any) -> Authorization:
+    return Authorization(
+        token=_of_row(row),
+        client_id=row.client_id,
+        application_name=row.application_name,
+        application_uri=row.application_uri,
+        application_description=row.application_description,
+        avatar_email=row.avatar_email,
+        organization=row.organization,
+        organization_email=row.organization_email,
+    )
+
+
+async def list_authorizations(tx: Tx, user_id: str) -> Sequence[Authorization]:
+    """Those that have not ended, the newest first."""
+    is_live = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > tx.now)
+    statement = _authorizations_of(user_id).where(is_live).order_by(tokens.c.id.desc())
+    return [_authorization_of_row(row) for row in await tx.rows(statement)]
+
+
+async def find_authorization(tx: Tx, user_id: str, uuid: str) -> Authorization | None:
+    row = await tx.first(_authorizations_of(user_id).where(tokens.c.uuid == uuid))
+    return None if row is None else _authorization_of_row(row)
+
+
+async def live_scopes(tx: Tx, application_id: str, user_id: str) -> Sequence[str]:
+    """The scopes of each live token of the application that speaks for the user."""
+    rows = await tx.rows(
+        select(tokens.c.scope).where(
+            tokens.c.application_id == application_id,
+            tokens.c.user_id == user_id,
+            or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > tx.now),
+        )
+    )
+    return [row.scope for row in rows]
+
+
+async def remove_by_id(tx: Tx, token_id: str) -> None:
+    await tx.run(delete(tokens).where(tokens.c.id == token_id))

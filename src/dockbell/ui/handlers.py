@@ -1,5 +1,5 @@
 """All handlers of pages, gathered for the application."""
 
-from dockbell.ui import mail_links
+from dockbell.ui import mail_links, oauth, sign_in, start
 
-HANDLERS = [*mail_links.HANDLERS]
+HANDLERS = [*mail_links.HANDLERS, *sign_in.HANDLERS, *oauth.HANDLERS, *start.HANDLERS]

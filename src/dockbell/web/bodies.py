@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -19,6 +20,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 _MOST_SHOWN = 200
+_MOST_FIELDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,17 @@ def is_json(content_type: str) -> bool:
     return media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
     )
+
+
+def parse_form(raw: bytes) -> Mapping[str, str]:
+    """The fields of a form, each with its first value. Raise InvalidRequestError for one that cannot be read."""
+    try:
+        fields = parse_qs(raw.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidRequestError("The form cannot be read") from None
+    if any("\0" in text for pair in fields.items() for text in (pair[0], *pair[1])):
+        raise InvalidRequestError("Text must not hold the character U+0000")
+    return {name: values[0] for name, values in fields.items()}
 
 
 def parse(raw: bytes, content_type: str) -> Any:

@@ -14,7 +14,12 @@ from litestar.di import NamedDependency
 from litestar.exceptions import InternalServerException, SerializationException
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
-from dockbell.domain.errors import DataError, DockbellError, InvalidRequestError, NotFoundError
+from dockbell.domain.errors import (
+    DataError,
+    DockbellError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from dockbell.services import authentication
 from dockbell.services.notifications import Notifications
 from dockbell.store.transactions import Store, Tx
@@ -22,6 +27,7 @@ from dockbell.web import bodies, paths, sessions
 from dockbell.web.faces import Faces
 
 _BODY_SECONDS = 60.0
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(slots=True)
@@ -86,8 +92,19 @@ class ApiCall:
 
     def check_csrf(self) -> None:
         """Raise CsrfError unless the request proves that a page of ours, or the caller's own program, made it."""
-        given = self.request.headers.get(sessions.HEADER) or self.text(sessions.FIELD)
+        given = (
+            self.request.headers.get(sessions.HEADER)
+            or self.text(sessions.FIELD)
+            or self.form().get(sessions.FIELD, "")
+        )
         sessions.check_csrf(self.session_secret, given)
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of a form that was sent, each with its first value; none if the body is no form."""
+        kind = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != _FORM:
+            return {}
+        return bodies.parse_form(self.raw_body)
 
     @property
     def ip(self) -> str | None:

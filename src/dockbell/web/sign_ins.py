@@ -1,14 +1,14 @@
 """Signing in and out: the same for the API and for the pages."""
 
-from dockbell.domain.accounts import ANONYMOUS
+from dockbell.domain.accounts import ANONYMOUS, Actor
 from dockbell.domain.sessions import Session
 from dockbell.services import authentication, sessions
 from dockbell.services.authentication import SignInError
 from dockbell.web.calls import ApiCall
 
 
-async def sign_in(call: ApiCall, username: str, password: str) -> Session:
-    """Begin a session, in place of the one the caller may have; raise SignInError and count the failure."""
+async def of_password(call: ApiCall, username: str, password: str) -> Actor:
+    """The person with that password; raise SignInError and count the failure."""
     try:
         async with call.read() as tx:
             actor = await authentication.actor_of_user(tx, username, password, call.ip)
@@ -18,6 +18,13 @@ async def sign_in(call: ApiCall, username: str, password: str) -> Session:
         raise
     async with call.begin() as tx:
         await authentication.touch(tx, actor)
+    return actor
+
+
+async def sign_in(call: ApiCall, username: str, password: str) -> Session:
+    """Begin a session, in place of the one the caller may have; raise SignInError and count the failure."""
+    actor = await of_password(call, username, password)
+    async with call.begin() as tx:
         if (
             call.session_secret is not None
         ):  # what a browser held before is of no use to anybody

@@ -8,7 +8,7 @@ from functools import lru_cache
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from dockbell.domain.accounts import Scope
+from dockbell.domain.consents import MEANINGS
 from dockbell.domain.links import Links
 from dockbell.web.calls import Call
 
@@ -105,6 +105,9 @@ POST /organization/{organization}/robots/{short_name}/regenerate regenerateOrgRo
 POST /user/robots/{short_name}/regenerate regenerateUserRobotToken user:admin
 GET /organization/{organization}/robots/{short_name}/permissions getOrgRobotPermissions org:admin
 GET /user/robots/{short_name}/permissions getUserRobotPermissions user:admin
+GET /user/authorizations listUserAuthorizations user:admin
+GET /user/authorizations/{uuid} getUserAuthorization user:admin
+DELETE /user/authorizations/{uuid} deleteUserAuthorization user:admin
 POST /signin signinUser
 POST /signout logout
 GET /user/apptoken listAppTokens user:admin
@@ -130,16 +133,6 @@ GET /user getLoggedInUser user:read
 GET /users/{name} getUserInformation
 GET /entities/{prefix} getMatchingEntities
 """
-_SCOPES = {
-    Scope.REPO_READ: "See and pull the repositories that you may see.",
-    Scope.REPO_WRITE: "The same, and push to them.",
-    Scope.REPO_ADMIN: "The same, and manage them and their notifications.",
-    Scope.REPO_CREATE: "Create repositories.",
-    Scope.USER_READ: "Read your own account.",
-    Scope.USER_ADMIN: "The same, and change it, read your inbox and create organizations.",
-    Scope.ORG_ADMIN: "Manage your organizations: teams, robots, applications, tokens.",
-    Scope.SUPER_USER: "Manage all users. Only superusers can have it.",
-}
 _PROBLEM_KEYS = ("detail", "error_message", "error_type", "title", "type")
 _REFUSALS = {
     "400": "The request is not right.",
@@ -210,7 +203,7 @@ def describe(handlers: tuple[HTTPRouteHandler, ...], links: Links) -> Mapping[st
                 "type": "oauth2",
                 "flow": "implicit",
                 "authorizationUrl": f"{links.public_url}/oauth/authorize",
-                "scopes": {scope.value: about for scope, about in _SCOPES.items()},
+                "scopes": {scope.value: one.about for scope, one in MEANINGS.items()},
             }
         },
         "paths": dict(sorted(paths.items())),

@@ -3,6 +3,7 @@
 from dockbell.api.v1 import (
     app_tokens,
     applications,
+    authorizations,
     authorized_emails,
     builds,
     discovery,
@@ -28,6 +29,7 @@ from dockbell.api.v1 import (
 _DESCRIBED = [
     *app_tokens.HANDLERS,
     *applications.HANDLERS,
+    *authorizations.HANDLERS,
     *authorized_emails.HANDLERS,
     *builds.HANDLERS,
     *errors.HANDLERS,
