@@ -110,6 +110,11 @@ def running(
         process.wait(LIMIT)
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
 def serving(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
     """A server on a free port, ready to be called; its data is in that folder unless `words` say otherwise."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.programs import Program, run, running, serving
+from tests.e2e.programs import Program, free_port, run, running, serving
 
 PASSWORD = "correct-horse-battery"
 
@@ -87,7 +87,7 @@ def test_the_set_up_token_makes_the_first_user_and_is_then_gone(tmp_path: Path) 
 
 
 def test_who_waits_until_it_is_ready_finds_the_set_up_token(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with running(tmp_path, "serve", "--port", str(port)) as server:
         server.address = address
@@ -96,11 +96,6 @@ def test_who_waits_until_it_is_ready_finds_the_set_up_token(tmp_path: Path) -> N
         server.end()
 
     assert said.count("One-time set-up token: ") == 1
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _is_ready(server: Program) -> bool:

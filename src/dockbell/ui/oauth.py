@@ -138,7 +138,8 @@ async def _who(call: ApiCall) -> Actor:
     """Who asks: by a password in the header, or by their session. Bearer tokens count for nobody here."""
     scheme, _, value = call.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
-        return await sign_ins.of_password(call, *basic_of(value))
+        actor = await sign_ins.of_password(call, *basic_of(value))
+        return call.faces.powers.of(actor)
     async with call.read() as tx:
         return await call.actor(tx)
 
