@@ -5,6 +5,7 @@ import re
 import pytest
 from sqlalchemy import func, select, update
 
+from dockbell.api.v1.handlers import HANDLERS
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests.accounts import FORBIDDEN, PASSWORD, UNAUTHENTICATED, invalid, open_empty, said
@@ -392,3 +393,47 @@ async def test_cookies_that_are_none_are_no_error(world: World) -> None:
     ]
 
     assert answers == [401] * len(texts)
+
+
+def _changing_routes() -> list[tuple[str, str]]:
+    """Verb and address of everything under `/api/v1` that can change something, with names filled in."""
+    filled = {
+        "repository": "acme/web",
+        "organization": "acme",
+        "name": "reader",
+        "member": "reader",
+    }
+    return sorted(
+        {
+            (verb, "/api/v1" + re.sub(r"\{(\w+):\w+\}", lambda m: filled.get(m[1], "x"), path))
+            for handler in HANDLERS
+            for verb in handler.http_methods
+            for path in handler.paths
+            if verb not in {"GET", "HEAD", "OPTIONS"}
+        }
+    )
+
+
+# Calls that no session makes, each with what it answers without a right of another kind.
+OTHER_RIGHTS = {("POST", "/api/v1/user/initialize"): 404}
+
+
+async def test_every_route_that_changes_something_asks_a_session_for_its_token(
+    world: World,
+) -> None:
+    client, _ = await signed_in(world, "boss")
+    routes = _changing_routes()
+    found = {}
+
+    for verb, path in routes:
+        answer = await client.send(verb, path)
+        found[verb, path] = (answer.status, answer.json())
+
+    refused = {
+        route for route, (status, body) in found.items() if (status, body) == (403, CSRF)
+    }
+    assert len(routes) > 40
+    assert {
+        route: status for route, (status, _) in found.items() if route not in refused
+    } == OTHER_RIGHTS
+    assert await _sessions(world) == 1

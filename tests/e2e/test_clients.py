@@ -283,6 +283,32 @@ def test_podman_searches_among_what_the_caller_may_see(
     assert tags == [{"Name": f"{shop.host}/acme/web", "Tags": ["v1"]}]
 
 
+def test_tokens_sign_in_under_names_of_their_own(shop: Shop, podman: tuple[str, ...]) -> None:
+    """`$oauthtoken` and `$app`, as people write them into their scripts."""
+    manifest = write_layout(shop.folder / "layout", "amd64")
+    code = shop.call("POST", "user/apptoken", {"title": "laptop"})["token"]["token_code"]
+    application = shop.call("POST", "organization/acme/applications", {"name": "ci"})
+    tokens = f"organization/acme/applications/{application['client_id']}/tokens"
+    reading = shop.call("POST", tokens, {"name": "read", "scope": "repo:read"})["token"]
+    host, image = shop.host, f"{shop.host}/acme/web:v1"
+    insecure = ("--insecure-policy", "--dest-tls-verify=false")
+
+    shop.run("skopeo", "login", "--tls-verify=false", "-u", "$app", "-p", code, host)
+    shop.run("skopeo", "copy", *insecure, "oci:layout:v1", f"docker://{image}")
+    shop.run("skopeo", "logout", host)
+    shop.run(*podman, "login", "--tls-verify=false", "-u", "$oauthtoken", "-p", reading, host)
+    shop.run(*podman, "pull", "--arch", "amd64", "--tls-verify=false", image)
+    with pytest.raises(AssertionError) as capped:
+        shop.run("skopeo", "copy", *insecure, "oci:layout:v1", f"docker://{host}/acme/web:v2")
+    with pytest.raises(AssertionError) as swapped:
+        shop.run("skopeo", "login", "--tls-verify=false", "-u", "$app", "-p", reading, host)
+
+    assert shop.get("/v2/acme/web/manifests/v1")[1] == manifest
+    assert "denied" in str(capped.value) or "unauthorized" in str(capped.value)
+    assert "invalid username/password" in str(swapped.value)
+    assert json.loads(shop.get("/v2/acme/web/tags/list")[1])["tags"] == ["v1"]
+
+
 def test_a_wrong_password_is_told_to_the_client(shop: Shop) -> None:
     write_layout(shop.folder / "layout", "amd64")
 
