@@ -90,6 +90,7 @@ class Actor:
     token_id: str | None = None
     app_token_id: str | None = None
     session_id: str | None = None
+    signed_in_at: datetime | None = None  # with a password, where that was for a session
     application_id: str | None = None
     application_name: str | None = None
     ip: str | None = None

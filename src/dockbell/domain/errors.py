@@ -19,6 +19,12 @@ class UnauthenticatedError(DockbellError):
     kind = "invalid_token"
 
 
+class FreshLoginError(UnauthenticatedError):
+    """Requires fresh login"""  # noqa: D400, D415 -- Quay's literal text
+
+    kind = "fresh_login_required"
+
+
 class ForbiddenError(DockbellError):
     """Unauthorized"""  # noqa: D400, D415 -- Quay's literal text
 

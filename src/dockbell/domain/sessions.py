@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 SECRET_LENGTH = 48
 LIFETIME = timedelta(days=7)
+FRESH = timedelta(
+    minutes=10
+)  # Quay: how long after signing in one need not show the password again
 
 
 @dataclass(frozen=True, slots=True)

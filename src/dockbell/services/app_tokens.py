@@ -9,7 +9,7 @@ from dockbell.domain.errors import ForbiddenError, InvalidRequestError, NotFound
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.permissions import Self
 from dockbell.domain.secrets import APP_TOKEN_LENGTH, hash_of, lookup_of
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, sessions
 from dockbell.services.passwords import random_secret
 from dockbell.store import app_tokens
 from dockbell.store.transactions import Tx
@@ -41,8 +41,9 @@ async def create(
 ) -> IssuedAppToken:
     """Make one, which may do at the registry what its user may. Without `lifetime` it never ends by itself.
 
-    ForbiddenError for a caller whose own token may do less than that.
+    ForbiddenError for a caller whose own token may do less than that, FreshLoginError for a session that is not fresh.
     """
+    sessions.check_fresh(tx, me.actor)
     if not all(me.actor.may(scope) for scope in SCOPES):
         raise ForbiddenError
     title = title.strip()

@@ -178,6 +178,7 @@ def _of_session(found: SessionCredential, now: datetime, ip: str | None) -> Acto
         name=found.user_name,
         is_superuser=found.is_superuser,
         session_id=found.session_id,
+        signed_in_at=found.created_at,
         ip=ip,
         credential=found.credential,
     )

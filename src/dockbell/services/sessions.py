@@ -1,9 +1,9 @@
 """Sessions of browsers: beginning and ending them."""
 
 from dockbell.domain.accounts import Actor, ActorKind
-from dockbell.domain.errors import ForbiddenError
+from dockbell.domain.errors import ForbiddenError, FreshLoginError
 from dockbell.domain.secrets import hash_of
-from dockbell.domain.sessions import LIFETIME, SECRET_LENGTH, Session
+from dockbell.domain.sessions import FRESH, LIFETIME, SECRET_LENGTH, Session
 from dockbell.services import audit_entries
 from dockbell.services.passwords import random_secret
 from dockbell.store import sessions
@@ -13,6 +13,17 @@ from dockbell.store.transactions import Tx
 def fresh_secret() -> str:
     """A cookie for somebody who has not signed in: no row knows it, and so it is nobody's."""
     return random_secret(SECRET_LENGTH)
+
+
+def check_fresh(tx: Tx, actor: Actor) -> None:
+    """Raise FreshLoginError for a session whose user has not shown their password lately.
+
+    It is for what would outlive a session that somebody else got hold of. A token passes: it has its scopes for that.
+    """
+    if actor.session_id is None:
+        return
+    if actor.signed_in_at is None or actor.signed_in_at + FRESH < tx.now:
+        raise FreshLoginError
 
 
 async def begin(tx: Tx, actor: Actor) -> Session:

@@ -24,6 +24,7 @@ from dockbell.domain.names import NAMESPACE_RULE, is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser, SuperViewer
 from dockbell.services import audit_entries, passwords
 from dockbell.services.encrypted_passwords import to_encrypted
+from dockbell.services.sessions import check_fresh
 from dockbell.store import deliveries, locks, namespaces, sessions, teams
 from dockbell.store import repositories as repository_rows
 from dockbell.store import users as user_rows
@@ -205,6 +206,30 @@ async def change(  # noqa: PLR0913 -- one argument for each thing that can chang
         metadata=changed,
     )
     return await load(tx, superuser.actor, username)
+
+
+async def set_own_password(tx: Tx, me: Self, password: str) -> None:
+    """Change the caller's password. All their sessions end, and every registry token they signed in for.
+
+    FreshLoginError for a session that is not fresh, ForbiddenError for a token, which must not grow into a password.
+    """
+    if me.actor.scopes is not None:
+        raise ForbiddenError
+    check_fresh(tx, me.actor)
+    if not passwords.is_allowed(password):
+        raise InvalidRequestError(
+            "Invalid password, password must be at least 8 characters and contain no whitespace."
+        )
+    await user_rows.set_password(tx, me.namespace.id, await passwords.hash_of(password))
+    await sessions.remove_all(tx, me.namespace.id)
+    await audit_entries.write(
+        tx,
+        me.actor,
+        "account_change_password",
+        namespace_id=me.namespace.id,
+        repository_id=None,
+        metadata={},
+    )
 
 
 async def delete(tx: Tx, superuser: SuperUser, username: str) -> None:

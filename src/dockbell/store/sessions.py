@@ -17,6 +17,7 @@ class SessionCredential:
     """A session found by the hash of its secret, with whose it is and what their password is now."""
 
     session_id: str
+    created_at: datetime
     expires_at: datetime
     credential: str
     user_id: str
@@ -30,6 +31,7 @@ def _found_by(condition: Any) -> Select[Any]:
     return (
         select(
             sessions.c.id.label("session_id"),
+            sessions.c.created_at,
             sessions.c.expires_at,
             sessions.c.credential,
             sessions.c.user_id,

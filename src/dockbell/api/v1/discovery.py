@@ -109,6 +109,8 @@ GET /user/authorizations listUserAuthorizations user:admin
 GET /user/authorizations/{uuid} getUserAuthorization user:admin
 DELETE /user/authorizations/{uuid} deleteUserAuthorization user:admin
 POST /signin signinUser
+POST /signin/verify verifyUser
+PUT /user changeUserDetails user:admin
 POST /signout logout
 GET /user/apptoken listAppTokens user:admin
 POST /user/apptoken createAppToken user:admin

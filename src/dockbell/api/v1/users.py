@@ -1,5 +1,7 @@
 """The first user, oneself, and other people, with Quay's addresses and shapes (quay-compat 6.1, 6.6)."""
 
+from collections.abc import Sequence
+
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -16,6 +18,7 @@ from dockbell.domain.errors import (
 )
 from dockbell.services import first_users, organizations, users
 from dockbell.services.organizations import OwnOrganization
+from dockbell.services.users import Oneself
 from dockbell.web import sessions
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
@@ -102,24 +105,8 @@ def _shown_stranger(user: User) -> dict[str, object]:
     }
 
 
-@get("/user")
-async def get_self(call: Call) -> Response[bytes]:
-    """200 with the caller; 401 for nobody, and for a token that may not read its user."""
-    async with call.read() as tx:
-        actor = await call.actor(tx)
-        try:
-            me = await users.myself(tx, actor, Scope.USER_READ)
-        except (UnauthenticatedError, ForbiddenError):
-            # Quay: 401 with one more key. Pinned by compat/test_users.py.
-            return problem(
-                call.faces.links,
-                "invalid_token",
-                "Requires authentication",
-                401,
-                session_required=False,
-            )
-        myself = await users.load_own(tx, me)
-        own = await organizations.list_own(tx, me)
+def shown_self(myself: Oneself, own: Sequence[OwnOrganization]) -> dict[str, object]:
+    """The caller's own account as they see it."""
     user = myself.user
     view = _shown_stranger(user)
     if myself.sees_details:
@@ -146,7 +133,28 @@ async def get_self(call: Call) -> Response[bytes]:
     ]
     if myself.is_superuser:
         view["super_user"] = True
-    return call.reply(200, view)
+    return view
+
+
+@get("/user")
+async def get_self(call: Call) -> Response[bytes]:
+    """200 with the caller; 401 for nobody, and for a token that may not read its user."""
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        try:
+            me = await users.myself(tx, actor, Scope.USER_READ)
+        except (UnauthenticatedError, ForbiddenError):
+            # Quay: 401 with one more key. Pinned by compat/test_users.py.
+            return problem(
+                call.faces.links,
+                "invalid_token",
+                "Requires authentication",
+                401,
+                session_required=False,
+            )
+        myself = await users.load_own(tx, me)
+        own = await organizations.list_own(tx, me)
+    return call.reply(200, shown_self(myself, own))
 
 
 @get("/users/{name:str}")
