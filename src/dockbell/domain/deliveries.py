@@ -77,3 +77,4 @@ class Result(NamedTuple):
     started_at: datetime
     duration: timedelta
     host: str | None = None  # that the try went to
+    method: str | None = None  # by which it was made, if that is installed

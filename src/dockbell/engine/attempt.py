@@ -46,6 +46,9 @@ class Job:
     event: Event | None
     notification: Notification | None
     host: str | None = None  # that its tries go to
+    method: str | None = (
+        None  # by which they are made, if that is installed: other names are not ours to count by
+    )
 
 
 class Try:
@@ -182,8 +185,12 @@ class Try:
         duration = timedelta(seconds=self.seconds)
         if duration < attempts.guard:
             decision = retry.hand_back(attempts.clock())
+            job = self.job
             self._ended(
-                self, Result(self.job.order, _STOPPED, decision, self.started_at, duration)
+                self,
+                Result(
+                    job.order, _STOPPED, decision, self.started_at, duration, None, job.method
+                ),
             )
             return
         limit = f"{attempts.guard.total_seconds():g}"
@@ -231,7 +238,9 @@ class Attempts:
         if isinstance(outcome, Delivered):
             if logs.shows_debug():
                 _say(job, outcome, retry.DELIVERED, duration)
-            return Result(order, outcome, retry.DELIVERED, started_at, duration, job.host)
+            return Result(
+                order, outcome, retry.DELIVERED, started_at, duration, job.host, job.method
+            )
         decision = retry.decide(
             outcome,
             order.tries,
@@ -242,7 +251,7 @@ class Attempts:
             postponed=order.postponed,
         )
         _say(job, outcome, decision, duration)
-        return Result(order, outcome, decision, started_at, duration, job.host)
+        return Result(order, outcome, decision, started_at, duration, job.host, job.method)
 
 
 def _blame_us(outcome: Outcome) -> Outcome:

@@ -84,12 +84,14 @@ class Dispatcher:
         self._running: dict[Try, None] = {}  # oldest first
         self._has_ended_all = asyncio.Event()  # set while it stops
         self._queue: deque[tuple[Job, float]] = deque()  # leased, and waiting for room
-        self._tried: list[tuple[str | None, Result]] = []  # not counted yet
+        self._tried: list[Result] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_hurried = False
+        self._enough = self._many()
+        self._longest = attempts.guard.total_seconds()
         self._is_crowded = False  # something is due but has no room in its lane
         # By the loop's clock:
         self._started_at = 0.0
@@ -99,7 +101,8 @@ class Dispatcher:
         self._sweep: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self._started_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
         self._task = asyncio.create_task(self._run(), name="dispatcher")
         self._end_overdue()
 
@@ -189,7 +192,7 @@ class Dispatcher:
         return self._is_stopping and not self._running and not len(self._settler)
 
     def _seconds_to_next_turn(self) -> float:
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         gather = _GATHER_SECONDS_IF_CROWDED if self._is_crowded else _GATHER_SECONDS
         in_company = self._turned_at + gather - now
         results, room, many = len(self._settler), self._room(), self._many()
@@ -224,6 +227,7 @@ class Dispatcher:
         is_full = len(self._running) + len(self._queue) + len(batch) >= self._places()
         ahead = max(2 * len(batch), self._ahead // 2)
         self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
+        self._enough = self._many()
         # What no turn has settled yet is still ours: leasing on would only make more of it.
         room = self._room() - (len(self._settler) - len(batch))
         untried, self._untried = self._untried, []
@@ -257,7 +261,7 @@ class Dispatcher:
             raise
         self._settler.forget(batch, settled)
         self._hosts.keep(judged)
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         self._turned_at = now
         if self._is_stopping:
             self._untried += [job.order for job in jobs]
@@ -274,7 +278,7 @@ class Dispatcher:
                 await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
 
     async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
-        uptime = timedelta(seconds=asyncio.get_running_loop().time() - self._started_at)
+        uptime = timedelta(seconds=self._loop.time() - self._started_at)
         name = name_of(self._worker, uptime)
         leased = await deliveries.lease(tx, name, tx.now + self._lease_span, limit)
         if not leased.orders:
@@ -318,7 +322,7 @@ class Dispatcher:
 
     def _start_some(self) -> None:
         """Begin to try what was leased, as far as there is room."""
-        now, longest = asyncio.get_running_loop().time(), self._attempts.guard.total_seconds()
+        now, longest = self._loop.time(), self._longest
         while self._queue and len(self._running) < self._places():
             job, leased_at = self._queue.popleft()
             if now - leased_at > longest:  # what waited too long for room goes back
@@ -338,11 +342,11 @@ class Dispatcher:
             self._hosts.note_end_of_slow(job.host)
         if result is not None:
             self._settler.put(result)
-            self._tried.append((_method_of(job, self._attempts), result))
+            self._tried.append(result)
         if self._queue:
             self._start_some()
         count = len(self._settler)
-        if count == 1 or count == self._many():
+        if count == 1 or count == self._enough:  # noqa: PLR1714 -- nothing to be made for it
             self._wake.set()
         if self._is_stopping and not self._running:
             self._has_ended_all.set()
@@ -370,12 +374,6 @@ class Dispatcher:
 def is_expired(order: Order, oldest: datetime) -> bool:
     """Whether the news is too old to be sent. What somebody asked for by hand is never too old."""
     return order.trigger is Trigger.EVENT and order.created_at < oldest
-
-
-def _method_of(job: Job, attempts: Attempts) -> str | None:
-    """The name of its method, if that is installed: other names are not ours to count by."""
-    name = None if job.notification is None else job.notification.method
-    return name if name in attempts.methods else None
 
 
 async def _hold(tx: Tx, held: Sequence[tuple[Job, datetime]]) -> None:

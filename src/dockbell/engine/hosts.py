@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Result, Trigger
+from dockbell.domain.outcomes import Delivered
 from dockbell.engine import breaker
 from dockbell.engine.attempt import Job
 from dockbell.store import breakers
@@ -74,6 +75,9 @@ class Hosts:
     def judge(self, results: Sequence[Result]) -> Judgement:
         """What these results, in the order they ended, mean for their hosts."""
         found = Judgement()
+        is_calm = not (self._failures or self._open or self._trials)
+        if is_calm and {type(one.outcome) for one in results} == {Delivered}:
+            return found  # as nearly always
         for result in results:
             host, outcome = result.host, result.outcome
             if host is None:

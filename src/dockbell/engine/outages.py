@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from dockbell.domain.outcomes import Code, Failed, Fault, Outcome
+from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome
 
 # So many hosts that fail alike within this time, with nothing that goes well between, are not all down.
 HOSTS = 3
@@ -81,6 +81,11 @@ class Outages:
         """The outcome of a try that went to this host, with the fault where it belongs; `now` is in seconds."""
         if host is None:
             return outcome
+        names, ways = self._watches
+        if not (names.failing or ways.failing or names.is_on or ways.is_on) and isinstance(
+            outcome, Delivered
+        ):
+            return outcome  # as nearly always
         for watch in self._watches:
             if watch.note(host, outcome.code, now):
                 self._say(self.problem())

@@ -29,6 +29,7 @@ class _Kept:
     loaded_at: datetime
     notification: Notification | None
     host: str | None
+    method: str | None
 
 
 class Shelf:
@@ -53,7 +54,8 @@ class Shelf:
         for order in orders:
             if order.notification_id in known:
                 one = known[order.notification_id]
-                jobs.append(Job(order, kept.get(order.event_id), one.notification, one.host))
+                event = kept.get(order.event_id)
+                jobs.append(Job(order, event, one.notification, one.host, one.method))
             else:
                 orphans.append(order)
         return jobs, orphans
@@ -74,8 +76,13 @@ class Shelf:
             sound = await notifications.load_sound(tx, stale)
             for notification_id in stale:
                 found = sound.get(notification_id)
+                name = None if found is None else found.method
                 self._notifications[notification_id] = _Kept(
-                    versions[notification_id], tx.now, found, self._host_of(found)
+                    versions[notification_id],
+                    tx.now,
+                    found,
+                    self._host_of(found),
+                    name if name in self._methods else None,
                 )
         return {
             notification_id: self._notifications[notification_id]

@@ -19,7 +19,7 @@ def holds_of(
     It asked by 429, or by 503 with `Retry-After`. What else waits is spared a try that would be refused.
     """
     holds: dict[str, datetime] = {}
-    for result in results:
+    for result in [one for one in results if isinstance(one.outcome, Failed)]:
         wait = _asked(result)
         if wait is not None:
             until = now + min(wait, policy.longest_asked)

@@ -81,11 +81,6 @@ class Answer:
         A body that is longer than what is kept counts as complete: the rest is not read.
         """
         if self.head is None:
-            if not self._read and not self._text and len(data) <= _REMEMBERED_HEAD:
-                head = _whole(data)
-                if head is not None:
-                    self.head, self.raw, self.lasts = head, data, head.lasts
-                    return True
             data = self._take_heads(data)
         head = self.head
         if head is None:
@@ -269,14 +264,28 @@ _short_head = lru_cache(maxsize=1024)(_head_of)
 
 
 @lru_cache(maxsize=1024)
-def _whole(data: bytes) -> Head | None:
-    """The head, if the data are it and nothing else, and nothing follows it. Most targets answer so."""
+def _short_answer(data: bytes) -> Answer | None:
     found = _END.search(data)
     if found is None or found.end() < len(data):
         return None
     head = _head_of(data[: found.start()])
     is_all = head.framing is Framing.LENGTH and not head.length and head.lines <= MOST_LINES
-    return head if is_all and head.status >= FIRST_FINAL_STATUS else None
+    if not is_all or head.status < FIRST_FINAL_STATUS:
+        return None
+    answer = Answer()
+    answer.head, answer.raw, answer.lasts = head, data, head.lasts
+    return answer
+
+
+def whole_answer(data: bytes) -> Answer | None:
+    """The answer, if the data are one without a body, and nothing else. Raise MalformedError.
+
+    Most targets answer so, and with the same bytes again and again: whoever gets it must not feed it.
+    """
+    return _short_answer(data) if len(data) <= _REMEMBERED_HEAD else None
+
+
+NO_ANSWER = Answer()  # of a request of which nothing has come back yet; never fed
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import cast
 
 from dockbell.net.addresses import Address
-from dockbell.net.answers import Answer, MalformedError
+from dockbell.net.answers import NO_ANSWER, Answer, MalformedError, whole_answer
 
 Peer = tuple[str, int]
 # Makes the socket of a connection that was allowed. A test puts one here that records and returns None: nothing is sent.
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, address: str, on_idle_end: "Callable[[Connection], None]") -> None:
         self.address = address
-        self.answer = Answer()
+        self.answer = NO_ANSWER
         self.waiter: Callable[[Connection], None] | None = None  # of the request under way
         self.first_byte_at = 0.0
         self.error: Exception | None = None  # that ended the request
@@ -47,13 +47,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._poll = poll.poll
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing came on an idle connection: neither its end, nor bytes that nobody asked for."""
-        return not self.is_lost and not self._poll.poll(0)
+        return not self.is_lost and not self._poll(0)
 
     @property
     def is_sent(self) -> bool:
@@ -72,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def begin(self, head: bytes, body: bytes, waiter: "Callable[[Connection], None]") -> None:
         """Send a request. The waiter is called when the answer is complete, or when none can come any more."""
-        self.answer = Answer()
+        self.answer = NO_ANSWER
         self.error = None
         self.first_byte_at = 0.0
         self.waiter = waiter
@@ -98,10 +99,16 @@ class Connection(asyncio.Protocol):
         if self.waiter is None:  # it speaks out of turn: whatever it says next may be wrong too
             self._end_idle()
             return
-        if not self.first_byte_at:
-            self.first_byte_at = perf_counter()
         try:
-            is_complete = self.answer.feed(data)
+            if self.answer is NO_ANSWER:
+                self.first_byte_at = perf_counter()
+                whole = whole_answer(data)
+                is_complete = whole is not None
+                self.answer = answer = whole or Answer()
+                if not is_complete:
+                    is_complete = answer.feed(data)
+            else:
+                is_complete = self.answer.feed(data)
         except MalformedError as error:
             self.error = error
             is_complete = True

@@ -80,13 +80,11 @@ def compose(headers: Headers, authorization: str | None, user_agent: str) -> Out
     joined = "".join(values)
     if not (joined.isascii() and joined.isprintable()):
         _refuse_value(headers)
-    if not plan.secrets:
-        return Outgoing(plan.text % values, (*headers, *plan.more), ())
-    shown, secrets = [*headers, *plan.more], []
+    shown = [*headers, *plan.more]
     for index, redacted in plan.secrets:
-        secrets.append(values[index].encode())
         shown[index] = redacted
-    return Outgoing(plan.text % values, tuple(shown), tuple(secrets))
+    secrets = tuple([values[index].encode() for index, _ in plan.secrets])
+    return Outgoing(plan.text % values, tuple(shown), secrets)
 
 
 def _refuse_value(headers: Headers) -> NoReturn:

@@ -184,8 +184,8 @@ class Sender:
         place = target.scheme, target.host, target.port
         outgoing = compose(headers, target.authorization, self._user_agent)
         flight = Flight(self, target, (place, tls), outgoing, body, done)
-        flight.addresses = self._vetted(target, place) or ()
-        if flight.addresses and self._turns and not self._is_closing:
+        flight.addresses = addresses = self._vetted(target, place) or ()
+        if addresses and self._turns and not self._is_closing:
             self._take_turn(flight)
             connection = self._take_kept(flight.place)
             if connection is not None:
@@ -239,8 +239,9 @@ class Sender:
     # Turns: so many requests may be under way at once.
 
     def _take_turn(self, flight: Flight) -> None:
+        if self._turns == self._most_turns:
+            self._is_unused.clear()
         self._turns -= 1
-        self._is_unused.clear()
         flight.has_turn = True
 
     async def _wait_for_turn(self, flight: Flight) -> None:
@@ -545,7 +546,11 @@ class Sender:
             connection.abort()
             return
         connection.idle_since = now
-        self._kept.setdefault(place, []).append(connection)
+        kept = self._kept.get(place)
+        if kept is None:
+            self._kept[place] = [connection]
+        else:
+            kept.append(connection)
         self._idle[connection] = place
         if len(self._idle) > self._kept_connections:
             self._drop(next(iter(self._idle)))

@@ -1,9 +1,7 @@
 """What this process counts and times. No label holds a name that users choose, so their number stays small."""
 
 from collections import Counter as Tally
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from dockbell.domain.deliveries import Result, State
 from dockbell.domain.outcomes import Delivered, Outcome, Rejected
@@ -103,46 +101,51 @@ class Metrics:
     def note_repeat(self, source: str, count: int = 1) -> None:
         self._repeated.add(source, count=count)
 
-    def note_tries(self, tries: Sequence[tuple[str | None, Result]]) -> None:
-        """These tries are over; each comes with its method, which must be one that is installed, or None."""
-        times: defaultdict[str, list[float]] = defaultdict(list)
-        phases: defaultdict[str, list[float]] = defaultdict(list)
-        kinds: Tally[tuple[str, type[Outcome], str, int | None]] = Tally()
-        for method, result in tries:
-            outcome, name = result.outcome, method or _UNKNOWN
-            exchange = outcome.exchange
-            kinds[name, type(outcome), outcome.code._value_, exchange.status] += 1
-            times[name].append(result.duration.total_seconds())
-            for phase, seconds in exchange.phases.items():
-                phases[phase].append(seconds)
-        for (name, outcome_type, code, status), count in kinds.items():
+    def note_tries(self, tries: Sequence[Result]) -> None:
+        """These tries are over. Thousands a second are: all is counted in as few steps as can be."""
+        kinds = Tally(
+            [
+                (one.method, type(one.outcome), one.outcome.code, one.outcome.exchange.status)
+                for one in tries
+            ]
+        )
+        names = set()
+        for (method, outcome_type, code, status), count in kinds.items():
+            name = method or _UNKNOWN
+            names.add(method)
             group = "none" if status is None else f"{status // 100}xx"
-            self._attempts.add(name, _word(outcome_type), code, group, count=count)
-        for name, seconds_each in times.items():
-            self._duration.observe_all(seconds_each, name)
-        for phase, seconds_each in phases.items():
-            if phase in _PHASES:
-                self._phase.observe_all(seconds_each, phase)
+            self._attempts.add(name, _word(outcome_type), code.value, group, count=count)
+        for method in names:
+            spans = [one.duration for one in tries if one.method == method]
+            self._duration.observe_all(
+                [one.total_seconds() for one in spans], method or _UNKNOWN
+            )
+        phases = [one.outcome.exchange.phases for one in tries]
+        for phase in _PHASES:
+            seconds = [one[phase] for one in phases if phase in one]
+            if seconds:
+                self._phase.observe_all(seconds, phase)
 
     def note_settled(self, results: Sequence[Result], late: Sequence[Result]) -> None:
         """These results are written down; those that came too late changed nothing."""
-        too_late = {id(result) for result in late}
-        self._late.add(count=len(too_late))
-        ended: Tally[tuple[State, str]] = Tally()
-        ways: list[float] = []
-        for result in results:
-            state = result.decision.state
-            if state is State.WAITING or id(result) in too_late:
-                continue
-            ended[state, result.outcome.code._value_] += 1
-            if state is State.DELIVERED:
-                ways.append(_way_of(result).total_seconds())
+        self._late.add(count=len(late))
+        if late:
+            too_late = {id(result) for result in late}
+            results = [one for one in results if id(one) not in too_late]
+        ended = Tally([(one.decision.state, one.outcome.code) for one in results])
+        delivered = [one for one in results if one.decision.state is State.DELIVERED]
+        ways = [
+            (one.started_at + one.duration - one.order.created_at).total_seconds()
+            for one in delivered
+        ]
         for (state, code), count in ended.items():
-            self._finished.add(state.value, code, count=count)
+            if state is State.WAITING:
+                continue
+            self._finished.add(state.value, code.value, count=count)
             if state is State.DEAD:
                 self._dead.add(count=count)
         if ways:
-            self._way.observe_all(ways)
+            self._way.observe_all([max(0.0, one) for one in ways])
 
     def note_ended(self, state: State, count: int) -> None:
         """So many deliveries ended without a try."""
@@ -215,8 +218,3 @@ def _word(outcome_type: type[Outcome]) -> str:
     if issubclass(outcome_type, Delivered):
         return "delivered"
     return "rejected" if issubclass(outcome_type, Rejected) else "failed"
-
-
-def _way_of(result: Result) -> timedelta:
-    arrived: datetime = result.started_at + result.duration
-    return max(arrived - result.order.created_at, timedelta())

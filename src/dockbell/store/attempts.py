@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -56,7 +57,7 @@ def row_of(result: Result, *, is_late: bool = False) -> tuple[Any, ...]:
         result.duration // _MICROSECOND,
         _json(exchange.phases),
         _json(exchange.request_headers),
-        _json(exchange.response_headers),
+        _json_again(exchange.response_headers),
         exchange.response_body or None,
     )
 
@@ -82,3 +83,7 @@ def _json(value: Any) -> str:
         return _encode(value).decode()
     except UnicodeEncodeError:  # halves of characters in a header
         return _encode([[_clean(part) for part in pair] for pair in value]).decode()
+
+
+# Targets answer with the same headers again and again.
+_json_again = lru_cache(maxsize=128)(_json)

@@ -1,6 +1,7 @@
 """Deliveries: recorded with their event, leased, sent, settled. The queue of the engine."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,15 +169,21 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     resumed: Sequence[str] = ()
     if weighty:
         paused, resumed = await standings.follow(tx, held, weighty)
-    retried = retries.among(held) if weighty else ()
-    leave = {id(result) for result in retried}
-    ended = {
-        **_ended(
-            (result.order.lane_id, None if id(result) in leave else result.decision.due_at)
-            for result in held
-        ),
-        **retries.due_of(retried),
-    }
+    retried: Sequence[Result] = ()
+    ended: Mapping[str, tuple[int, datetime | None]]
+    if {result.decision.due_at for result in held} == {None}:  # none waits again, as mostly
+        counted = Counter([result.order.lane_id for result in held])
+        ended = {lane_id: (count, None) for lane_id, count in counted.items()}
+    else:
+        retried = retries.among(held) if weighty else ()
+        leave = {id(result) for result in retried}
+        ended = {
+            **_ended(
+                (result.order.lane_id, None if id(result) in leave else result.decision.due_at)
+                for result in held
+            ),
+            **retries.due_of(retried),
+        }
     if not moved.has_settled_lanes:
         await lanes.settle(tx, ended)
         await retries.move(tx, retried)

@@ -1,7 +1,7 @@
 """Standings: what settled tries mean for their notifications, and telling their owners."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,13 +16,16 @@ from dockbell.store.tables import deliveries, namespaces, notifications, reposit
 from dockbell.store.transactions import Tx
 
 
-def weigh(results: Iterable[Result]) -> tuple[set[str], set[str]]:
+def weigh(results: Sequence[Result]) -> tuple[set[str], set[str]]:
     """The notifications whose standing these results may change, and those that only had success.
 
     A success is news only for a notification that was failing.
     """
     weighty: set[str] = set()
     well: set[str] = set()
+    kinds = {(type(one.outcome), one.order.trigger) for one in results}
+    if kinds == {(Delivered, Trigger.EVENT)}:
+        return weighty, {one.order.notification_id for one in results}  # as nearly always
     for result in results:
         is_good = isinstance(result.outcome, Delivered)
         if result.order.trigger is Trigger.TEST:

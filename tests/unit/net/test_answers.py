@@ -10,6 +10,7 @@ from dockbell.net.answers import (
     MalformedError,
     OverLimitError,
     SwitchingError,
+    whole_answer,
 )
 
 
@@ -86,6 +87,24 @@ def test_an_answer_is_read_whole_and_in_pieces(
     assert (is_whole, whole.status, whole.body, whole.lasts) == (True, status, body, lasts)
     assert (are_all, pieces.status, pieces.body, pieces.lasts) == (True, status, body, lasts)
     assert whole.pairs == pieces.pairs
+    short = whole_answer(data)
+    assert short is None or (
+        (short.status, short.body, short.lasts) == (status, body, lasts)
+        and short.pairs == whole.pairs
+    )
+
+
+def test_an_answer_without_a_body_is_known_when_it_comes_again() -> None:
+    data = b"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n"
+
+    assert whole_answer(data) is whole_answer(bytes(bytearray(data)))
+    for more in (
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        data + b"x",
+        data[:-1],
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ):
+        assert whole_answer(more) is None
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from dockbell.observability.metrics import Metrics, route_class
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
 
-def result_of(outcome: Outcome, state: State) -> Result:
+def result_of(outcome: Outcome, state: State, method: str | None = None) -> Result:
     order = Order("dlv_1", "ntf_1", "evt_1", "ntf_1", Trigger.EVENT, 0, 0, NOON, "lse_1")
     started_at = NOON + timedelta(seconds=2)
-    return Result(order, outcome, Decision(state), started_at, timedelta(milliseconds=30))
+    duration = timedelta(milliseconds=30)
+    return Result(order, outcome, Decision(state), started_at, duration, None, method)
 
 
 def counted(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -32,10 +33,10 @@ def test_tries_are_counted_by_method_outcome_code_and_status_class() -> None:
 
     metrics.note_tries(
         [
-            ("webhook", result_of(Delivered(Exchange(status=204)), State.DELIVERED)),
-            ("webhook", result_of(Delivered(Exchange(status=204)), State.DELIVERED)),
-            ("slack", result_of(Failed(Code.HTTP_5XX, "It said 503.", reply), State.WAITING)),
-            (None, result_of(Rejected(Code.METHOD_UNKNOWN, "No method."), State.DEAD)),
+            result_of(Delivered(Exchange(status=204)), State.DELIVERED, "webhook"),
+            result_of(Delivered(Exchange(status=204)), State.DELIVERED, "webhook"),
+            result_of(Failed(Code.HTTP_5XX, "It said 503.", reply), State.WAITING, "slack"),
+            result_of(Rejected(Code.METHOD_UNKNOWN, "No method."), State.DEAD),
         ]
     )
 
