@@ -10,7 +10,7 @@ from dockbell.domain.deliveries import Decision, Order, Result, State, Trigger
 from dockbell.domain.events import Event
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Exchange, Failed, Outcome
-from dockbell.store import deliveries, events, lanes, notifications
+from dockbell.store import deliveries, events, fan_out, lanes, notifications
 from dockbell.store import tables as t
 from dockbell.store.events import Placed
 from dockbell.store.transactions import Store, Tx
@@ -79,8 +79,19 @@ async def record(
         occurred_at=tx.now,
     )
     await events.record_many(tx, [Placed(event, "nsp_acme", "rep_web")])
+    return await record_again(tx, event.id, wanted, trigger)
+
+
+async def record_again(
+    tx: Tx,
+    event_id: str,
+    wanted: Sequence[str | tuple[str, bool]],
+    trigger: Trigger = Trigger.EVENT,
+) -> Sequence[str]:
+    """A delivery of the event for each notification; return the deliveries' ids."""
     pairs = [(one, False) if isinstance(one, str) else one for one in wanted]
-    return await deliveries.record(tx, event.id, pairs, trigger)
+    rows = [(event_id, "rep_web", one, is_paused) for one, is_paused in pairs]
+    return await fan_out.record(tx, rows, trigger)
 
 
 async def add_backlog(tx: Tx, notification_id: str, count: int) -> None:

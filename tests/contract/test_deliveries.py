@@ -24,6 +24,7 @@ from tests.queues import (
     lease,
     prepare,
     record,
+    record_again,
     result_of,
     rows,
     settle,
@@ -55,7 +56,7 @@ async def test_an_event_reaches_each_notification_once(store: Store) -> None:
         (event_id,) = {row.event_id for row in await tx.rows(select(t.deliveries.c.event_id))}
 
     async with store.begin() as tx:
-        await deliveries.record(tx, event_id, [(one, False) for one in ids], Trigger.EVENT)
+        await record_again(tx, event_id, ids)
 
     found = await rows(store, select(t.deliveries.c.notification_id))
     assert sorted(row[0] for row in found) == ids

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import UnavailableError
 from dockbell.engine import attempt, dispatcher, engine
 from dockbell.engine.retry import Policy
@@ -419,7 +418,7 @@ async def test_a_fan_out_to_thousands_is_there_whole_and_once(store: Store) -> N
         await queues.record(tx, many)
     ((event_id,),) = set(await queues.rows(store, select(t.deliveries.c.event_id)))
     async with store.begin() as tx:
-        await deliveries.record(tx, event_id, [(one, False) for one in many], Trigger.EVENT)
+        await queues.record_again(tx, event_id, many)
 
     reached = await queues.rows(store, select(t.deliveries.c.notification_id))
     assert before == 0

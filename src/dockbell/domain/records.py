@@ -126,6 +126,7 @@ class Verdict(StrEnum):
     MADE_LATER = "made_later"
     OTHER_TEST = "other_test"
     NOT_SENT = "not_sent"
+    PENDING = "pending"
 
     @property
     def sentence(self) -> str:
@@ -139,6 +140,7 @@ _SENTENCES: Mapping[Verdict, str] = {
     Verdict.MADE_LATER: "It was made after the event.",
     Verdict.OTHER_TEST: "The event is the test of another notification.",
     Verdict.NOT_SENT: "It would match now; when the event came, it had another filter.",
+    Verdict.PENDING: "It matched, and its delivery is about to be made: the event has very many.",
 }
 
 

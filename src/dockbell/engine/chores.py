@@ -11,8 +11,12 @@ from dockbell.store.failures import is_passing
 _log = structlog.get_logger("dockbell.engine")
 
 
+# Who rings more often is heard so often.
+_LEAST_PAUSE = 0.25
+
+
 class Chore:
-    """Does its work every so many seconds until it is stopped, and outlives a database that is away.
+    """Does its work every so many seconds, or when it is rung for, until it is stopped; outlives a database that is away.
 
     `trouble` is what the log says when it could not be done.
     """
@@ -24,7 +28,12 @@ class Chore:
         self._every = every
         self._name = name
         self._trouble = trouble
+        self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Do the work soon."""
+        self._bell.set()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=self._name)
@@ -37,8 +46,13 @@ class Chore:
             self._task = None
 
     async def _run(self) -> None:
+        pause = min(self._every, _LEAST_PAUSE)
         while True:
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every - pause):
+                    await self._bell.wait()
+            self._bell.clear()
             try:
                 await self._work()
             except Exception as error:  # noqa: BLE001 -- the loop must outlive a database that is away

@@ -20,6 +20,7 @@ from dockbell.engine.pruner import Keep, Pruner
 from dockbell.engine.rescuer import Rescuer
 from dockbell.engine.retry import Policy
 from dockbell.engine.settler import Settler
+from dockbell.engine.unfolder import Unfolder
 from dockbell.observability.metrics import Metrics
 from dockbell.store import clock_jumps
 from dockbell.store.bells import listen
@@ -100,6 +101,7 @@ class Engine:
         )
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
+        self._unfolder = Unfolder(store)
         self._clock_watch = None if steady is None else ClockWatch(clock, steady)
         self._listener: asyncio.Task[None] | None = None
         self._has_drained = asyncio.Event()
@@ -107,6 +109,7 @@ class Engine:
     def ring(self) -> None:
         """Look for work now. Called by the store after each commit that made deliveries due."""
         self._dispatcher.ring()
+        self._unfolder.ring()
 
     def network_problem(self) -> str | None:
         """What is wrong with this server's own network, as far as tries tell; None if nothing is."""
@@ -136,6 +139,8 @@ class Engine:
         self._dispatcher.start()
         self._rescuer.chore.start()
         self._pruner.chore.start()
+        self._unfolder.chore.start()
+        self._unfolder.ring()  # a former process may have left some
         self._listener = asyncio.create_task(listen(self._store, self.ring), name="listener")
 
     async def drain(self, within: float) -> None:
@@ -145,6 +150,7 @@ class Engine:
         """
         await self._rescuer.chore.stop()
         await self._pruner.chore.stop()
+        await self._unfolder.chore.stop()
         if self._listener is not None:
             self._listener.cancel()
             # It may have broken before: that must not keep what is in hand from being settled.

@@ -9,8 +9,7 @@ from dockbell.domain.errors import ConflictError, NotFoundError
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.services import areas, audit_entries, repositories
-from dockbell.store import deliveries as queue
-from dockbell.store import delivery_lists, redeliveries
+from dockbell.store import delivery_lists, fan_out, redeliveries
 from dockbell.store.transactions import Tx
 
 
@@ -137,7 +136,8 @@ async def replay(
     earlier = await delivery_lists.list_page(tx, admin.place_id, wanted, before="", limit=1)
     if earlier:
         return await redeliver(tx, admin.actor, earlier[0].id, key)
-    (made,) = await queue.record(tx, event_id, [(notification_id, False)], Trigger.REDELIVER)
+    row = (event_id, admin.place_id, notification_id, False)
+    (made,) = await fan_out.record(tx, [row], Trigger.REDELIVER)
     if key is not None:
         await redeliveries.set_key(tx, made, key)
     tx.ring()

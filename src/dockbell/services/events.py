@@ -12,7 +12,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import Consideration, DeliveryRecord, EventRecord, Verdict
 from dockbell.services import areas, deliveries, repositories
-from dockbell.store import delivery_lists, event_lists, notification_lists
+from dockbell.store import delivery_lists, event_lists, fan_out, notification_lists
 from dockbell.store.transactions import Tx
 
 _MOST = 1000  # notifications that one event is held against
@@ -62,13 +62,16 @@ async def load(
             tx, admin, after="", limit=_MOST
         )
     ]
+    put_off = await fan_out.find_put_off(tx, event_id)  # first: one can be made meanwhile
     made = await delivery_lists.list_of_event(
         tx, event_id, [admin.place_id for admin in admins], _MOST
     )
     by_notification = {delivery.notification_id: delivery for delivery in made}
     kind = kinds.get(record.event.kind)
     considered = [
-        _consider(record, kind, notification, by_notification.pop(notification.id, None))
+        Consideration(notification.id, notification, Verdict.PENDING, None)
+        if notification.id in put_off and notification.id not in by_notification
+        else _consider(record, kind, notification, by_notification.pop(notification.id, None))
         for notification in standing
     ]
     gone = [

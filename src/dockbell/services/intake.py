@@ -12,13 +12,13 @@ from dockbell.domain.filters import refusal_of
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
 from dockbell.observability.metrics import Metrics
-from dockbell.store import deliveries, events, fan_out, notifications
+from dockbell.store import events, fan_out, notifications
 from dockbell.store.events import Earlier, Placed
 from dockbell.store.fan_out import Wanted
 from dockbell.store.notifications import Candidate
 from dockbell.store.transactions import Tx
 
-_MOST_DELIVERIES = 20_000  # made in one transaction, unless a single event has more
+_MOST_DELIVERIES = 20_000  # of all events in one transaction
 
 
 @dataclass(slots=True)  # not frozen: that would make it three times as dear, and many are made
@@ -70,7 +70,8 @@ class Intake:
         """As `record` for each of them, in few statements. Return what became of the first ones, at least of one.
 
         When they have very many deliveries together, the rest is left for another transaction: it stays short,
-        and so does the wait of everybody else who writes.
+        and so does the wait of everybody else who writes. What a single event has beyond the first part is noted and
+        made by the engine. `Kept.deliveries` counts all of it.
         """
         places = {(one.namespace_id, one.repository_id, one.kind) for one in drafts}
         candidates = await notifications.find_candidates_many(tx, places)
@@ -91,15 +92,21 @@ class Intake:
             placed.append(Placed(event, draft.namespace_id, draft.repository_id))
             wanted.append(its)
         earlier = await events.record_many(tx, placed)
-        made = [
-            row
-            for one, its in zip(placed, wanted, strict=True)
-            if one.event.id not in earlier
-            for row in its
-        ]
+        made: list[Wanted] = []
+        later: list[Sequence[Wanted]] = []
+        for one, its in zip(placed, wanted, strict=True):
+            if one.event.id in earlier:
+                continue
+            if len(its) <= fan_out.PART:
+                made += its
+            else:
+                made += its[: fan_out.PART]
+                later.append(its[fan_out.PART :])
         if made:
             await fan_out.record(tx, made)
             tx.ring()
+        for rest in later:
+            await fan_out.put_off(tx, rest)
         self._count(tx, placed, drafts, earlier)
         return [
             Kept(found.id, 0, found)
@@ -193,8 +200,8 @@ class Intake:
         await events.record_many(
             tx, [Placed(event, notification.namespace_id, notification.repository_id)]
         )
-        (delivery_id,) = await deliveries.record(
-            tx, event.id, [(notification.id, notification.paused_at is not None)], Trigger.TEST
-        )
+        is_paused = notification.paused_at is not None
+        wanted = (event.id, notification.place_id, notification.id, is_paused)
+        (delivery_id,) = await fan_out.record(tx, [wanted], Trigger.TEST)
         tx.ring()
         return delivery_id

@@ -1,10 +1,12 @@
 """Figures on the deliveries of a place or of one notification."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dockbell.domain.deliveries import State
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import DeliveryFilter, Statistics
-from dockbell.store import statistics
+from dockbell.store import fan_out, statistics
 from dockbell.store.transactions import Tx
 
 
@@ -22,4 +24,9 @@ async def load(  # noqa: PLR0913 -- the span of time is three of them
     Each of them is counted once, under where it stands now, so that nothing can be missing from the sum.
     """
     wanted = DeliveryFilter(notification_id=notification_id, since=since, until=until)
-    return await statistics.load(tx, admin.place_id, wanted, since, width)
+    put_off = await fan_out.count_put_off(tx, admin.place_id, notification_id, since, until)
+    found = await statistics.load(tx, admin.place_id, wanted, since, width)
+    if put_off == 0:
+        return found
+    waiting = found.by_state.get(State.WAITING, 0) + put_off
+    return replace(found, by_state={**found.by_state, State.WAITING: waiting})

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.deliveries import State
-from dockbell.store.tables import breakers, deliveries, events, lanes
+from dockbell.store.tables import breakers, deliveries, events, fan_outs, lanes
 from dockbell.store.transactions import Tx
 
 # A count of rows that wait ends here: beyond, it matters to nobody how many more there are.
@@ -54,6 +54,8 @@ async def count(tx: Tx) -> Backlog:
     row = await tx.first(
         select(
             _waiting(is_free, is_due).label("due"),
+            # Deliveries of large events that are still to be made.
+            _one(select(func.coalesce(func.sum(fan_outs.c.size), 0))).label("put_off"),
             _waiting(is_free, ~is_due).label("later"),
             _waiting(is_held).label("held"),
             _waiting(lanes.c.is_paused).label("parked"),
@@ -70,7 +72,7 @@ async def count(tx: Tx) -> Backlog:
     oldest = row.oldest_due_at
     return Backlog(
         pending={
-            "due": row.due,
+            "due": min(row.due + row.put_off, MOST_COUNTED),
             "later": row.later,
             "held": row.held,
             "parked": row.parked,

@@ -52,40 +52,6 @@ class Settled:
     ] = ()  # those of the late ones that are to be settled again, later
 
 
-async def record(
-    tx: Tx, event_id: str, wanted: Sequence[tuple[str, bool]], trigger: Trigger
-) -> Sequence[str]:
-    """Add a delivery of the event, due now, for each notification (id, is paused); return their ids.
-
-    An event reaches each notification once: for `Trigger.EVENT` a second row is left out silently.
-    Those of a paused notification are parked: they wait in a lane that is not served.
-    """
-    if not wanted:
-        return ()
-    is_test = trigger is Trigger.TEST
-    lane_of = lanes.lane_of_tests if is_test else str
-    await lanes.touch(
-        tx,
-        [
-            (lane_of(notification_id), notification_id, is_paused and not is_test)
-            for notification_id, is_paused in wanted
-        ],
-        tx.now,
-        width=lanes.TEST_WIDTH if is_test else lanes.WIDTH,
-    )
-    rows = [
-        (tx.new_id("dlv"), notification_id, lane_of(notification_id))
-        for notification_id, _ in wanted
-    ]
-    await tx.hot(
-        tx.dialect.ADD_DELIVERIES,
-        (*tx.dialect.packed(rows), event_id, trigger.value, to_micros(tx.now)),
-    )
-    if is_test:
-        await lanes.put_in_front(tx, rows[0][2])
-    return [delivery_id for delivery_id, _, _ in rows]
-
-
 async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     """Take up to `limit` deliveries that are due, so that no other worker gets them.
 

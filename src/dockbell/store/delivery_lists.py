@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, null, select, union_all
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.notifications import INSTANCE
 from dockbell.domain.permissions import AdminOfAll, AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
-from dockbell.store.tables import attempts, deliveries, events, notifications
+from dockbell.store.tables import attempts, deliveries, events, fan_outs, notifications
 from dockbell.store.transactions import Tx
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -145,6 +145,11 @@ def _reached(admin: AdminOfPlace) -> ColumnElement[bool]:
     return place_id == admin.place_id
 
 
+def _is_reached(admin: AdminOfPlace, place_id: str) -> bool:
+    """The same of one place."""
+    return place_id != INSTANCE if isinstance(admin, AdminOfAll) else place_id == admin.place_id
+
+
 async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
     row = await tx.first(_SELECT.where(deliveries.c.id == delivery_id))
     return None if row is None else _of_row(row)
@@ -206,15 +211,32 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
 async def count_of_events(
     tx: Tx, event_ids: Sequence[str], admin: AdminOfPlace
 ) -> Mapping[str, Mapping[State, int]]:
-    """How many deliveries of each event are in each state, as far as this right reaches. One query."""
+    """How many deliveries of each event are in each state, as far as this right reaches. One query.
+
+    Those that are still to be made, of an event with very many, wait as much as any.
+    """
     if not event_ids:
         return {}
-    rows = await tx.rows(
-        select(deliveries.c.event_id, deliveries.c.state, func.count().label("number"))
+    # One statement, because a part may be made between two.
+    made = (
+        select(
+            deliveries.c.event_id,
+            deliveries.c.state,
+            func.count().label("number"),
+            null().label("wanted"),
+        )
         .where(deliveries.c.event_id.in_(event_ids), _reached(admin))
         .group_by(deliveries.c.event_id, deliveries.c.state)
     )
+    put_off = select(
+        fan_outs.c.event_id,
+        literal(State.WAITING.value).label("state"),
+        fan_outs.c.size.label("number"),
+        fan_outs.c.wanted,
+    ).where(fan_outs.c.event_id.in_(event_ids))
     counts: dict[str, dict[State, int]] = {}
-    for row in rows:
-        counts.setdefault(row.event_id, {})[State(row.state)] = row.number
+    for row in await tx.rows(union_all(put_off, made)):
+        if row.wanted is None or _is_reached(admin, row.wanted[0]):
+            of_event = counts.setdefault(row.event_id, {})
+            of_event[State(row.state)] = of_event.get(State(row.state), 0) + row.number
     return counts

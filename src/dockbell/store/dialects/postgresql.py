@@ -30,20 +30,8 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
 
 
-# A delivery belongs to the place of its notification; if that has just gone, to the event's repository.
+# Delivery, notification, lane, event and the notification's place in each row.
 ADD_DELIVERIES = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at, repository_id)
-SELECT id, notification_id, lane_id, $4::text, $5, 'waiting', 0, 0, 0, $6, $6,
-       coalesce(
-         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = made.notification_id),
-         (SELECT e.repository_id FROM events AS e WHERE e.id = $4::text))
-FROM unnest($1::text[], $2::text[], $3::text[]) AS made (id, notification_id, lane_id)
-ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
-"""
-
-# The same for many events: delivery, notification, lane, event and the notification's place in each row.
-FAN_OUT = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
                         attempts, interruptions, due_at, created_at)
 SELECT id, notification_id, lane_id, event_id, repository_id, $6, 'waiting', 0, 0, 0, $7, $7

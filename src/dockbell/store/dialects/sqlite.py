@@ -44,20 +44,8 @@ def packed(rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return (_encode(rows),)
 
 
-# A delivery belongs to the place of its notification; if that has just gone, to the event's repository.
+# Delivery, notification, lane, event and the notification's place in each row.
 ADD_DELIVERIES = """
-INSERT INTO deliveries (id, notification_id, lane_id, event_id, "trigger", state, tries, attempts,
-                        interruptions, due_at, created_at, repository_id)
-SELECT value ->> 0, value ->> 1, value ->> 2, ?2, ?3, 'waiting', 0, 0, 0, ?4, ?4,
-       coalesce(
-         (SELECT coalesce(n.repository_id, n.namespace_id, 'instance') FROM notifications AS n WHERE n.id = value ->> 1),
-         (SELECT e.repository_id FROM events AS e WHERE e.id = ?2))
-FROM json_each(?1) WHERE true
-ON CONFLICT (event_id, notification_id) WHERE "trigger" = 'event' DO NOTHING
-"""
-
-# The same for many events: delivery, notification, lane, event and the notification's place in each row.
-FAN_OUT = """
 INSERT INTO deliveries (id, notification_id, lane_id, event_id, repository_id, "trigger", state, tries,
                         attempts, interruptions, due_at, created_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, 'waiting', 0, 0, 0, ?3, ?3
