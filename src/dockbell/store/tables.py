@@ -695,6 +695,17 @@ notices = Table(
     Index("ix_notices_namespace_id_created_at", "namespace_id", "created_at"),
 )
 
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False, unique=True),
+    Column("severity", String, nullable=False),
+    Column("media_type", String, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
 audit_entries = Table(
     "audit_entries",
     metadata,

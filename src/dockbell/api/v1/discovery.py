@@ -32,6 +32,10 @@ GET /repository/{repository}/build/{uuid} getRepoBuild repo:read
 GET /repository/{repository}/build/{uuid}/status getRepoBuildStatus repo:read
 GET /repository/{repository}/build/{uuid}/logs getRepoBuildLogs repo:write
 GET /error/{error_type} getErrorDescription
+GET /messages getGlobalMessages
+POST /messages createGlobalMessage super:user
+DELETE /message/{uuid} deleteGlobalMessage super:user
+GET /superuser/registrystatus scRegistryStatus
 GET /discovery discovery
 GET /organization/{organization}/notifications listOrganizationNotifications org:admin
 POST /organization/{organization}/notifications createOrganizationNotification org:admin

@@ -1,11 +1,13 @@
 """All handlers of `/api/v1`, gathered for the application."""
 
 from dockbell.api.v1 import (
+    announcements,
     app_tokens,
     applications,
     authorizations,
     authorized_emails,
     builds,
+    configuration,
     discovery,
     errors,
     logs,
@@ -27,11 +29,13 @@ from dockbell.api.v1 import (
 )
 
 _DESCRIBED = [
+    *announcements.HANDLERS,
     *app_tokens.HANDLERS,
     *applications.HANDLERS,
     *authorizations.HANDLERS,
     *authorized_emails.HANDLERS,
     *builds.HANDLERS,
+    *configuration.HANDLERS,
     *errors.HANDLERS,
     *logs.HANDLERS,
     *namespace_notifications.HANDLERS,
@@ -52,4 +56,4 @@ _DESCRIBED = [
 ]
 
 HANDLERS = [*_DESCRIBED, discovery.handler_of(_DESCRIBED)]
-PUBLIC_HANDLERS = [*sessions.PUBLIC_HANDLERS]
+PUBLIC_HANDLERS = [*configuration.PUBLIC_HANDLERS, *sessions.PUBLIC_HANDLERS]
