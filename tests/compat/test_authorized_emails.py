@@ -97,6 +97,7 @@ async def test_asking_sends_one_mail_with_one_link(world: World, admin: Client) 
     assert "admin wants to send notifications about the repository acme/web" in letter.text
 
 
+@pytest.mark.quirk("Q26")
 async def test_the_page_changes_nothing_and_its_button_confirms(
     world: World, admin: Client
 ) -> None:
@@ -159,6 +160,7 @@ async def test_a_wrong_code_and_none_are_told_apart(world: World) -> None:
     assert [title(one) for one in none] == [(400, "Incomplete link")] * 2
 
 
+@pytest.mark.quirk("Q26")
 async def test_a_code_ends_after_three_days(
     world: World, admin: Client, clock: SetClock
 ) -> None:

@@ -99,6 +99,7 @@ async def test_what_is_refused_is_named_in_quays_order(boss: Client, base: str) 
 
 
 @pytest.mark.parametrize("base", [ACME, OWN])
+@pytest.mark.quirk("Q4")
 async def test_an_unknown_uuid_is_404_in_every_call(
     world: World, boss: Client, base: str
 ) -> None:

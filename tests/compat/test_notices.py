@@ -134,6 +134,7 @@ PAGES: list[tuple[str, list[int], bool]] = [
 ]
 
 
+@pytest.mark.quirk("Q25")
 async def test_pages_hold_each_notice_once_the_newest_first(
     world: World, reader: Client, clock: SetClock
 ) -> None:

@@ -107,6 +107,7 @@ async def test_notifications_list_in_the_order_they_were_created(admin: Client) 
     assert [one["uuid"] for one in listed.json()["notifications"]] == made
 
 
+@pytest.mark.quirk("Q11")
 async def test_config_and_event_config_come_back_as_they_were_sent(admin: Client) -> None:
     config = {
         "z": [1, 1.5, None, True, {"deep": {"er": []}}],
@@ -199,6 +200,7 @@ async def test_a_list_shows_each_notification_as_it_shows_alone(
     assert [one.json()["number_of_failures"] for one in alone] == [0, 0, 0, 0, 3, 2]
 
 
+@pytest.mark.quirk("Q10")
 async def test_a_title_comes_back_or_is_null(admin: Client) -> None:
     titles = ["", " ", "t", "Ü 🐳", "x" * 300, None]
 
@@ -215,6 +217,7 @@ async def test_a_title_comes_back_or_is_null(admin: Client) -> None:
         ({"eventConfig": {"a": 1}, "event_config": {"b": 2}}, {"a": 1}),
     ],
 )
+@pytest.mark.quirk("Q9")
 async def test_both_spellings_of_the_event_config_are_taken(
     admin: Client, body: dict[str, Any], event_config: dict[str, Any]
 ) -> None:
@@ -240,6 +243,7 @@ async def test_both_spellings_of_the_event_config_are_taken(
         ),
     ],
 )
+@pytest.mark.quirk("Q1")
 async def test_each_way_to_write_the_address_works_without_a_redirect(
     admin: Client, base: str, same: str
 ) -> None:
@@ -324,6 +328,7 @@ MEANINGLESS = [
 ]
 
 
+@pytest.mark.quirk("Q32")
 async def test_a_verb_that_has_no_meaning_is_405(admin: Client) -> None:
     uuid = await make(admin)
 
@@ -429,6 +434,7 @@ async def test_a_method_that_signs_nothing_has_no_secret(admin: Client) -> None:
     assert "dockbell-signing-secret" not in created.headers
 
 
+@pytest.mark.quirk("Q15")
 async def test_a_paused_notification_shows_at_least_three_failures_until_reset(
     admin: Client, store: Store
 ) -> None:

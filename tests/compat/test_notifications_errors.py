@@ -111,6 +111,7 @@ NOBODIES: list[tuple[str | None, str]] = [
 ]
 
 
+@pytest.mark.quirk("Q2")
 async def test_a_caller_who_is_nobody_gets_401_from_each_call(world: World) -> None:
     for header, base in NOBODIES:
         headers = {} if header is None else {"Authorization": header}
@@ -203,6 +204,7 @@ WITHOUT_RIGHT = [
 ]
 
 
+@pytest.mark.quirk("Q29")
 async def test_a_caller_without_the_right_gets_403_from_each_call(world: World) -> None:
     for name, scope, base in WITHOUT_RIGHT:
         client = await world.client(name, scope)
@@ -210,6 +212,7 @@ async def test_a_caller_without_the_right_gets_403_from_each_call(world: World) 
             assert_problem(await client.send(verb, base + rest), 403)
 
 
+@pytest.mark.quirk("Q5", "Q8")
 async def test_a_repository_that_does_not_exist_is_404_for_the_owner(world: World) -> None:
     boss = await world.client("boss")
 
@@ -230,6 +233,7 @@ async def _assert_unknown(
     assert_problem(await client.delete(base + uuid), 400, text)
 
 
+@pytest.mark.quirk("Q3")
 async def test_an_unknown_uuid_is_404_to_look_at_and_400_to_act_on(admin: Client) -> None:
     for uuid in (NOBODYS, NOBODYS.upper(), "nope", "a'b\"c", "1", "ntf_1", "x" * 3000):
         await _assert_unknown(admin, uuid)
@@ -262,6 +266,7 @@ async def test_a_deleted_notification_is_unknown(admin: Client) -> None:
     await _assert_unknown(admin, uuid)
 
 
+@pytest.mark.quirk("Q6", "Q7")
 async def test_a_notification_of_another_repository_is_unknown_and_stays(
     world: World, admin: Client, store: Store
 ) -> None:
@@ -428,6 +433,7 @@ BAD_BODIES: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.quirk("Q28")
 async def test_a_body_that_breaks_the_schema_is_400_with_the_first_line(
     admin: Client, store: Store
 ) -> None:
@@ -540,6 +546,7 @@ UNKNOWN_NAMES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.quirk("Q5", "Q30")
 async def test_an_unknown_name_is_400_that_lists_the_known_ones(
     admin: Client, store: Store
 ) -> None:
@@ -649,6 +656,7 @@ FAULTS_IN_QUAY: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.quirk("Q5", "Q19")
 async def test_a_config_that_is_a_fault_in_quay_is_400(admin: Client, store: Store) -> None:
     for method, config in FAULTS_IN_QUAY:
         answer = await admin.post(BASE, new(method=method, config=config))
@@ -688,6 +696,7 @@ async def test_a_target_that_the_guard_refuses_is_400_with_its_reason(
     assert await count(store) == (0, 0)
 
 
+@pytest.mark.quirk("Q12")
 async def test_a_filter_that_can_match_nothing_is_400(admin: Client, store: Store) -> None:
     for event, event_config in (
         ("vulnerability_found", {"level": "enormous"}),

@@ -262,6 +262,7 @@ async def test_delete_takes_all_it_owned_and_cancels_what_waits(world: World) ->
     assert (entry.actor_name, entry.ip, entry.metadata["repo"]) == ("admin", "192.0.2.7", "web")
 
 
+@pytest.mark.quirk("Q31")
 async def test_deleting_what_does_not_exist_succeeds_for_the_admins_of_the_namespace(
     world: World,
 ) -> None:

@@ -88,6 +88,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.quirk("Q27")
 async def test_every_change_by_a_session_needs_its_token(world: World) -> None:
     client, _ = await signed_in(world, "admin")
     other = await csrf_token(world.anonymous.as_browser())
@@ -125,6 +126,7 @@ async def test_api_v2_asks_for_the_token_too(world: World) -> None:
     )
 
 
+@pytest.mark.quirk("Q2")
 async def test_bearer_tokens_need_no_csrf_token_and_stand_alone(world: World) -> None:
     client, _ = await signed_in(world, "admin")
     reader = client.with_token((await world.client("reader")).token)

@@ -300,6 +300,7 @@ async def test_a_connection_is_kept_and_used_again(receiver: Receiver, sender: S
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.quirk("Q13")
 async def test_a_redirect_is_an_answer_and_not_followed(
     receiver: Receiver, sender: Sender, status: int
 ) -> None:

@@ -255,6 +255,7 @@ async def test_a_retry_wakes_the_engine_without_a_bell(
     assert [one.header("dockbell-attempt") for one in receiver.requests] == ["1", "2"]
 
 
+@pytest.mark.quirk("Q15", "Q16")
 async def test_three_dead_deliveries_pause_and_a_delivered_test_releases_what_was_parked(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
@@ -300,6 +301,7 @@ async def test_a_target_that_is_gone_gets_nothing_more(
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.quirk("Q14")
 async def test_a_failed_test_is_over_after_one_try(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:

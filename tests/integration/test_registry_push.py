@@ -55,6 +55,7 @@ async def events_of(store: Store) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
+@pytest.mark.quirk("Q24")
 async def test_a_push_by_tag_is_an_event_with_quays_body_and_our_facts(
     client: Client, store: Store, clock: SetClock
 ) -> None:
@@ -104,6 +105,7 @@ async def test_a_push_to_a_persons_repository_says_so(hub: Hub, store: Store) ->
     )
 
 
+@pytest.mark.quirk("Q21", "Q22")
 async def test_the_same_push_again_rings_again_and_one_by_digest_does_not(
     client: Client, store: Store
 ) -> None:

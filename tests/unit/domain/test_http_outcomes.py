@@ -48,6 +48,7 @@ def test_410_ends_it_for_good() -> None:
         (600, Code.HTTP_OTHER, "That is no final answer"),
     ],
 )
+@pytest.mark.quirk("Q13")
 def test_anything_else_may_be_tried_again(status: int, code: Code, advice: str) -> None:
     reply = reply_of(status)
 

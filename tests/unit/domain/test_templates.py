@@ -84,6 +84,7 @@ def _rendered(template: object) -> object:
         (" ${ name } ", " web "),
     ],
 )
+@pytest.mark.quirk("Q20")
 def test_a_string_becomes(string: str, result: object) -> None:
     assert _rendered(string) == result
 
