@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from dockbell.domain.events import Subject
-from dockbell.store import mail_addresses, notifications
+from dockbell.store import authorized_emails, mail_addresses, notifications
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store, Tx
 from tests import queues
@@ -68,18 +68,37 @@ async def _set_email(tx: Tx, namespace_id: str, email: str | None) -> None:
     await tx.run(update(t.namespaces).where(row).values(email=email))
 
 
+async def _ask(tx: Tx, email: str, *, confirms: bool) -> None:
+    """Ask the owner of the address about mail of `acme/web`, and let them agree."""
+    await authorized_emails.ask(
+        tx,
+        "rep_web",
+        email,
+        code_hash=f"hash of {email}",
+        expires_at=tx.now,
+        unsubscribe_code="",
+    )
+    asked = await authorized_emails.find(tx, "rep_web", email)
+    assert asked is not None
+    if confirms:
+        await authorized_emails.confirm(tx, asked.id)
+
+
 async def test_an_organization_gets_mail_at_its_address_or_else_its_admins_do(
     store: Store,
 ) -> None:
+    """Its address is anybody's, so whoever reads it has agreed to mail of one of its repositories before."""
     async with store.begin() as tx:
         notification_id = await prepare(tx)
         found = [await mail_addresses.find_of_owner(tx, notification_id)]
-        for email in ("ops@example.com", "nonsense", "a@b"):
+        await _ask(tx, "ops@example.com", confirms=True)
+        await _ask(tx, "asked@example.com", confirms=False)
+        for email in ("ops@example.com", "asked@example.com", "victim@example.com", "a@b"):
             await _set_email(tx, "nsp_acme", email)
             found.append(await mail_addresses.find_of_owner(tx, notification_id))
 
     admins = ["ann@example.com", "bob@example.com"]
-    assert found == [admins, ["ops@example.com"], admins, admins]
+    assert found == [admins, ["ops@example.com"], admins, admins, admins]
 
 
 async def test_a_user_gets_mail_at_their_own_address(store: Store) -> None:

@@ -6,7 +6,15 @@ from sqlalchemy import select
 
 from dockbell.domain import mailboxes
 from dockbell.domain.accounts import NamespaceKind, TeamRole
-from dockbell.store.tables import namespaces, notifications, team_members, teams, users
+from dockbell.store.tables import (
+    authorized_emails,
+    namespaces,
+    notifications,
+    repositories,
+    team_members,
+    teams,
+    users,
+)
 from dockbell.store.transactions import Tx
 
 
@@ -23,7 +31,12 @@ async def find_of_owner(tx: Tx, notification_id: str) -> Sequence[str] | None:
 
 
 async def list_of_namespace(tx: Tx, namespace_id: str) -> Sequence[str]:
-    """The namespace's own address; if it has none, those of its administrators who may sign in, by name."""
+    """Where mail about the namespace itself goes: a user's is theirs.
+
+    An organization's is its own address if the owner of that has agreed to mail about one of its repositories:
+    anybody can write any address there (docs/decisions/0025). Else it is those of its administrators who may sign in,
+    by name.
+    """
     owner = await tx.first(
         select(namespaces.c.id, namespaces.c.kind, namespaces.c.email).where(
             namespaces.c.id == namespace_id
@@ -31,10 +44,10 @@ async def list_of_namespace(tx: Tx, namespace_id: str) -> Sequence[str]:
     )
     if owner is None:
         return []
-    if _is_address(owner.email):
-        return [owner.email]
     if owner.kind == NamespaceKind.USER.value:
-        return []
+        return [owner.email] if _is_address(owner.email) else []
+    if _is_address(owner.email) and await _has_agreed(tx, namespace_id, owner.email):
+        return [owner.email]
     rows = await tx.rows(
         select(namespaces.c.name, namespaces.c.email)
         .distinct()
@@ -50,6 +63,20 @@ async def list_of_namespace(tx: Tx, namespace_id: str) -> Sequence[str]:
         .order_by(namespaces.c.name)
     )
     return [row.email for row in rows if _is_address(row.email)]
+
+
+async def _has_agreed(tx: Tx, namespace_id: str, email: str) -> bool:
+    row = await tx.first(
+        select(authorized_emails.c.id)
+        .join(repositories, repositories.c.id == authorized_emails.c.repository_id)
+        .where(
+            repositories.c.namespace_id == namespace_id,
+            authorized_emails.c.email == email,
+            authorized_emails.c.confirmed_at.is_not(None),
+        )
+        .limit(1)
+    )
+    return row is not None
 
 
 def _is_address(email: str | None) -> bool:
