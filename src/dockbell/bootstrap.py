@@ -371,6 +371,7 @@ def build(settings: Settings) -> Application:
             links, secrets.token_bytes, None if mailer is None else mailer.send
         ),
         is_initialize_open=settings.user_initialize,
+        allows_sign_up=settings.user_creation,
         requires_team_invite=settings.require_team_invite,
         powers=Powers(
             frozenset(settings.superusers),

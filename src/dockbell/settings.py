@@ -291,6 +291,11 @@ RULES: Mapping[str, Rule] = {
         _flag,
         "true or false",
     ),
+    "user_creation": Rule(
+        "Whether people may make accounts for themselves. Where mail is sent, they verify their e-mail address first.",
+        _flag,
+        "true or false",
+    ),
     "require_team_invite": Rule(
         "Whether a user who is added to a team has to agree first.", _flag, "true or false"
     ),
@@ -480,6 +485,7 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     egress_proxy: str = field(default="", repr=False)
     user_initialize: bool = False
+    user_creation: bool = False
     require_team_invite: bool = True
     superusers: tuple[str, ...] = ()
     readonly_superusers: tuple[str, ...] = ()

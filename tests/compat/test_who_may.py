@@ -287,6 +287,7 @@ ROWS = [
 # Routes whose callers are a matter of their own, with the tests that tell of them.
 ELSEWHERE = {
     "GET /user": "a token that may not read its user is told 401: test_users.py",
+    "POST /user": "whoever has a CSRF token, while it is open: test_sign_up.py",
     "POST /user/initialize": "the set-up token is the right: test_initialize.py",
     "POST /signin": "test_sessions.py",
     "POST /signin/verify": "test_sessions.py",

@@ -208,6 +208,8 @@ NO_RIGHT = {
     "live.Watch.look": "holds the right it was made with",
     "registry_tokens.honour": "finds out who acts",
     "registry_tokens.open_tokens": "is called at the start",
+    "sign_ups.SignUps.confirm": "the mailed code is the right",
+    "sign_ups.SignUps.of_code": "the mailed code is the right",
     "signing_secrets.list_public": "public keys are for everybody",
     "users.check_email": "is called by the services that save one, which asked",
 }

@@ -52,6 +52,10 @@ class Links:
         # Quay: this address. Pinned by compat/test_authorized_emails.py.
         return f"{self.public_url}/authrepoemail?code={code}"
 
+    def verify_account(self, code: str) -> str:
+        # Quay: this address. Pinned by compat/test_sign_up.py.
+        return f"{self.public_url}/confirm?code={code}"
+
     def unsubscribe(self, consent_id: str, code: str) -> str:
         return f"{self.public_url}/unsubscribe?id={consent_id}&code={code}"
 

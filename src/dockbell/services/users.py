@@ -143,8 +143,9 @@ async def create(  # noqa: PLR0913 -- one argument for each thing an account hol
     email: str | None,
     password: str,
     is_superuser: bool = False,
+    is_verified: bool = True,
 ) -> Namespace:
-    """Make an account. Whoever calls has checked that this may be done: the command line, or the first user."""
+    """Make an account. Whoever calls has checked that this may be done: the command line, the first user, a sign-up."""
     check_namespace(username)
     if not passwords.is_allowed(password):
         raise InvalidRequestError(
@@ -156,7 +157,11 @@ async def create(  # noqa: PLR0913 -- one argument for each thing an account hol
     except DuplicateError:
         raise InvalidRequestError("The username already exists") from None
     await user_rows.add(
-        tx, namespace.id, await passwords.hash_of(password), is_superuser=is_superuser
+        tx,
+        namespace.id,
+        await passwords.hash_of(password),
+        is_superuser=is_superuser,
+        is_verified=is_verified,
     )
     await audit_entries.write(
         tx,

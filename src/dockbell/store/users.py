@@ -115,14 +115,26 @@ async def _add_key(tx: Tx, key_id: str, public: bytes, private: bytes) -> bool:
 
 
 async def add(
-    tx: Tx, namespace_id: str, password_hash: str | None, *, is_superuser: bool
+    tx: Tx,
+    namespace_id: str,
+    password_hash: str | None,
+    *,
+    is_superuser: bool,
+    is_verified: bool = True,
 ) -> None:
     await tx.run(
         insert(users).values(
             namespace_id=namespace_id,
             password_hash=password_hash,
             is_superuser=is_superuser,
+            email_verified=is_verified,
         )
+    )
+
+
+async def set_verified(tx: Tx, user_id: str) -> None:
+    await tx.run(
+        update(users).where(users.c.namespace_id == user_id).values(email_verified=True)
     )
 
 

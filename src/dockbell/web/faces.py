@@ -11,6 +11,7 @@ from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.builds import Builds
 from dockbell.services.intake import Intake
 from dockbell.services.notifications import Notifications
+from dockbell.services.sign_ups import SignUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,12 @@ class Faces:
     emails: AuthorizedEmails
     is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
     requires_team_invite: bool = True
+    allows_sign_up: bool = False  # POST /api/v1/user
     powers: Powers = field(default_factory=Powers)
+
+    @property
+    def sign_ups(self) -> SignUps:
+        return SignUps(self.links, has_mail=self.emails.is_open, is_open=self.allows_sign_up)
 
     @property
     def builds(self) -> Builds:

@@ -28,7 +28,6 @@ _FEATURES: Mapping[str, bool] = {
     "TEAM_SYNCING": False,
     "UI_V2": True,
     "USERNAME_CONFIRMATION": False,
-    "USER_CREATION": False,
     "USER_LOG_ACCESS": True,
     "USER_METADATA": False,
     "USER_RENAME": False,
@@ -54,6 +53,7 @@ def features_of(call: ApiCall) -> dict[str, bool]:
                 "MAILING": faces.emails.is_open,
                 "REQUIRE_TEAM_INVITE": faces.requires_team_invite,
                 "SUPERUSERS_FULL_ACCESS": faces.powers.have_full_access,
+                "USER_CREATION": faces.allows_sign_up,
                 "USER_INITIALIZE": faces.is_initialize_open,
             }.items()
         )

@@ -136,6 +136,7 @@ GET /organization/{organization}/team/{team}/permissions getOrganizationTeamPerm
 PUT /teaminvite/{code} acceptOrganizationTeamInvite user:admin
 DELETE /teaminvite/{code} declineOrganizationTeamInvite user:admin
 GET /user getLoggedInUser user:read
+POST /user createNewUser
 GET /users/{name} getUserInformation
 GET /entities/{prefix} getMatchingEntities
 """
