@@ -309,6 +309,21 @@ def test_tokens_sign_in_under_names_of_their_own(shop: Shop, podman: tuple[str, 
     assert json.loads(shop.get("/v2/acme/web/tags/list")[1])["tags"] == ["v1"]
 
 
+def test_docker_logs_in_with_either_token(shop: Shop) -> None:
+    code = shop.call("POST", "user/apptoken", {"title": "laptop"})["token"]["token_code"]
+    login = ("docker", "login", shop.host)
+
+    said = [
+        shop.run(*login, "-u", user, "-p", secret)
+        for user, secret in (("$app", code), ("$oauthtoken", shop.token))
+    ]
+    with pytest.raises(AssertionError) as refused:
+        shop.run(*login, "-u", "$app", "-p", shop.token)
+
+    assert ["Login Succeeded" in text for text in said] == [True, True]
+    assert "Invalid or expired app-specific token." in str(refused.value)
+
+
 def test_a_wrong_password_is_told_to_the_client(shop: Shop) -> None:
     write_layout(shop.folder / "layout", "amd64")
 

@@ -52,6 +52,7 @@ async def test_the_start_page_says_what_this_is_and_its_links_lead_somewhere(
     text = page.body.decode()
     links = sorted(set(re.findall(r'href="(/[^"]*)"', text)))
     assert (page.status, title_of(page)) == (200, "dockbell on dockbell.test")
+    assert "set-cookie" not in page.headers
     assert links == [
         "/",
         "/api/v1/discovery",
