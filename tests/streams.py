@@ -69,7 +69,10 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """A listener for as long as the block runs; then it hangs up."""
     raw_path, _, query = path.partition("?")
-    headers = [(b"authorization", f"Bearer {client.token}".encode())]
+    sent = client.jar.headers()
+    if client.token is not None or not sent:
+        sent["authorization"] = f"Bearer {client.token}"
+    headers = [(name.encode(), text.encode()) for name, text in sent.items()]
     if last_id is not None:
         headers.append((b"last-event-id", last_id.encode()))
     scope: dict[str, Any] = {

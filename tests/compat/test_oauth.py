@@ -329,6 +329,21 @@ async def test_an_application_without_an_address_sends_nobody_anywhere(world: Wo
     assert local.status == 200
 
 
+async def test_addresses_that_no_header_can_hold_are_refused(world: World) -> None:
+    client, _ = await signed_in(world, "boss")
+    answers = []
+
+    for registered in ("https://\u00e9.example.com/", "javascript:alert(1)", "https://[::1/"):
+        app = await application(world, redirect_uri=registered)
+        places = (registered, "https://ci.example.com/\u2044")
+        answers += [
+            said(await authorize(client, asked(app["client_id"], redirect_uri=place)))
+            for place in places
+        ]
+
+    assert answers == [(400, {"error": "redirect_uri_mismatch"})] * 6
+
+
 async def test_agreeing_is_refused_as_tabled(world: World) -> None:
     app = await application(world)
     known = app["client_id"]

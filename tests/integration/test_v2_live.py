@@ -21,6 +21,7 @@ from dockbell.web.live import Hub, Message, Stream
 from tests import records
 from tests.accounts import Statements
 from tests.asgi import Client
+from tests.browsers import signed_in
 from tests.conftest import NOON, SetClock
 from tests.streams import listening
 from tests.world import World, open_world
@@ -319,6 +320,18 @@ async def test_a_revoked_token_ends_its_stream(world: World, admin: Client) -> N
     async with listening(admin, WEB) as heard:
         async with world.store.begin() as tx:
             await tx.run(delete(t.tokens))
+        await heard.until(is_over=True)
+
+    ended = ("end", {"code": "not_allowed", "detail": EndedError().detail})
+    assert heard.rest() == [ended]
+
+
+async def test_signing_out_ends_the_stream_of_a_session(world: World) -> None:
+    hub_of(world, beat_seconds=0.05)
+    client, headers = await signed_in(world, "admin")
+
+    async with listening(client, WEB) as heard:
+        await client.post("/api/v1/signout", headers=headers)
         await heard.until(is_over=True)
 
     ended = ("end", {"code": "not_allowed", "detail": EndedError().detail})

@@ -17,7 +17,6 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.permissions import GrantorTo
-from dockbell.domain.urls import web_address
 from dockbell.services import applications, authorizations
 from dockbell.services.authentication import TooManySignInsError
 from dockbell.services.authorizations import ClientError, CodeError
@@ -188,7 +187,7 @@ async def show_consent(call: Call) -> Response[bytes]:
 
 
 def _mismatch(call: ApiCall, application: Application) -> Response[bytes]:
-    if web_address(application.redirect_uri) is None:
+    if not redirects.is_sendable(application.redirect_uri):
         words = "The application has no address to which the answer could go."
         return _refuse(call, 400, "redirect_uri_mismatch", words)
     return pages.redirect(

@@ -24,6 +24,8 @@ REFUSED = [
     ("https://ci.example.com/a#frag", "https://ci.example.com/a"),
     ("https://ci.example.com/a\\b", "https://ci.example.com/a"),
     ("https://ci.example.com/a\nb", "https://ci.example.com/a"),
+    ("https://ci.example.com/\u00e9", "https://ci.example.com/"),
+    ("https://\u00e9.example.com/", "https://\u00e9.example.com/"),
     ("http://ci.example.com/", "https://ci.example.com/"),
     ("https://other.example.com/", "https://ci.example.com/"),
     ("javascript:alert(1)", "javascript:alert(1)"),
@@ -55,7 +57,10 @@ def test_values_come_behind_those_that_are_there() -> None:
 
 def test_the_place_is_scheme_and_host() -> None:
     assert place_of("https://a.example:8443/x?y") == "https://a.example:8443"
+    assert place_of("http://[::1]:3000/") == "http://[::1]:3000"
     assert place_of("nonsense; script-src *") == ""
+    assert place_of("https://a.example;script-src/") == ""
+    assert place_of("https://me@a.example/") == ""
 
 
 @pytest.mark.parametrize("text", ["/", "/oauth/authorize?a=b&c=%20", "/repository/acme/web"])
@@ -63,6 +68,8 @@ def test_own_pages(text: str) -> None:
     assert is_own_page(text) is True
 
 
-@pytest.mark.parametrize("text", ["", "x", "//a", "/\\a", "/\ta", "/ a", "https://a", "/a\n"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "//a", "/\\a", "/\ta", "/ a", "https://a", "/a\n", "/\u00e9"]
+)
 def test_what_a_browser_could_read_as_another_site(text: str) -> None:
     assert is_own_page(text) is False
