@@ -34,10 +34,8 @@ RIGHTS = {
     "Actor", "AdminOf", "AdminOfAll", "AdminOfNamespace", "AdminOfPlace", "CreatorIn", "MemberOfNamespace", "ReaderOf",
     "ReporterOf", "Self", "SetUp", "SuperUser", "SuperViewer", "Viewer", "ViewerOf", "ViewerOfAll", "ViewerOfNamespace",
     "ViewerOfPlace", "WriterOf",
+    "GrantorTo",
 }  # fmt: skip
-
-
-RIGHTS.add("GrantorTo")
 
 
 def pins_of(name: str) -> dict[str, Requirement]:
