@@ -167,6 +167,7 @@ NO_DATABASE = {
     "notifications.Notifications.check": "asks the network, while no transaction is open",
     "passwords.hash_of": "hashes in a thread",
     "passwords.is_right": "hashes in a thread",
+    "passwords.turn": "waits for others, before a transaction begins",
 }
 # The protocol `domain.methods.Lookup` is asked by methods, which know no transaction: its maker holds one.
 HOLDS_ITS_OWN = "lookups."

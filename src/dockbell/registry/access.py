@@ -38,13 +38,14 @@ async def identify(parts: Parts, request: Request) -> Claim:
 
 async def sign_in(parts: Parts, username: str, password: str, ip: str | None) -> Claim:
     """A claim without a cap for good credentials; raise SignInError and count the failure for bad ones."""
-    try:
-        async with parts.read() as tx:
-            actor = await authentication.actor_of_password(tx, username, password, ip)
-    except SignInError as error:
-        async with parts.begin() as tx:
-            await authentication.record_failure(tx, error)
-        raise
+    async with authentication.turn_of(username):
+        try:
+            async with parts.read() as tx:
+                actor = await authentication.actor_of_password(tx, username, password, ip)
+        except SignInError as error:
+            async with parts.begin() as tx:
+                await authentication.record_failure(tx, error)
+            raise
     return Claim(actor, access=None)
 
 

@@ -1,6 +1,8 @@
 """Who asks: from a bearer token, a password, a robot's token, to an actor."""
 
+import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from dockbell.domain.accounts import Actor, ActorKind, scopes_of
@@ -207,6 +209,15 @@ def _of_user(found: UserCredential, name: str, ip: str | None) -> Actor | None:
         ip=ip,
         credential=fingerprint_of(found.password_hash),
     )
+
+
+def turn_of(username: str) -> AbstractAsyncContextManager[None]:
+    """What to hold while this user name signs in, from before the transaction until a failure is counted.
+
+    Tokens and robots are checked in no time, so nobody waits for them and they wait for nobody.
+    """
+    is_quick = username in {OAUTH_TOKEN_USER, APP_TOKEN_USER} or "+" in username
+    return contextlib.nullcontext() if is_quick else passwords.turn()
 
 
 async def actor_of_password(tx: Tx, username: str, password: str, ip: str | None) -> Actor:

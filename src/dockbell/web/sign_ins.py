@@ -2,20 +2,21 @@
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
 from dockbell.domain.sessions import Session
-from dockbell.services import authentication, sessions
+from dockbell.services import authentication, passwords, sessions
 from dockbell.services.authentication import SignInError
 from dockbell.web.calls import ApiCall
 
 
 async def of_password(call: ApiCall, username: str, password: str) -> Actor:
     """The person with that password; raise SignInError and count the failure."""
-    try:
-        async with call.read() as tx:
-            actor = await authentication.actor_of_user(tx, username, password, call.ip)
-    except SignInError as error:
-        async with call.begin() as tx:
-            await authentication.record_failure(tx, error)
-        raise
+    async with passwords.turn():
+        try:
+            async with call.read() as tx:
+                actor = await authentication.actor_of_user(tx, username, password, call.ip)
+        except SignInError as error:
+            async with call.begin() as tx:
+                await authentication.record_failure(tx, error)
+            raise
     async with call.begin() as tx:
         await authentication.touch(tx, actor)
     return actor
