@@ -66,6 +66,30 @@ async def test_the_start_page_says_what_this_is_and_its_links_lead_somewhere(
     assert [(await world.anonymous.get(link)).status for link in links] == [200] * len(links)
 
 
+async def test_pages_and_health_are_looked_at_without_their_bodies(world: World) -> None:
+    paths = (
+        "/",
+        "/signin",
+        "/livez",
+        "/readyz",
+        "/static/dockbell.css",
+        "/openapi.json",
+        "/nothing",
+    )
+
+    pairs = [
+        (await world.anonymous.send("HEAD", path), await world.anonymous.get(path))
+        for path in paths
+    ]
+
+    assert [head.status for head, _ in pairs] == [200] * 6 + [404]
+    assert [head.status for head, _ in pairs] == [full.status for _, full in pairs]
+    assert {head.body for head, _ in pairs} == {b""}
+    assert [head.headers["content-type"] for head, _ in pairs] == [
+        full.headers["content-type"] for _, full in pairs
+    ]
+
+
 async def test_the_start_page_names_who_is_signed_in_and_lets_them_out(world: World) -> None:
     client, headers = await signed_in(world, "boss")
 

@@ -71,6 +71,7 @@ class Edge:
         verb: str = scope["method"]
         extra = [(b"x-request-id", request_id.encode())]
         is_api = path.startswith("/api/")
+        is_registry = path == "/v2" or path.startswith("/v2/")
         if is_api:
             extra += _CORS_V2 if path.startswith("/api/v2/") else _CORS
 
@@ -81,7 +82,7 @@ class Edge:
                 if path == _LIVE:  # how long somebody listened is no time of an answer
                     seconds = time.perf_counter() - started
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
-            elif verb == "HEAD" and is_api:
+            elif verb == "HEAD" and not is_registry:
                 message = {**message, "body": b""}
             await send(message)
 
@@ -131,6 +132,8 @@ class Edge:
                 receive,
                 send,
             )
+        elif scope["method"] == "HEAD":  # monitors ask so for health and pages
+            await self._pages({**scope, "method": "GET"}, receive, send)
         else:
             await self._pages(scope, receive, send)
 
