@@ -47,6 +47,7 @@ from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
+from dockbell.registry.garbage import Collector
 from dockbell.registry.uploads import purge_stale
 from dockbell.services import expirations, first_users, redelivery_jobs
 from dockbell.services.authorized_emails import AuthorizedEmails
@@ -324,6 +325,18 @@ class Application:
 
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())
+        if self.engine is not None:
+            collected = await collector_of(self.settings, self.store, self.files).run(
+                self.clock()
+            )
+            if collected.blobs or collected.manifests or collected.orphans:
+                _log.info(
+                    "garbage collected",
+                    manifests=collected.manifests,
+                    blobs=collected.blobs,
+                    bytes=collected.size,
+                    files=collected.orphans,
+                )
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -489,6 +502,24 @@ async def moving_in(
             await fetcher.close()
             await sender.close()
             await resolver.close()
+
+
+def collector_of(settings: Settings, store: Store, files: Files) -> Collector:
+    """What collects the garbage of a database and of its folder."""
+    days = settings.keep_deleted_tags
+    return Collector(store.begin, store.read, files, timedelta(days=days) if days else None)
+
+
+@contextlib.asynccontextmanager
+async def existing_collector(settings: Settings) -> AsyncIterator[tuple[Collector, datetime]]:
+    """What collects the garbage of a dockbell that is there, and its time. A server may run at the same time."""
+    folder = _folder_of(settings)
+    async with existing(settings) as store:
+        if not (folder / "blobs").is_dir():
+            raise SetupError(f"There are no blobs in {folder}. Name their folder with --data.")
+        async with store.read() as tx:
+            now = tx.now
+        yield collector_of(settings, store, Files(folder)), now
 
 
 def methods_of(settings: Settings) -> Mapping[str, Method]:

@@ -428,6 +428,12 @@ RULES: Mapping[str, Rule] = {
         _days,
         "a whole number of days from 0 to 36500",
     ),
+    "keep_deleted_tags": Rule(
+        "Days for which a deleted, moved or expired tag can be restored, and a manifest without tags stays. 0 keeps both for "
+        "good. Quay calls it the time machine.",
+        _days,
+        "a whole number of days from 0 to 36500",
+    ),
     "keep_tokens": Rule(
         "Days for which access tokens that have ended are kept. 0 keeps them for good.",
         _days,
@@ -511,6 +517,7 @@ class Settings:
     keep_events: int = 30
     keep_notices: int = 90
     keep_audit_entries: int = 365
+    keep_deleted_tags: int = 14
     keep_tokens: int = 30
     metrics: str = "local"
     metrics_token: str = field(default="", repr=False)

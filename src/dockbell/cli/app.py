@@ -23,6 +23,7 @@ COMMANDS = {
     "events": "Forget what an event said.",
     "import": "Move in from a Quay.",
     "export": "Print what this server holds.",
+    "blobs": "Free the space of what nobody needs.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",

@@ -20,7 +20,13 @@ async def get_blob(parts: Parts, request: Request, route: Route) -> Reply:
     claim = await access.identify(parts, request)
     digest = Digest.of(route.reference)
     async with parts.read() as tx:
-        await blobs.load_size(tx, await access.reader(tx, claim, route.path), digest)
+        reader = await access.reader(tx, claim, route.path)
+        await blobs.load_size(tx, reader, digest)
+        # Who only looks whether it is there is going to leave it out of a push.
+        is_fading = request.verb == "HEAD" and await blobs.is_fading(tx, reader, digest)
+    if is_fading:
+        async with parts.begin() as tx:
+            await blobs.renew(tx, reader, digest)
     headers = {
         "content-type": "application/octet-stream",
         "docker-content-digest": str(digest),

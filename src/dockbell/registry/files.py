@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from dockbell.domain.digests import CANONICAL, Digest
+from dockbell.domain.digests import ALGORITHMS, CANONICAL, Digest, DigestError
 from dockbell.registry.upload_files import (
     BusyError,
     Hashes,
@@ -73,8 +73,19 @@ class Files:
             opened.close()
 
     async def settle(self, upload: UploadFile, digest: Digest) -> None:
-        """Turn the upload into a blob: durable when this returns. Raise DigestMismatchError or FileNotFoundError."""
-        await upload.settle(digest, self._place(digest))
+        """Turn the upload, which is sealed, into a blob: durable when this returns. Raise FileNotFoundError."""
+        await upload.settle(self._place(digest))
+
+    async def remove_blob(self, digest: Digest) -> None:
+        """Delete the blob's file, if there is one. Whoever calls it holds the digest and knows that nobody needs it."""
+        await asyncio.to_thread(self._place(digest).unlink, missing_ok=True)
+
+    async def list_blobs(self, before: datetime) -> AsyncIterator[Sequence[Digest]]:
+        """The blobs whose files are older than that, some at a time."""
+        for algorithm in ALGORITHMS:
+            for number in range(256):
+                folder = self._blobs / algorithm / f"{number:02x}"
+                yield await asyncio.to_thread(_digests_in, folder, algorithm, before)
 
     async def discard(self, upload_id: str) -> None:
         """Delete what came of an upload, unless a request writes to it: that one deletes it at its end."""
@@ -117,6 +128,16 @@ def _alone(path: Path) -> Iterator[int]:
 def _remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError, BusyError), _alone(path):
         path.unlink()
+
+
+def _digests_in(folder: Path, algorithm: str, before: datetime) -> Sequence[Digest]:
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError, DigestError):
+                if entry.stat().st_mtime < before.timestamp():
+                    found.append(Digest.of(f"{algorithm}:{entry.name}"))
+    return found
 
 
 class BlobFile:

@@ -116,19 +116,23 @@ class UploadFile:
         os.ftruncate(self._descriptor, size)
         self._written = os.lseek(self._descriptor, size, os.SEEK_SET)
 
-    async def settle(self, digest: Digest, place: Path) -> None:
-        """Make the bytes durable and visible at `place`; raise DigestMismatchError if the digest is not theirs.
-
-        Raise FileNotFoundError if the file was taken away or replaced, by whoever does not ask for the lock.
-        """
+    async def seal(self, digest: Digest) -> None:
+        """Make the bytes durable; raise DigestMismatchError if the digest is not theirs."""
         self.flush()
         running = self._running if digest.algorithm == self._algorithm else None
         if running is None:
             running = await self._hash(digest.algorithm)
         if running.hexdigest() != digest.hex:
             raise DigestMismatchError
+        await asyncio.to_thread(os.fsync, self._descriptor)
+        self._running = None  # nothing more is written
+
+    async def settle(self, place: Path) -> None:
+        """Make the bytes, which are durable, visible at `place`.
+
+        Raise FileNotFoundError if the file was taken away or replaced, by whoever does not ask for the lock.
+        """
         await asyncio.to_thread(_settle, self._descriptor, self._path, place)
-        self._running = None  # nothing is left to resume
 
     def discard(self) -> None:
         """Delete what came."""
@@ -188,7 +192,6 @@ def _write_all(descriptor: int, pieces: list[bytes]) -> int:
 
 
 def _settle(descriptor: int, source: Path, place: Path) -> None:
-    os.fsync(descriptor)
     _make_folder(place.parent)
     if not _is_at(source, descriptor):
         raise FileNotFoundError(source)

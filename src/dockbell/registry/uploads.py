@@ -172,7 +172,10 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     upload_id: str,
     digest: Digest,
 ) -> Reply:
-    """Make a blob of the upload: first the file, durable; then the rows; then the answer."""
+    """Make a blob of the upload: first the file, durable; then its rows; then the answer.
+
+    The file comes to its place while the digest is held, so that nobody who collects garbage takes it away again.
+    """
     async with _open(parts, route, claim, upload_id, _algorithm_of(request)) as upload:
         await _receive(request, route, upload_id, upload)
         size = upload.size
@@ -180,7 +183,7 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
             # The content may have taken hours to come. By one POST it has no address to be cancelled at.
             await _check(parts, route, claim, upload_id)
         try:
-            await _settle(parts.files, upload, digest)
+            await upload.seal(digest)
         except DigestMismatchError:
             upload.discard()
             async with parts.begin() as tx:
@@ -189,6 +192,9 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
             raise
         async with parts.begin() as tx:
             writer = await access.writer(tx, claim, route.path)
+            await uploads.check(tx, writer, upload_id)
+            await blobs.hold(tx, writer, digest)
+            await _settle(parts.files, upload, digest)
             await uploads.finish(tx, writer, upload_id, digest, size)
     return _created(route, digest)
 

@@ -1,6 +1,7 @@
 """Blobs of a repository: finding, mounting and removing them. The bytes themselves are the registry's files."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
@@ -12,6 +13,9 @@ from dockbell.store import blobs
 from dockbell.store import manifests as manifest_rows
 from dockbell.store.transactions import Tx
 
+GRACE = timedelta(
+    hours=24
+)  # for which what no manifest needs is kept, since a push last asked for it
 _MOST_HOLDERS = 20  # repositories that are looked at for one that the caller may read
 
 
@@ -21,6 +25,22 @@ async def load_size(tx: Tx, reader: ReaderOf, digest: Digest) -> int:
     if size is None:
         raise BlobUnknownError
     return size
+
+
+async def is_fading(tx: Tx, reader: ReaderOf, digest: Digest) -> bool:
+    """Whether the blob is on its way out: who asks for it now may be about to push a manifest that needs it."""
+    return await blobs.is_fading(tx, reader.repository.id, str(digest), tx.now - GRACE / 2)
+
+
+async def renew(tx: Tx, reader: ReaderOf, digest: Digest) -> None:
+    """Keep the blob in the repository as long as if it were new."""
+    await blobs.renew(tx, reader.repository.id, str(digest))
+
+
+async def hold(tx: Tx, writer: WriterOf, digest: Digest) -> None:
+    """Until this transaction ends, nobody takes the content away. Before its file is put in place, or it is linked."""
+    del writer  # who pushes
+    await blobs.hold(tx, str(digest))
 
 
 async def holds(tx: Tx, writer: WriterOf, digest: Digest) -> bool:
@@ -43,6 +63,7 @@ async def sources(tx: Tx, actor: Actor, digest: Digest, path: str | None) -> Seq
 
 async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> bool:
     """Let the repository hold what another one holds, without an upload; False if that one does not."""
+    await blobs.hold(tx, str(digest))
     if await blobs.find_size(tx, source.repository.id, str(digest)) is None:
         return False
     await blobs.link(tx, writer.repository.id, str(digest))

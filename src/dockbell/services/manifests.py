@@ -58,6 +58,8 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
         await _check_references(tx, repository.id, manifest)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
         await labels.add_of_image(tx, repository.id, str(digest), _labels_of(manifest, config))
+    else:
+        await manifest_rows.renew(tx, repository.id, str(digest))
     if not isinstance(reference, Digest):
         tags = (reference, *tags)
     if not tags:

@@ -1,10 +1,12 @@
 """Rows of blobs: which content exists, and which repository holds it. The bytes are in files."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 
-from sqlalchemy import Executable, delete, insert, select
+from sqlalchemy import Executable, delete, insert, select, update
 
+from dockbell.store import locks
 from dockbell.store.tables import (
     blobs,
     manifest_references,
@@ -36,6 +38,11 @@ async def sizes(tx: Tx, repository_id: str, digests: Iterable[str]) -> Mapping[s
     return found
 
 
+async def hold(tx: Tx, digest: str) -> None:
+    """Let nobody else who puts this content somewhere, or takes it away, go on until this transaction ends."""
+    await locks.hold_word(tx, f"blob {digest}")
+
+
 async def holders(tx: Tx, digest: str, limit: int) -> Sequence[str]:
     """The paths of some repositories that hold the blob, public ones first."""
     rows = await tx.rows(
@@ -57,13 +64,47 @@ async def add(tx: Tx, repository_id: str, digest: str, size: int) -> None:
 
 
 async def link(tx: Tx, repository_id: str, digest: str) -> None:
-    """Let the repository hold a blob that exists; harmless if it does already."""
-    await _insert(
-        tx,
-        insert(repository_blobs).values(
-            repository_id=repository_id, digest=digest, created_at=tx.now
-        ),
+    """Let the repository hold a blob that exists; if it does already, as if it were new, so that it is kept a while."""
+    await tx.run(
+        update(blobs)
+        .where(blobs.c.digest == digest, blobs.c.unheld_since.is_not(None))
+        .values(unheld_since=None)
     )
+    if not await renew(tx, repository_id, digest):
+        await _insert(
+            tx,
+            insert(repository_blobs).values(
+                repository_id=repository_id, digest=digest, created_at=tx.now
+            ),
+        )
+
+
+async def renew(tx: Tx, repository_id: str, digest: str) -> bool:
+    """Keep the blob in the repository as long as if it were new; False if the repository does not hold it."""
+    return (
+        await tx.run(
+            update(repository_blobs)
+            .where(
+                repository_blobs.c.repository_id == repository_id,
+                repository_blobs.c.digest == digest,
+            )
+            .values(created_at=tx.now)
+        )
+        > 0
+    )
+
+
+async def is_fading(tx: Tx, repository_id: str, digest: str, before: datetime) -> bool:
+    """Whether nobody has asked for the blob since then and no manifest of the repository needs it."""
+    row = await tx.first(
+        select(repository_blobs.c.created_at).where(
+            repository_blobs.c.repository_id == repository_id,
+            repository_blobs.c.digest == digest,
+        )
+    )
+    if row is None or row.created_at >= before:
+        return False
+    return not await is_referenced(tx, repository_id, digest)
 
 
 async def unlink(tx: Tx, repository_id: str, digest: str) -> bool:

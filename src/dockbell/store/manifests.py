@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from dockbell.domain.manifests import Manifest
 from dockbell.store import labels
@@ -101,6 +101,15 @@ async def add(tx: Tx, repository_id: str, digest: str, manifest: Manifest) -> No
                 for pointed, is_manifest in pointers.items()
             ],
         )
+
+
+async def renew(tx: Tx, repository_id: str, digest: str) -> None:
+    """Keep the manifest as long as if it were new: it was pushed again."""
+    await tx.run(
+        update(manifests)
+        .where(manifests.c.repository_id == repository_id, manifests.c.digest == digest)
+        .values(created_at=tx.now)
+    )
 
 
 async def remove(tx: Tx, repository_id: str, digest: str) -> bool:

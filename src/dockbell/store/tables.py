@@ -293,6 +293,7 @@ blobs = Table(
     Column("digest", String, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("unheld_since", Moment),  # no repository was seen to hold it, since then
 )
 
 repository_blobs = Table(
@@ -300,7 +301,7 @@ repository_blobs = Table(
     metadata,
     _owned("repository_id", "repositories.id", primary_key=True),
     Column("digest", String, ForeignKey("blobs.digest"), primary_key=True, index=True),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),  # or when a push last asked for it
 )
 
 uploads = Table(
