@@ -48,8 +48,9 @@ from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
 from dockbell.registry.garbage import Collector
+from dockbell.registry.parts import Pulls
 from dockbell.registry.uploads import purge_stale
-from dockbell.services import expirations, first_users, redelivery_jobs
+from dockbell.services import expectations, expirations, first_users, redelivery_jobs
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
@@ -203,6 +204,7 @@ class Application:
             intake=self.faces.intake,
             clock=self.clock,
             tokens=tokens,
+            pulls=Pulls(self.settings.pull_events, random.random),
         )
         self.asgi = build_app(
             store=self.store,
@@ -234,6 +236,9 @@ class Application:
             self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
             self._tasks.append(
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_expiry))
+            )
+            self._tasks.append(
+                asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_silence))
             )
 
     def _event_intake(self) -> EventIntake:
@@ -321,7 +326,21 @@ class Application:
             is_needed = await expirations.has_expired(tx, SYSTEM)
         while is_needed:
             async with self.store.begin() as tx:
-                is_needed = await expirations.end_expired(tx, SYSTEM)
+                is_needed = await expirations.end_expired(tx, SYSTEM, self.faces.intake)
+
+    async def _look_at_silence(self) -> None:
+        """Tell of events that were expected and did not come."""
+        after: str | None = ""
+        while after is not None:
+            async with self.store.read() as tx:
+                watchers = await expectations.list_watchers(tx, SYSTEM, after=after)
+                silent = [
+                    one for one in watchers if await expectations.is_missing(tx, SYSTEM, one)
+                ]
+            for watcher in silent:
+                async with self.store.begin() as tx:
+                    await expectations.tell(tx, SYSTEM, self.faces.intake, watcher)
+            after = watchers[-1].id if watchers else None
 
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())

@@ -112,6 +112,13 @@ def _seconds(given: object) -> float:
     return float(given)
 
 
+def _percent(given: object) -> float:
+    number = _seconds(given)
+    if not 0 <= number <= 100:  # noqa: PLR2004 -- percent
+        raise ValueError
+    return number
+
+
 def _send_timeout(given: object) -> timedelta:
     seconds = _seconds(given)
     if not 0 < seconds <= _LONGEST_SEND:
@@ -407,6 +414,11 @@ RULES: Mapping[str, Rule] = {
         "a key from `dockbell keys new`",
         is_secret=True,
     ),
+    "pull_events": Rule(
+        "Of how many of a hundred pulls a `repo_pull` is made, where a notification wants it. 0 makes none.",
+        _percent,
+        "a number from 0 to 100",
+    ),
     "keep_attempts": Rule(
         "Days for which each try of a delivery is kept. 0 keeps them as long as their delivery.",
         _days,
@@ -513,6 +525,7 @@ class Settings:
     max_intake_body: int = 4 << 20
     intake_queue: int = 10_000
     secret_key: str = field(default="", repr=False)
+    pull_events: float = 0.0
     keep_attempts: int = 30
     keep_events: int = 30
     keep_notices: int = 90

@@ -94,6 +94,72 @@ _KINDS_OF_QUAY = {
     ),
 }
 
+_OURS = {
+    "event_missing": (
+        "Expected event missing",
+        EventScope.REPOSITORY,
+        Level.WARNING,
+        "No repo_push for acme/web in 24 hours",
+    ),
+    "manifest_deleted": (
+        "Manifest deleted",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        (
+            "Manifest sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+            " deleted in repository acme/web"
+        ),
+    ),
+    "push_refused": (
+        "Push refused",
+        EventScope.REPOSITORY,
+        Level.WARNING,
+        "Push of v1 to repository acme/web refused",
+    ),
+    "referrer_attached": (
+        "Referrer attached",
+        EventScope.REPOSITORY,
+        Level.SUCCESS,
+        "application/vnd.dev.cosign.artifact.sig.v1+json attached in repository acme/web",
+    ),
+    "repo_pull": (
+        "Pull from Repository",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "latest pulled from repository acme/web",
+    ),
+    "repository_created": (
+        "Repository created",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Repository acme/web created",
+    ),
+    "repository_deleted": (
+        "Repository deleted",
+        EventScope.REPOSITORY,
+        Level.WARNING,
+        "Repository acme/web deleted",
+    ),
+    "tag_created": (
+        "Tag created",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Tag v1 created in repository acme/web",
+    ),
+    "tag_deleted": (
+        "Tag deleted",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Tag v1 deleted in repository acme/web",
+    ),
+    "tag_moved": (
+        "Tag moved",
+        EventScope.REPOSITORY,
+        Level.INFO,
+        "Tag latest moved in repository acme/web",
+    ),
+}
+
 
 # The keys of the samples after the base fields, as Quay sends them; ours stand after the bar.
 _KEYS = {
@@ -107,6 +173,16 @@ _KEYS = {
     " usage_bytes_formatted limit_bytes_formatted |",
     "quota_warning": "threshold_percent usage_bytes limit_bytes usage_percent"
     " usage_bytes_formatted limit_bytes_formatted |",
+    "event_missing": "| expected hours last_event_at",
+    "manifest_deleted": "| digest media_type tags",
+    "push_refused": "| reference digest reason message",
+    "referrer_attached": "| subject_digest digest media_type artifact_type",
+    "repo_pull": "| reference digest media_type sampled_percent",
+    "repository_created": "| visibility",
+    "repository_deleted": "| visibility",
+    "tag_created": "| tag digest",
+    "tag_deleted": "| tag digest reason",
+    "tag_moved": "| tag digest previous_digest",
     "repo_image_expiry": "tags expiring_in |",
     "repo_mirror_sync_failed": "message |",
     "repo_mirror_sync_started": "message |",
@@ -125,14 +201,14 @@ def kind(request: pytest.FixtureRequest) -> EventKind:
     return KINDS[request.param]
 
 
-def test_the_catalog_has_quays_thirteen() -> None:
+def test_the_catalog_has_quays_thirteen_and_ours() -> None:
     found = {
         name: (kind.title, kind.scope, kind.level(sample), kind.summary(sample))
         for name, kind in events.catalog().items()
         for sample in [sample_of(kind)]
     }
 
-    assert list(found.items()) == list(_KINDS_OF_QUAY.items())
+    assert list(found.items()) == sorted({**_KINDS_OF_QUAY, **_OURS}.items())
 
 
 @pytest.mark.quirk("Q23")

@@ -71,7 +71,7 @@ async def look(store: Store) -> None:
         async with store.begin() as tx:
             await expirations.tell(tx, SYSTEM, INTAKE, watcher)
     async with store.begin() as tx:
-        await expirations.end_expired(tx, SYSTEM)
+        await expirations.end_expired(tx, SYSTEM, INTAKE)
 
 
 async def told(store: Store) -> list[tuple[str, list[str], str]]:

@@ -202,6 +202,7 @@ NO_RIGHT = {
     "intake.Intake.record_for": "is called by services.expirations, for the server itself",
     "intake.Intake.record_many": "is called by services.reports, which asked",
     "intake.Intake.test": "is called by services.notifications, which asked",
+    "intake.Intake.wanted": "is called by the service that made the fact, which asked",
     "live.Watch.begin": "holds the right it was made with",
     "live.Watch.catch_up": "holds the right it was made with",
     "live.Watch.look": "holds the right it was made with",

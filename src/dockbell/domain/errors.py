@@ -70,6 +70,12 @@ class ConflictError(DockbellError):
     kind = "conflict"
 
 
+class RefusedError(ConflictError):
+    """A rule of the server refuses this."""
+
+    kind = "refused"
+
+
 class TooManyError(DockbellError):
     """There were too many such requests. Try again later."""
 

@@ -12,7 +12,7 @@ from dockbell.domain.links import Links
 from dockbell.registry import blobs, catalog, errors, manifests, routes, tags, tokens, uploads
 from dockbell.registry.access import InsufficientScopeError
 from dockbell.registry.files import Files
-from dockbell.registry.parts import Begin, Parts
+from dockbell.registry.parts import Begin, Parts, Pulls
 from dockbell.registry.requests import DisconnectedError, Part, QueryError, Reply, Request
 from dockbell.registry.routes import Resource, Route, is_path
 from dockbell.services.authentication import EndedError
@@ -75,8 +75,11 @@ class Registry:
         clock: Clock,
         tokens: RegistryTokens,
         patience_seconds: float = 60.0,
+        pulls: Pulls | None = None,
     ) -> None:
-        self._parts = Parts(store_begin, store_read, files, links, intake, tokens, clock)
+        self._parts = Parts(
+            store_begin, store_read, files, links, intake, tokens, clock, pulls or Pulls()
+        )
         self._patience = patience_seconds
         self._realm = f'Bearer realm="{links.token_realm}",service="{links.host}"'
 

@@ -12,6 +12,7 @@ from dockbell.domain.errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    RefusedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -45,6 +46,7 @@ _CODES: Mapping[type[Exception], tuple[int, str]] = {
     ForbiddenError: (403, "DENIED"),
     InvalidRequestError: (400, "INVALID_REQUEST"),
     DataError: (400, "INVALID_REQUEST"),
+    RefusedError: (403, "DENIED"),
     ConflictError: (409, "CONFLICT"),
     BusyError: (409, "BLOB_UPLOAD_INVALID"),
     UnsatisfiableError: (416, "BLOB_UPLOAD_INVALID"),

@@ -1,12 +1,14 @@
 """Manifests over HTTP, and who refers to them."""
 
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
+import structlog
 
 from dockbell.domain import manifests as rules
 from dockbell.domain.digests import Digest
-from dockbell.domain.errors import NotFoundError
+from dockbell.domain.errors import DockbellError, NotFoundError, RefusedError
 from dockbell.domain.manifests import ImageConfig, Manifest, Reference
 from dockbell.domain.names import is_tag
 from dockbell.registry import access
@@ -16,7 +18,9 @@ from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Reply, Request
 from dockbell.registry.routes import Route
 from dockbell.services import manifests
+from dockbell.services.registry_tokens import Claim
 
+_log = structlog.get_logger("dockbell.registry")
 _CONFIG_LIMIT = 1 << 20
 _MOST_TAGS = 50  # in one push by digest
 _PAGE = 500  # referrers in one answer
@@ -38,7 +42,27 @@ async def get_manifest(parts: Parts, request: Request, route: Route) -> Reply:
         return Reply(304, headers)
     if request.verb == "HEAD":
         return Reply(200, headers, length=len(found.body))
+    await _tell_of_pull(parts, claim, route, found)
     return Reply(200, headers, found.body)
+
+
+async def _tell_of_pull(parts: Parts, claim: Claim, route: Route, found: Any) -> None:
+    """Of as many pulls as the server is set to tell of. The pull does not fail for it."""
+    if not parts.pulls.is_chosen():
+        return
+    try:
+        async with parts.begin() as tx:
+            reader = await access.reader(tx, claim, route.path)
+            await manifests.note_pull(
+                tx,
+                reader,
+                parts.intake,
+                route.reference,
+                found=found,
+                percent=parts.pulls.percent,
+            )
+    except DockbellError as error:
+        _log.warning("pull not told of", repository=route.path, reason=error.detail)
 
 
 async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
@@ -51,11 +75,20 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     body = await request.body(rules.SIZE_LIMIT)
     manifest = rules.parse(body, request.header(b"content-type"))
     config = await _config_of(parts, manifest)
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, claim, route.path)
-        pushed = await manifests.put(
-            tx, writer, parts.intake, reference, manifest, tags=tags, config=config
-        )
+    try:
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            pushed = await manifests.put(
+                tx, writer, parts.intake, reference, manifest, tags=tags, config=config
+            )
+    except RefusedError as error:
+        digest = Digest.of_body(body)
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            await manifests.note_refusal(
+                tx, writer, parts.intake, route.reference, digest=digest, error=error
+            )
+        raise
     headers = {
         "location": f"/v2/{route.path}/manifests/{pushed.digest}",
         "docker-content-digest": str(pushed.digest),
@@ -87,7 +120,7 @@ async def delete_manifest(parts: Parts, request: Request, route: Route) -> Reply
     reference = rules.reference_of(route.reference)
     async with parts.begin() as tx:
         writer = await access.writer(tx, claim, route.path, "delete")
-        await manifests.delete(tx, writer, reference)
+        await manifests.delete(tx, writer, parts.intake, reference)
     return Reply(202)
 
 

@@ -16,6 +16,17 @@ Begin = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Pulls:
+    """Of how many pulls an event is made."""
+
+    percent: float = 0.0
+    chance: Callable[[], float] = lambda: 1.0  # from 0 up to 1
+
+    def is_chosen(self) -> bool:
+        return self.percent > 0 and self.chance() * 100 < self.percent
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     begin: Begin
     read: Begin
@@ -24,3 +35,4 @@ class Parts:
     intake: Intake
     tokens: RegistryTokens
     clock: Clock
+    pulls: Pulls

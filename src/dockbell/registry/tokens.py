@@ -86,11 +86,11 @@ async def _issue(parts: Parts, actor: Actor, scopes: list[str]) -> tuple[str, st
     asked = registry_tokens.scopes_of(scopes, parts.links.host)
     if actor.is_anonymous:
         async with parts.read() as tx:
-            granted = await registry_tokens.grant(tx, actor, asked)
+            granted = await registry_tokens.grant(tx, actor, asked, parts.intake)
     else:
         async with parts.begin() as tx:
             await authentication.touch(tx, actor)
-            granted = await registry_tokens.grant(tx, actor, asked)
+            granted = await registry_tokens.grant(tx, actor, asked, parts.intake)
     scope = " ".join(
         f"{entry.type}:{entry.name}:{','.join(entry.actions)}"
         for entry in granted

@@ -5,17 +5,16 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 
-from dockbell.domain.accounts import Actor, NamespaceKind
-from dockbell.domain.events import Subject
+from dockbell.domain.accounts import SYSTEM, Actor
 from dockbell.domain.expirations import LABEL, end_of
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.permissions import WriterOf
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, repository_events
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import labels, namespaces, notifications, tags
+from dockbell.store import labels, notifications, tags
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import repositories as repository_rows
-from dockbell.store.notifications import Candidate
+from dockbell.store.notifications import Watcher
 from dockbell.store.transactions import DuplicateError, Tx
 
 KIND = "repo_image_expiry"
@@ -29,13 +28,13 @@ async def expiry_of(tx: Tx, writer: WriterOf, digest: str) -> datetime | None:
     return end_of(said, tx.now)
 
 
-async def list_watchers(tx: Tx, actor: Actor, *, after: str) -> Sequence[Candidate]:
+async def list_watchers(tx: Tx, actor: Actor, *, after: str) -> Sequence[Watcher]:
     """Some notifications that want to know of tags that expire, from behind this id. For the server itself."""
     del actor  # nobody else has a way to this
     return await notifications.find_of_kind(tx, KIND, after=after, limit=_NOTIFICATIONS)
 
 
-async def has_news(tx: Tx, actor: Actor, watcher: Candidate) -> bool:
+async def has_news(tx: Tx, actor: Actor, watcher: Watcher) -> bool:
     """Whether there are tags that the notification was not told of."""
     del actor
     until = _until(tx, watcher)
@@ -44,7 +43,7 @@ async def has_news(tx: Tx, actor: Actor, watcher: Candidate) -> bool:
     )
 
 
-async def tell(tx: Tx, actor: Actor, intake: Intake, watcher: Candidate) -> bool:
+async def tell(tx: Tx, actor: Actor, intake: Intake, watcher: Watcher) -> bool:
     """Tell one notification of tags that expire soon, once of each; whether there are more.
 
     What it was told of is marked in the transaction that keeps the news, so that neither is without the other. Several
@@ -68,7 +67,7 @@ async def has_expired(tx: Tx, actor: Actor) -> bool:
     return bool(await tags.expired(tx, 1))
 
 
-async def end_expired(tx: Tx, actor: Actor) -> bool:
+async def end_expired(tx: Tx, actor: Actor, intake: Intake) -> bool:
     """Remove tags whose time is over, which nobody sees any more since then; whether there are more."""
     found = await tags.expired(tx, _TAGS)
     for repository_id, group in groupby(sorted(found), itemgetter(0)):
@@ -80,15 +79,17 @@ async def end_expired(tx: Tx, actor: Actor) -> bool:
                 await audit_entries.write_about(
                     tx, actor, repository, "delete_tag", tag=name, manifest_digest=digest
                 )
+                news = repository_events.tag_gone(name, digest, "expired")
+                await repository_events.tell(tx, actor, intake, repository, news)
     return len(found) == _TAGS
 
 
-def _until(tx: Tx, watcher: Candidate) -> datetime | None:
+def _until(tx: Tx, watcher: Watcher) -> datetime | None:
     days = _days_of(watcher)
     return None if days is None else tx.now + timedelta(days=days)
 
 
-def _days_of(watcher: Candidate) -> int | None:
+def _days_of(watcher: Watcher) -> int | None:
     try:
         return int(str(watcher.event_config.get("days"))) or None
     except ValueError:
@@ -105,21 +106,16 @@ async def _mark(tx: Tx, notification_id: str, repository_id: str, name: str) -> 
 
 
 async def _record(
-    tx: Tx, intake: Intake, watcher: Candidate, repository_id: str, names: Sequence[str]
+    tx: Tx, intake: Intake, watcher: Watcher, repository_id: str, names: Sequence[str]
 ) -> None:
     repository = await repository_rows.find_by_id(tx, repository_id)
     if repository is None:
         return
-    namespace = await namespaces.load(tx, repository.namespace_id)
     await intake.record_for(
         tx,
         Draft(
             kind=KIND,
-            subject=Subject(
-                namespace=repository.namespace,
-                repository=repository.name,
-                is_user=namespace.kind is NamespaceKind.USER,
-            ),
+            subject=await repository_events.subject_of(tx, SYSTEM, repository),
             namespace_id=repository.namespace_id,
             repository_id=repository.id,
             # Quay: these keys, and the days that were asked for. Pinned by integration/test_expirations.py.

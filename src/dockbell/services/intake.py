@@ -1,7 +1,7 @@
 """Taking in events: kept, and one delivery for each notification that wants them, in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -146,6 +146,15 @@ class Intake:
             facts=draft.facts,
             producer_key=draft.producer_key,
         )
+
+    async def wanted(
+        self, tx: Tx, namespace_id: str, repository_id: str | None, kinds: Collection[str]
+    ) -> frozenset[str]:
+        """Those of the kinds that a notification at this place is for, whatever its filter. One query."""
+        candidates = await notifications.find_candidates_many(
+            tx, {(namespace_id, repository_id, kind) for kind in kinds}
+        )
+        return frozenset(kind for (_, _, kind), found in candidates.items() if found)
 
     async def record_for(self, tx: Tx, draft: Draft, candidate: Candidate) -> str | None:
         """Keep an event that is news to one notification alone; None, and nothing kept, if its filter refuses it.

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.digests import CANONICAL, Digest, DigestMismatchError
-from dockbell.domain.errors import NotFoundError
-from dockbell.domain.events import Performer, Subject
+from dockbell.domain.errors import NotFoundError, RefusedError
 from dockbell.domain.expirations import LABEL
 from dockbell.domain.manifests import (
     ImageConfig,
@@ -17,10 +15,11 @@ from dockbell.domain.manifests import (
     UnknownReferencesError,
 )
 from dockbell.domain.permissions import ReaderOf, WriterOf
-from dockbell.domain.repositories import Repository
-from dockbell.services import audit_entries, expirations
+from dockbell.services import audit_entries, immutability, repository_events
+from dockbell.services import tags as tag_changes
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import blobs, labels, namespaces
+from dockbell.services.repository_events import News
+from dockbell.store import blobs, labels
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import tags as tag_rows
 from dockbell.store.manifests import Referrer, StoredManifest
@@ -58,6 +57,9 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
         await _check_references(tx, repository.id, manifest)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
         await labels.add_of_image(tx, repository.id, str(digest), _labels_of(manifest, config))
+        await repository_events.tell(
+            tx, writer.actor, intake, repository, _attached(manifest, digest)
+        )
     else:
         await manifest_rows.renew(tx, repository.id, str(digest))
     if not isinstance(reference, Digest):
@@ -82,22 +84,16 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
     """Point the tag to the manifest and tell of it; return the event's id. The repository is locked."""
     repository, manifest, digest = push.writer.repository, push.manifest, str(push.digest)
     previous = await tag_rows.find_digest(tx, repository.id, tag)
-    await tag_rows.put(
-        tx,
-        repository.id,
-        tag,
-        digest,
-        expires_at=await expirations.expiry_of(tx, push.writer, digest),
-    )
+    await tag_changes.set_to(tx, push.writer, tag, digest, previous=previous)
     await audit_entries.write_about(
         tx, push.writer.actor, repository, "push_repo", tag=tag, digest=digest
     )
     platforms = [child.platform for child in manifest.children if child.platform is not None]
-    return await intake.record(
+    event_id = await intake.record(
         tx,
         Draft(
             kind="repo_push",
-            subject=await _subject(tx, repository),
+            subject=await repository_events.subject_of(tx, push.writer.actor, repository),
             namespace_id=repository.namespace_id,
             repository_id=repository.id,
             details={"updated_tags": [tag]},
@@ -114,9 +110,72 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
                 if manifest.subject is None
                 else str(manifest.subject.digest),
             },
-            performer=_performer(push.writer.actor),
+            performer=repository_events.performer_of(push.writer.actor),
             occurred_at=tx.now,
         ),
+    )
+    news = repository_events.tag_set(tag, digest, previous, manifest.media_type)
+    await repository_events.tell(tx, push.writer.actor, intake, repository, news)
+    return event_id
+
+
+def _attached(manifest: Manifest, digest: Digest) -> News | None:
+    """That something about another manifest was pushed; None for what is about none."""
+    if manifest.subject is None:
+        return None
+    details = {
+        "subject_digest": str(manifest.subject.digest),
+        "digest": str(digest),
+        "media_type": manifest.media_type,
+        "artifact_type": manifest.artifact_type,
+    }
+    return News("referrer_attached", details, details)
+
+
+async def note_refusal(  # noqa: PLR0913 -- what was refused, and who is told
+    tx: Tx,
+    writer: WriterOf,
+    intake: Intake,
+    reference: str,
+    *,
+    digest: Digest,
+    error: RefusedError,
+) -> None:
+    """Tell who listens that a push was refused. In a transaction of its own, since the push is undone."""
+    details = {
+        "reference": reference,
+        "digest": str(digest),
+        "reason": error.kind,
+        "message": error.detail,
+    }
+    tag = None if ":" in reference else reference
+    news = News("push_refused", details, {"tag": tag, "digest": str(digest)})
+    await repository_events.tell(tx, writer.actor, intake, writer.repository, news)
+
+
+async def note_pull(  # noqa: PLR0913 -- what was pulled, and who is told
+    tx: Tx,
+    reader: ReaderOf,
+    intake: Intake,
+    reference: str,
+    *,
+    found: StoredManifest,
+    percent: float,
+) -> None:
+    """Tell who listens that a manifest was pulled; of so many percent of the pulls this is called."""
+    details = {
+        "reference": reference,
+        "digest": found.digest,
+        "media_type": found.media_type,
+        "sampled_percent": percent,
+    }
+    facts = {
+        "tag": None if ":" in reference else reference,
+        "digest": found.digest,
+        "media_type": found.media_type,
+    }
+    await repository_events.tell(
+        tx, reader.actor, intake, reader.repository, News("repo_pull", details, facts)
     )
 
 
@@ -143,27 +202,42 @@ async def load(tx: Tx, reader: ReaderOf | WriterOf, reference: Reference) -> Sto
     return found
 
 
-async def delete(tx: Tx, writer: WriterOf, reference: Reference) -> None:
-    """Delete a manifest and every tag that points to it, or by tag that one tag only."""
+async def delete(tx: Tx, writer: WriterOf, intake: Intake, reference: Reference) -> None:
+    """Delete a manifest and every tag that points to it, or by tag that one tag only. Immutable tags stay, and theirs."""
     repository_id = writer.repository.id
     await manifest_rows.lock_repository(tx, repository_id)
     if isinstance(reference, Digest):
         digest = str(reference)
         gone: Sequence[str] = await tag_rows.names_of(tx, repository_id, digest)
+        await immutability.check_change(tx, writer, gone)
+        found = await manifest_rows.find(tx, repository_id, digest)
         await tag_rows.remove_of(tx, repository_id, digest)
-        if not await manifest_rows.remove(tx, repository_id, digest):
+        if found is None:
             raise ManifestUnknownError
+        await manifest_rows.remove(tx, repository_id, digest)
+        details = {"digest": digest, "media_type": found.media_type, "tags": list(gone)}
+        news = [
+            News(
+                "manifest_deleted", details, {"digest": digest, "media_type": found.media_type}
+            ),
+            *(repository_events.tag_gone(tag, digest, "manifest_deleted") for tag in gone),
+        ]
         await audit_entries.write_about(
             tx, writer.actor, writer.repository, "delete_manifest", digest=digest
         )
     else:
         gone = [reference]
-        if not await tag_rows.remove(tx, repository_id, reference):
+        pointed = await tag_rows.find_digest(tx, repository_id, reference)
+        if pointed is None:
             raise ManifestUnknownError
+        await immutability.check_change(tx, writer, gone)
+        await tag_rows.remove(tx, repository_id, reference)
+        news = [repository_events.tag_gone(reference, pointed)]
     for tag in gone:
         await audit_entries.write_about(
             tx, writer.actor, writer.repository, "delete_tag", tag=tag
         )
+    await repository_events.tell(tx, writer.actor, intake, writer.repository, *news)
 
 
 async def referrers(  # noqa: PLR0913 -- one filter each
@@ -215,16 +289,3 @@ async def _check_references(tx: Tx, repository_id: str, manifest: Manifest) -> N
     for digest, size in needed.items():
         if held[digest] != size:
             raise ManifestError(f"`{digest}` has {held[digest]} bytes, not {size}.")
-
-
-async def _subject(tx: Tx, repository: Repository) -> Subject:
-    namespace = await namespaces.load(tx, repository.namespace_id)
-    return Subject(
-        namespace=repository.namespace,
-        repository=repository.name,
-        is_user=namespace.kind is NamespaceKind.USER,
-    )
-
-
-def _performer(actor: Actor) -> Performer:
-    return Performer(actor.name, "robot" if actor.kind is ActorKind.ROBOT else "user")

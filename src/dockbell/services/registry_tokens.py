@@ -24,6 +24,7 @@ from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.permissions import CreatorIn
 from dockbell.domain.repositories import Visibility
 from dockbell.services import authentication, repositories
+from dockbell.services.intake import Intake
 from dockbell.store import keys
 from dockbell.store.transactions import Tx
 
@@ -222,23 +223,25 @@ def scopes_of(texts: Iterable[str], host: str) -> tuple[Access, ...]:
     return tuple(asked)
 
 
-async def grant(tx: Tx, actor: Actor, asked: Sequence[Access]) -> tuple[Access, ...]:
+async def grant(
+    tx: Tx, actor: Actor, asked: Sequence[Access], intake: Intake | None = None
+) -> tuple[Access, ...]:
     """Of what is asked, that which the caller may do. What they may not do is left out, never an error.
 
     Asking to push to a repository that does not exist creates it, private, if the caller may: the transaction
     must be a writing one if any entry asks to push.
     """
-    return tuple([await _grant_one(tx, actor, access) for access in asked])
+    return tuple([await _grant_one(tx, actor, access, intake) for access in asked])
 
 
-async def _grant_one(tx: Tx, actor: Actor, asked: Access) -> Access:
+async def _grant_one(tx: Tx, actor: Actor, asked: Access, intake: Intake | None) -> Access:
     if asked.type == "registry" and asked.name == "catalog":
         return replace(asked, actions=("*",) if "*" in asked.actions else ())
     namespace, _, name = asked.name.partition("/")
     if asked.type != "repository" or not is_namespace(namespace) or not is_repository(name):
         return replace(asked, actions=())
     if "push" in asked.actions and not actor.is_anonymous:
-        await _create_if_missing(tx, actor, asked.name)
+        await _create_if_missing(tx, actor, asked.name, intake)
     roles = await repositories.roles_of(tx, actor, asked.name)
     may: dict[str, bool] = {
         # Quay: who would be told that there is no such repository may ask. Pinned by compat/test_oci_pull.py.
@@ -256,13 +259,15 @@ async def _grant_one(tx: Tx, actor: Actor, asked: Access) -> Access:
     return replace(asked, actions=tuple(granted))
 
 
-async def _create_if_missing(tx: Tx, actor: Actor, path: str) -> None:
+async def _create_if_missing(tx: Tx, actor: Actor, path: str, intake: Intake | None) -> None:
     try:
         right = await repositories.writer_or_creator(tx, actor, path)
         if isinstance(right, CreatorIn):
             # Quay: made here, before any byte of the push. Pinned by compat/test_oci_tokens.py.
             name = path.partition("/")[2]
-            await repositories.create(tx, right, name, visibility=Visibility.PRIVATE)
+            await repositories.create(
+                tx, right, name, visibility=Visibility.PRIVATE, intake=intake
+            )
     except (UnauthenticatedError, ForbiddenError, NotFoundError, InvalidRequestError):
         return  # not allowed, or another push made it a moment ago: the roles will tell
 

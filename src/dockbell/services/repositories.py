@@ -32,7 +32,9 @@ from dockbell.domain.permissions import (
     WriterOf,
 )
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, repository_events
+from dockbell.services.intake import Intake
+from dockbell.services.repository_events import News
 from dockbell.store import deliveries, locks
 from dockbell.store import namespaces as namespace_rows
 from dockbell.store import permissions as permission_rows
@@ -256,15 +258,16 @@ def _reporter(
     return ReporterOf(actor, access.namespace, access.repository)
 
 
-async def create(
+async def create(  # noqa: PLR0913 -- one argument for each thing a repository has
     tx: Tx,
     creator: CreatorIn,
     name: str,
     *,
     visibility: Visibility,
     description: str = "",
+    intake: Intake | None = None,
 ) -> Repository:
-    """Make an empty repository whose creator administers it."""
+    """Make an empty repository whose creator administers it. Who listens is told, where an intake is given."""
     if not is_repository(name):
         raise InvalidRequestError("Invalid repository name")
     try:
@@ -275,15 +278,22 @@ async def create(
         raise InvalidRequestError("Repository already exists") from None
     await _give_creator(tx, creator.actor, creator.namespace, repository)
     await audit_entries.write_about(tx, creator.actor, repository, "create_repo")
+    if intake is not None:
+        news = News("repository_created", {"visibility": visibility.value})
+        await repository_events.tell(tx, creator.actor, intake, repository, news)
     return repository
 
 
-async def delete(tx: Tx, admin: AdminOf) -> None:
+async def delete(tx: Tx, admin: AdminOf, intake: Intake | None = None) -> None:
     """Remove the repository with all that it owns; what waits to be delivered for it is cancelled."""
     for notification_id in await locks.take_repository(tx, admin.repository.id):
         await deliveries.cancel_for(tx, notification_id)
     await repository_rows.remove(tx, admin.repository.id)
     await audit_entries.write_about(tx, admin.actor, admin.repository, "delete_repo")
+    if intake is not None:
+        # Its own notifications went with it: those of its namespace and of the server are told.
+        news = News("repository_deleted", {"visibility": admin.repository.visibility.value})
+        await repository_events.tell(tx, admin.actor, intake, admin.repository, news)
 
 
 async def set_description(tx: Tx, writer: WriterOf, description: str) -> None:

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from dockbell.domain.digests import Digest
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
+from dockbell.domain.immutability import TagImmutableError
 from dockbell.domain.names import is_tag
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.domain.tags import Tag, TagVersion
-from dockbell.services import audit_entries, expirations
+from dockbell.services import audit_entries, expirations, immutability, repository_events
+from dockbell.services.intake import Intake
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import tags
 from dockbell.store.transactions import Tx
@@ -51,9 +53,9 @@ async def list_history(
     return found[: wanted.limit], len(found) > wanted.limit
 
 
-async def move(tx: Tx, writer: WriterOf, name: str, digest: Digest) -> None:
+async def move(tx: Tx, writer: WriterOf, intake: Intake, name: str, digest: Digest) -> None:
     """Let the tag, which is made if it is missing, point to a manifest of the repository; NotFoundError if there is none."""
-    previous = await _point(tx, writer, name, digest)
+    previous = await _point(tx, writer, intake, name, digest)
     await audit_entries.write_about(
         tx,
         writer.actor,
@@ -65,9 +67,9 @@ async def move(tx: Tx, writer: WriterOf, name: str, digest: Digest) -> None:
     )
 
 
-async def restore(tx: Tx, writer: WriterOf, name: str, digest: Digest) -> None:
+async def restore(tx: Tx, writer: WriterOf, intake: Intake, name: str, digest: Digest) -> None:
     """Let the tag point again to a manifest of the repository, which may have been without tags since."""
-    await _point(tx, writer, name, digest, is_reversion=True)
+    await _point(tx, writer, intake, name, digest, is_reversion=True)
     await audit_entries.write_about(
         tx,
         writer.actor,
@@ -84,6 +86,7 @@ async def set_expiry(tx: Tx, writer: WriterOf, name: str, expires_at: datetime |
         raise InvalidRequestError("'expiration' must be in the future")
     await _lock(tx, writer)
     found = await _load(tx, writer, name)
+    await immutability.check_change(tx, writer, [name])
     await tags.set_expiry(tx, writer.repository.id, name, expires_at)
     if found.expires_at is None and expires_at is None:
         return
@@ -98,35 +101,69 @@ async def set_expiry(tx: Tx, writer: WriterOf, name: str, expires_at: datetime |
     )
 
 
-async def delete(tx: Tx, writer: WriterOf, name: str, *, for_good: bool) -> None:
+async def delete(
+    tx: Tx, writer: WriterOf, intake: Intake, name: str, *, for_good: bool
+) -> None:
     """Remove the tag; NotFoundError if it is not there. Unless for good, its past stays and it can be restored."""
     await _lock(tx, writer)
     found = await _load(tx, writer, name)
+    await immutability.check_change(tx, writer, [name])
     await tags.remove(tx, writer.repository.id, name)
     if for_good:
         await tags.forget_versions(tx, writer.repository.id, name, found.digest)
     await audit_entries.write_about(tx, writer.actor, writer.repository, "delete_tag", tag=name)
+    news = repository_events.tag_gone(name, found.digest)
+    await repository_events.tell(tx, writer.actor, intake, writer.repository, news)
 
 
-async def _point(
-    tx: Tx, writer: WriterOf, name: str, digest: Digest, *, is_reversion: bool = False
+async def set_to(  # noqa: PLR0913 -- what the tag was and is to be
+    tx: Tx,
+    writer: WriterOf,
+    name: str,
+    digest: str,
+    *,
+    previous: str | None,
+    is_reversion: bool = False,
+) -> None:
+    """Point the tag to a manifest that is there; TagImmutableError if it may not move. The repository is locked.
+
+    It expires when the image says so. A tag that may not change does not expire either.
+    """
+    may_change = await immutability.may_change(tx, writer, name)
+    if previous not in {None, digest} and not may_change:
+        raise TagImmutableError(name)
+    await tags.put(
+        tx,
+        writer.repository.id,
+        name,
+        digest,
+        expires_at=await expirations.expiry_of(tx, writer, digest) if may_change else None,
+        is_reversion=is_reversion,
+    )
+
+
+async def _point(  # noqa: PLR0913 -- what the tag is to be, and who is told
+    tx: Tx,
+    writer: WriterOf,
+    intake: Intake,
+    name: str,
+    digest: Digest,
+    *,
+    is_reversion: bool = False,
 ) -> Tag | None:
     """Set the tag; return what it was before."""
     if not is_tag(name):
         raise TagNameError
     await _lock(tx, writer)
     repository_id = writer.repository.id
-    if await manifest_rows.find(tx, repository_id, str(digest)) is None:
+    found = await manifest_rows.find(tx, repository_id, str(digest))
+    if found is None:
         raise NotFoundError
     previous = await tags.find(tx, repository_id, name)
-    await tags.put(
-        tx,
-        repository_id,
-        name,
-        str(digest),
-        expires_at=await expirations.expiry_of(tx, writer, str(digest)),
-        is_reversion=is_reversion,
-    )
+    before = None if previous is None else previous.digest
+    await set_to(tx, writer, name, str(digest), previous=before, is_reversion=is_reversion)
+    news = repository_events.tag_set(name, str(digest), before, found.media_type)
+    await repository_events.tell(tx, writer.actor, intake, writer.repository, news)
     return previous
 
 

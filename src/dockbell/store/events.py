@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from dockbell.domain.events import (
     MOST_OF_ADDRESSES,
@@ -120,6 +121,34 @@ def _is_alike(one: Placed, row: Any) -> bool:
         row.facts,
         None if row.performer_name is None else (row.performer_name, row.performer_kind),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """When an event of some kind came last."""
+
+    id: str
+    occurred_at: datetime
+
+
+async def find_last(tx: Tx, place_id: str, kind: str) -> Last | None:
+    """The newest event of the kind in the repository or namespace with this id."""
+    row = await tx.first(
+        select(events.c.id, events.c.occurred_at)
+        .where(
+            or_(events.c.repository_id == place_id, events.c.namespace_id == place_id),
+            events.c.kind == kind,
+        )
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    return None if row is None else Last(row.id, row.occurred_at)
+
+
+async def has_key(tx: Tx, producer_key: str) -> bool:
+    """Whether there is an event with this key."""
+    row = await tx.first(select(events.c.id).where(events.c.producer_key == producer_key))
+    return row is not None
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:

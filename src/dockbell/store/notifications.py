@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -248,6 +249,13 @@ class Candidate:
     is_paused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Watcher(Candidate):
+    """A notification for which the server itself looks whether there is news."""
+
+    created_at: datetime
+
+
 async def find_candidates_many(
     tx: Tx, places: Collection[tuple[str, str | None, str]]
 ) -> Mapping[tuple[str, str | None, str], Sequence[Candidate]]:
@@ -281,7 +289,7 @@ async def find_candidates_many(
     return found
 
 
-async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence[Candidate]:
+async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence[Watcher]:
     """Notifications of this kind, of whatever place, in the order of their ids. One query."""
     further = select(notification_kinds.c.notification_id).where(
         notification_kinds.c.kind == kind
@@ -294,6 +302,7 @@ async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence
             notifications.c.event_config,
             notifications.c.filter,
             notifications.c.paused_at,
+            notifications.c.created_at,
         )
         .where(
             or_(notifications.c.kind == kind, notifications.c.id.in_(further)),
@@ -303,12 +312,13 @@ async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence
         .limit(limit)
     )
     return [
-        Candidate(
+        Watcher(
             row.id,
             row.repository_id or row.namespace_id or INSTANCE,
             row.event_config,
             of_document(row.filter),
             row.paused_at is not None,
+            row.created_at,
         )
         for row in rows
     ]

@@ -380,6 +380,19 @@ manifest_labels = Table(
     CheckConstraint("source IN ('manifest', 'api')", name="source"),
 )
 
+immutability_rules = Table(
+    "immutability_rules",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False),
+    _owned("repository_id", "repositories.id"),
+    Column("pattern", String, nullable=False),
+    Column(
+        "matches", Boolean, nullable=False
+    ),  # the rule is about tags that match, or about the others
+    Column("created_at", Moment, nullable=False),
+)
+
 # Which notification was told that which tag expires, so that it is told once.
 expiry_marks = Table(
     "expiry_marks",

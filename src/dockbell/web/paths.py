@@ -25,6 +25,7 @@ _RESOURCES = frozenset(
         "manifest",
         "build",
         "mirror",
+        "immutabilitypolicy",
     }
 )
 # The same of API v2, whose own words these are.

@@ -85,6 +85,11 @@ DELETE /repository/{repository}/permissions/team/{name} deleteTeamPermissions re
 GET /repository listRepos repo:read
 POST /repository createRepo repo:create
 GET /repository/{repository} getRepo repo:read
+GET /repository/{repository}/immutabilitypolicy listRepositoryImmutabilityPolicies repo:admin
+POST /repository/{repository}/immutabilitypolicy createRepositoryImmutabilityPolicy repo:admin
+GET /repository/{repository}/immutabilitypolicy/{uuid} getRepositoryImmutabilityPolicy repo:admin
+PUT /repository/{repository}/immutabilitypolicy/{uuid} updateRepositoryImmutabilityPolicy repo:admin
+DELETE /repository/{repository}/immutabilitypolicy/{uuid} deleteRepositoryImmutabilityPolicy repo:admin
 GET /repository/{repository}/tag listRepoTags repo:read
 PUT /repository/{repository}/tag/{tag} changeTag repo:write
 DELETE /repository/{repository}/tag/{tag} deleteFullTag repo:write

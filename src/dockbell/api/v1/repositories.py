@@ -96,6 +96,7 @@ async def create_repository(call: Call) -> Response[bytes]:
             body["repository"],
             visibility=Visibility(body["visibility"]),
             description=body["description"],
+            intake=call.faces.intake,
         )
     return call.reply(201, {"namespace": made.namespace, "name": made.name, "kind": "image"})
 
@@ -171,7 +172,7 @@ async def delete_repository(call: Call, repository: FromPath[str]) -> Response[b
         except NotFoundError:
             # Quay: deleting what does not exist succeeds. Pinned by compat/test_repositories.py.
             return call.reply(204)
-        await repositories.delete(tx, admin)
+        await repositories.delete(tx, admin, call.faces.intake)
     return call.reply(204)
 
 

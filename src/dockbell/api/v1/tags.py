@@ -112,7 +112,9 @@ async def change_tag(
         writer = await repositories.writer_of(tx, actor, call.path(repository))
         body = call.json(_CHANGE)
         if "manifest_digest" in body:
-            await tags.move(tx, writer, tag, digest_of(body["manifest_digest"]))
+            await tags.move(
+                tx, writer, call.faces.intake, tag, digest_of(body["manifest_digest"])
+            )
         if "expiration" in body:
             await tags.set_expiry(tx, writer, tag, _moment_of(body["expiration"]))
     # Quay: a bare word. Pinned by compat/test_tags.py.
@@ -127,7 +129,9 @@ async def delete_tag(
     async with call.begin() as tx:
         actor = await call.actor(tx)
         writer = await repositories.writer_of(tx, actor, call.path(repository))
-        await tags.delete(tx, writer, tag, for_good=call.flag("skipRecoveryPeriod"))
+        await tags.delete(
+            tx, writer, call.faces.intake, tag, for_good=call.flag("skipRecoveryPeriod")
+        )
     return call.reply(204)
 
 
@@ -142,7 +146,9 @@ async def restore_tag(
         body = call.json(_RESTORE)
         if "manifest_digest" not in body:
             raise InvalidRequestError("Missing manifest_digest")
-        await tags.restore(tx, writer, tag, digest_of(body["manifest_digest"]))
+        await tags.restore(
+            tx, writer, call.faces.intake, tag, digest_of(body["manifest_digest"])
+        )
     return call.reply(200, {})
 
 

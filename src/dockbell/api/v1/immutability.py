@@ -1,0 +1,98 @@
+"""Immutable tags of repositories, with Quay's addresses, shapes and statuses."""
+
+from litestar import Response, delete, get, post, put
+from litestar.params import FromPath
+
+from dockbell.domain.immutability import Rule
+from dockbell.services import immutability, repositories
+from dockbell.web.bodies import Property, Schema
+from dockbell.web.calls import Call
+
+_POLICY = Schema(
+    properties=(
+        Property("tagPattern", "string", required=True),
+        Property("tagPatternMatches", "boolean"),
+    )
+)
+_ALL = "/repository/{repository:str}/immutabilitypolicy"
+_ONE = f"{_ALL}/{{uuid:str}}"
+
+
+def _shown(rule: Rule) -> dict[str, object]:
+    return {
+        "uuid": rule.uuid,
+        "tagPattern": rule.pattern,
+        "tagPatternMatches": rule.matches,
+    }
+
+
+@get(_ALL)
+async def list_policies(call: Call, repository: FromPath[str]) -> Response[bytes]:
+    """200 with the rules that keep tags from changing."""
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        found = await immutability.list_rules(tx, admin)
+    return call.reply(200, {"policies": [_shown(rule) for rule in found]})
+
+
+@post(_ALL)
+async def create_policy(call: Call, repository: FromPath[str]) -> Response[bytes]:
+    """201 with the rule's UUID."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        body = call.json(_POLICY)
+        rule = await immutability.create_rule(
+            tx,
+            admin,
+            body["tagPattern"].strip(),
+            matches=body.get("tagPatternMatches", True),
+        )
+    return call.reply(201, {"uuid": rule.uuid})
+
+
+@get(_ONE)
+async def get_policy(
+    call: Call, repository: FromPath[str], uuid: FromPath[str]
+) -> Response[bytes]:
+    """200 with one rule."""
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        rule = await immutability.load_rule(tx, admin, uuid)
+    return call.reply(200, _shown(rule))
+
+
+@put(_ONE, status_code=200)
+async def change_policy(
+    call: Call, repository: FromPath[str], uuid: FromPath[str]
+) -> Response[bytes]:
+    """204: the rule is another one."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        body = call.json(_POLICY)
+        await immutability.change_rule(
+            tx,
+            admin,
+            uuid,
+            body["tagPattern"].strip(),
+            matches=body.get("tagPatternMatches", True),
+        )
+    return call.reply(204)
+
+
+@delete(_ONE, status_code=200)
+async def delete_policy(
+    call: Call, repository: FromPath[str], uuid: FromPath[str]
+) -> Response[bytes]:
+    """200 with the UUID of the rule, which is gone."""
+    async with call.begin() as tx:
+        actor = await call.actor(tx)
+        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        await immutability.delete_rule(tx, admin, uuid)
+    return call.reply(200, {"uuid": uuid})
+
+
+HANDLERS = [list_policies, create_policy, get_policy, change_policy, delete_policy]
