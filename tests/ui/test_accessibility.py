@@ -10,7 +10,7 @@ from dockbell.store.transactions import Store
 from dockbell.ui import pages
 from tests.asgi import Answer
 from tests.browsers import csrf_token, signed_in
-from tests.compat.test_oauth import HTML, application, asked, authorize, post_form
+from tests.consents import HTML, application, asked, authorize, post_form
 from tests.ui.test_start import add_tag
 from tests.world import World, open_world
 
