@@ -121,7 +121,7 @@ async def test_every_page_stands_alone_and_in_no_frame(world: World) -> None:
         )
         assert re.findall(rb"<style|<script>|\bon\w+=|style=", page.body) == []
     assert [page.headers["content-security-policy"].split("; ")[5] for page in pages[:2]] == [
-        "form-action 'self' https://ci.example.com",
+        "form-action 'self' https://ci.example.com https:",
         "form-action 'self'",
     ]
 
@@ -178,6 +178,8 @@ async def test_who_is_not_signed_in_signs_in_and_comes_back_to_the_question(
     question = await client.get(right.headers["location"], headers=HTML)
 
     assert (page.status, "Sign in" in text) == (401, True)
+    # A browser would else stop at the redirect to the application of somebody who has agreed before.
+    assert page.headers["content-security-policy"].endswith("form-action 'self' https: http:")
     assert (
         wrong.status,
         "The user name or the password is not right." in wrong.body.decode(),

@@ -244,7 +244,8 @@ def _consent_page(
             "fields": asked.fields,
         },
         headers=headers,
-        form_place=place,
+        # Browsers hold every redirect that follows to this, and where the application sends people on to is its own.
+        form_place=f"{place} https:",
     )
 
 

@@ -38,7 +38,7 @@ def _policy(form_places: str) -> str:
 def headers_of(*, form_place: str = "") -> dict[str, str]:
     """What every page of ours says: no frame, no foreign asset, nothing kept.
 
-    `form_place` is a further host that a form of the page may lead to, by a redirect.
+    `form_place` says what else a form of the page may lead to, by redirects, in the words of the policy.
     """
     return {
         "cache-control": "no-store",

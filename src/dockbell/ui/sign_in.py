@@ -23,11 +23,14 @@ def ask(
 ) -> Response[bytes]:
     """The form to sign in with; who succeeds goes on to the page `following` of this server."""
     csrf, headers = pages.form_secret(call)
+    # Who has agreed before goes on to the application at once, and browsers hold that redirect to this page's policy.
+    is_asked = following.startswith("/oauth/authorize?")
     return pages.page(
         "sign_in.html",
         {"csrf": csrf, "next": following, "problem": problem, "username": username},
         status=status,
         headers=headers,
+        form_place="https: http:" if is_asked else "",
     )
 
 
