@@ -398,6 +398,8 @@ def build(settings: Settings) -> Application:
             intake=intake,
             lookups=Lookups(refusal=sender.address_error),
             chance=secrets.token_bytes,
+            most=settings.most_notifications,
+            tests_per_minute=settings.tests_per_minute,
         ),
         emails=AuthorizedEmails(
             links, secrets.token_bytes, None if mailer is None else mailer.send
@@ -511,6 +513,7 @@ async def moving_in(
         intake=Intake(kinds=kinds, links=Links(settings.public_address), metrics=Metrics()),
         lookups=Lookups(refusal=sender.address_error),
         chance=secrets.token_bytes,
+        most=settings.most_notifications,
     )
     async with existing(settings) as store:
         try:

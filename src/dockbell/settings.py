@@ -44,6 +44,8 @@ _HIGHEST_PORT = 65_535
 _HIGHEST_CONCURRENCY = 4096
 _LEAST_BODY = 1 << 10
 _LONGEST_QUEUE = 1_000_000
+_MOST_NOTIFICATIONS = 1_000_000
+_MOST_TESTS = 100_000
 _LONGEST_WAIT = 30 * 24 * 3600
 _LONGEST_SEND = 600
 _MOST_DAYS = 36_500
@@ -391,6 +393,17 @@ RULES: Mapping[str, Rule] = {
         _base_url,
         "`https://host` or `https://host/path`",
     ),
+    "most_notifications": Rule(
+        "How many notifications of its own a repository, a namespace or the server itself may have.",
+        _whole(1, _MOST_NOTIFICATIONS),
+        "a whole number from 1 to 1000000",
+    ),
+    "tests_per_minute": Rule(
+        "How many test messages one user may ask for in a minute, in each namespace: a test tells whether something "
+        "answers. 0 is no limit.",
+        _whole(0, _MOST_TESTS),
+        "a whole number from 0 to 100000",
+    ),
     "max_api_body": Rule(
         "The largest body of an API request, in bytes or with a unit (`512KiB`, `1MiB`).",
         _size,
@@ -521,6 +534,8 @@ class Settings:
     mail_from: str = ""
     flowdock_url: str = ""
     hipchat_url: str = ""
+    most_notifications: int = 10_000
+    tests_per_minute: int = 120
     max_api_body: int = 1 << 20
     max_intake_body: int = 4 << 20
     intake_queue: int = 10_000

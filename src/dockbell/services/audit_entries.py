@@ -1,6 +1,7 @@
 """Writing down who changed what."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace
@@ -66,4 +67,15 @@ async def write_at(tx: Tx, admin: AdminOfPlace, kind: str, **more: object) -> No
         namespace_id=admin.namespace_id,
         repository_id=admin.repository_id,
         metadata={**names, **more},
+    )
+
+
+async def count_tests(tx: Tx, admin: AdminOfPlace, since: datetime) -> int:
+    """How many test messages this caller asked for since then, for notifications of the same namespace."""
+    return await audit_entries.count_by(
+        tx,
+        admin.actor,
+        "test_%_notification",
+        namespace_id=admin.namespace_id,
+        since=since,
     )

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dockbell.domain import rates
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
@@ -14,6 +14,7 @@ from dockbell.domain.errors import (
     DockbellError,
     InvalidRequestError,
     NotFoundError,
+    TooManyError,
 )
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject
 from dockbell.domain.filters import compile_filter
@@ -51,6 +52,7 @@ _MOST_BYTES = 64 * 1024
 _MOST_LEVELS = 32
 _MOST_OF_NAMESPACE = 1000
 _ALIKE = 0.8
+_MINUTE = timedelta(minutes=1)
 _SAMPLE = "sample"  # the repository, and the namespace, of samples where there is no real one
 
 
@@ -92,6 +94,8 @@ class Notifications:
     intake: Intake
     lookups: Lookups
     chance: Callable[[int], bytes]  # that many unpredictable bytes
+    most: int = 10_000  # of one place
+    tests_per_minute: int = 0  # of one caller in one namespace; 0 is no limit
 
     async def check(self, reading: Reading, admin: AdminOfPlace, new: NewNotification) -> None:
         """Raise InvalidRequestError if the notification may not be made. Call it before `create`.
@@ -147,6 +151,11 @@ class Notifications:
         """
         if not await self._hold(tx, admin):
             raise NotFoundError
+        if await notification_lists.count_of_place(tx, admin) >= self.most:
+            raise InvalidRequestError(
+                f"There are {self.most} notifications here already, and no more are allowed. Delete one, or ask an "
+                "operator to raise most_notifications"
+            )
         made = await notifications.insert(
             tx,
             namespace_id=admin.namespace_id,
@@ -340,6 +349,7 @@ class Notifications:
         It works for a paused notification too, and is how one finds out whether its target is back.
         """
         known = await self._known(tx, admin, uuid)
+        await self._check_tests(tx, admin)
         kind = known.kind if kind is None else kind
         if kind not in known.kinds:
             raise InvalidRequestError(_unknown(f"Invalid event '{kind}'", kind, known.kinds))
@@ -356,6 +366,16 @@ class Notifications:
         )
         await _audit(tx, admin, "test_{}_notification", known)
         return delivery_id
+
+    async def _check_tests(self, tx: Tx, admin: AdminOfPlace) -> None:
+        """A test tells whether something answers at an address: nobody is to look for ports with it."""
+        if not self.tests_per_minute:
+            return
+        asked = await audit_entries.count_tests(tx, admin, tx.now - _MINUTE)
+        if asked >= self.tests_per_minute:
+            raise TooManyError(
+                f"You asked for {asked} test messages in the last minute. Wait a minute."
+            )
 
     async def _known(self, tx: Tx, admin: AdminOfPlace, uuid: str) -> Notification:
         found = await self.find(tx, admin, uuid)

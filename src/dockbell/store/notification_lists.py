@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, and_, func, literal, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, update
 
 from dockbell.domain.deliveries import State
 from dockbell.domain.forms import PayloadForm
@@ -81,16 +81,25 @@ async def list_of_place(
     tx: Tx, admin: ViewerOfPlace, *, after: str, limit: int
 ) -> Sequence[Notification]:
     """Up to `limit` of the notifications of this very place with a later id than `after`, in order. Two queries."""
-    if admin.repository_id is not None:
-        of_place = table.c.repository_id == admin.repository_id
-    else:  # of no namespace either, if it is the whole server
-        of_place = and_(
-            table.c.namespace_id.is_not_distinct_from(admin.namespace_id),
-            table.c.repository_id.is_(None),
-        )
-    statement = notifications.selection().where(of_place)
+    statement = notifications.selection().where(_of_place(admin))
     rows = await tx.rows(_page(statement, after=after, limit=limit))
     return await notification_tls.completed(tx, [notifications.of_row(tx, row) for row in rows])
+
+
+async def count_of_place(tx: Tx, admin: ViewerOfPlace) -> int:
+    """How many notifications this very place has."""
+    row = await tx.first(select(func.count()).select_from(table).where(_of_place(admin)))
+    return 0 if row is None else int(row[0])
+
+
+def _of_place(admin: ViewerOfPlace) -> ColumnElement[bool]:
+    if admin.repository_id is not None:
+        return table.c.repository_id == admin.repository_id
+    # Of no namespace either, if it is the whole server.
+    return and_(
+        table.c.namespace_id.is_not_distinct_from(admin.namespace_id),
+        table.c.repository_id.is_(None),
+    )
 
 
 async def list_of_namespace(
