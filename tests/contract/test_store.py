@@ -1,7 +1,7 @@
 """The store keeps the same promises on both databases."""
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from dockbell.store.schema import migrate
 from dockbell.store.tables import namespaces
@@ -71,6 +71,29 @@ async def test_a_connection_in_use_is_closed_when_its_transaction_ends(
 
     is_closed = driver._connection is None if store.is_sqlite else driver.is_closed()
     assert is_closed
+
+
+async def test_our_commits_are_synced_whatever_the_server_does_otherwise(
+    store: Store, database_url: str
+) -> None:
+    if store.is_sqlite:
+        async with store.begin() as tx:
+            assert await tx.first(text("PRAGMA synchronous")) == (2,)  # FULL
+        return
+    name = database_url.rpartition("/")[2]
+    found = []
+    for given in ("off", "remote_write"):
+        async with store.begin() as tx:
+            await tx.run(text(f"ALTER DATABASE {name} SET synchronous_commit = {given}"))
+        await store.close()  # those that come are new
+        other = store.beside(1)
+        async with other.read() as tx:
+            row = await tx.first(text("SHOW synchronous_commit"))
+            found.append(None if row is None else row[0])
+            await tx.run(text(f"ALTER DATABASE {name} RESET synchronous_commit"))
+        await other.close()
+
+    assert found == ["on", "remote_write"]  # what keeps more than ours is left as it is
 
 
 async def test_migrating_twice_changes_nothing(store: Store) -> None:

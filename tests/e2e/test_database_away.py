@@ -1,6 +1,7 @@
 """A PostgreSQL that restarts, or stands still, under a server that runs."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +20,7 @@ PASSWORD = "correct-horse-battery"
 QUICK = 1.0  # seconds that an answer may take while the database refuses connections
 RECOVERY = 5.0
 READINESS = 6.0
+SPAN = 4.0
 
 
 @pytest.fixture
@@ -135,6 +137,26 @@ async def test_what_is_on_its_way_is_delivered_after_a_restart(
 
     first, second = (request.header("webhook-id") for request in requests)
     assert first != second
+
+
+async def test_a_server_without_its_database_is_idle(site: Site, postgres: Postgres) -> None:
+    assert await site.test() == 200
+    await site.receiver.wait_for(1)
+    await asyncio.to_thread(postgres.end, signal.SIGINT)
+    await site.until(lambda answer: answer[0] == 503, "/readyz")
+
+    before = processor_seconds_of(site.server)
+    await asyncio.sleep(SPAN)  # the time over which it is measured
+    used = processor_seconds_of(site.server) - before
+    await asyncio.to_thread(postgres.start)
+
+    assert used < 0.05 * SPAN
+
+
+def processor_seconds_of(server: Program) -> float:
+    """What all its threads have used so far."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_readiness_does_not_wait_for_a_database_that_stands_still(

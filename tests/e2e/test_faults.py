@@ -1,8 +1,10 @@
 """Processes that are killed, stopped or starved at a chosen moment lose nothing."""
 
 import asyncio
+import base64
 import contextlib
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -184,6 +186,52 @@ async def test_deliveries_go_on_when_no_log_line_can_be_written(
 
     assert code == 0
     assert len(receiver.requests) == 3
+
+
+@pytest.mark.slow
+async def test_enormous_answers_to_hundreds_of_tries_take_little_memory(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    receiver.answer(body=lambda: (b"x" * 65_536 for _ in range(320)))  # 20 MiB, and no length
+    with serving(tmp_path, **settings_of(database_url)) as server:
+        furnish(server, *(receiver.url(f"/{number}") for number in range(150)))
+        before = memory_of(server)
+        for tag in ("v1", "v2"):
+            await push_one(server, tag)
+        await until_states(store, *["delivered"] * 300)
+        most = memory_of(server)
+
+    assert most - before < 64 << 20  # of 6 GB
+
+
+def memory_of(server: Program) -> int:
+    """The most that the process has held at once, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) << 10
+
+
+@pytest.mark.slow
+def test_no_secret_stands_in_the_process_list_and_a_crash_leaves_no_core(
+    tmp_path: Path,
+) -> None:
+    key = base64.b64encode(bytes(range(32))).decode()
+    secrets = {
+        "DOCKBELL_SECRET_KEY": key,
+        "DOCKBELL_METRICS_TOKEN": "metrics-s3cret",
+        "DOCKBELL_EGRESS_PROXY": "http://user:proxy-s3cret@127.0.0.1:9",
+    }
+    with serving(tmp_path, **secrets) as server:
+        process = Path(f"/proc/{server.process.pid}")
+        listed = (process / "cmdline").read_bytes() + (process / "comm").read_bytes()
+        limits = (process / "limits").read_text()
+        server.send(signal.SIGABRT)
+        code = server.process.wait(20)
+
+    assert code == -signal.SIGABRT
+    assert [one for one in (key, "s3cret") if one.encode() in listed] == []
+    assert re.search(r"Max core file size +0 ", limits)
+    assert [path for path in tmp_path.rglob("*") if "core" in path.name] == []
 
 
 @pytest.mark.slow

@@ -247,21 +247,17 @@ async def test_events_of_the_future_are_told(settings: Settings, store: Store) -
     assert [(one.name, one.verdict.value) for one in found] == [("time of events", "fail")]
 
 
-async def test_commits_that_are_not_synced_are_told(settings: Settings, store: Store) -> None:
+async def test_a_server_that_syncs_nothing_is_told(settings: Settings, store: Store) -> None:
     if store.is_sqlite:
         pytest.skip("dockbell itself sets what SQLite syncs")
-    name = settings.database_url.rpartition("/")[2]
-    async with store.begin() as tx:
-        await tx.run(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
-    try:
-        found = await examine(settings)
-    finally:
-        async with store.begin() as tx:
-            await tx.run(text(f"ALTER DATABASE {name} RESET synchronous_commit"))
+
+    found = await examine(settings)
 
     (durability,) = [one for one in found if one.name == "durability"]
     assert durability.verdict is Verdict.FAIL
-    assert "synchronous_commit" in durability.says
+    assert (
+        durability.says == "PostgreSQL runs with fsync, full_page_writes off."
+    )  # as in tests/postgres.py
 
 
 def test_the_command_prints_json_and_fails_by_its_exit_code(

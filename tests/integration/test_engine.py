@@ -566,6 +566,24 @@ async def test_draining_lets_running_tries_end(
     await queues.assert_lanes_are_right(store)
 
 
+@pytest.mark.parametrize("timeout", [0.5, 10.0, 600.0])
+async def test_a_lease_outlasts_the_longest_try_by_far(
+    store: Store, clock: SetClock, receiver: Receiver, timeout: float
+) -> None:
+    await add(store, receiver.url())
+    may_answer = asyncio.Event()
+    receiver.answer(wait=may_answer)
+
+    async with running(store, clock, timeout=timeout):
+        await record(store, clock)
+        await receiver.wait_for(1)
+        ((until_then,),) = await queues.rows(store, select(t.deliveries.c.leased_until))
+        may_answer.set()
+        await until_states(store, "delivered")
+
+    assert until_then - clock.now >= timedelta(seconds=2 * timeout + 20)
+
+
 async def test_another_process_takes_over_at_once_what_is_handed_back(
     database_url: str,
     store: Store,

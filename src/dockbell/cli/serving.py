@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import Coroutine, Iterator
@@ -32,8 +33,15 @@ _KILLED = 1
 def run(settings: Settings, listener: socket.socket | None) -> None:
     """Serve until a signal comes; without a listener, only deliver. Raise SetupError if it cannot start."""
     logs.configure(style=settings.log_format, level=settings.log_level)
+    _leave_no_core()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, listener))
+
+
+def _leave_no_core() -> None:
+    """Should the process crash, its memory with all keys must not lie about in a file. Who looks for a bug may raise it again."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 async def _run(settings: Settings, listener: socket.socket | None) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -256,7 +256,7 @@ class Store:
         both = create_async_engine(
             "postgresql+asyncpg://",
             # The driver reads the address itself: SQLAlchemy would hand it `sslmode` as an argument it has not.
-            async_creator=functools.partial(asyncpg.connect, url, timeout=_CONNECT_SECONDS),
+            async_creator=functools.partial(_connect_postgresql, asyncpg.connect, url),
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=pool_seconds,
@@ -379,6 +379,23 @@ async def _ended(transaction: AsyncTransaction, commit: "_Explained") -> AsyncIt
         raise
     with commit:
         await transaction.commit()
+
+
+# Somebody may have traded the last moment before a crash for speed, for all of the server: not for our events.
+_SYNC_COMMITS = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+
+
+async def _connect_postgresql(connect: Callable[..., Awaitable[Any]], url: str) -> Any:
+    connection = await connect(url, timeout=_CONNECT_SECONDS)
+    try:
+        await connection.execute(_SYNC_COMMITS)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def _open_sqlite(
