@@ -162,3 +162,21 @@ async def test_a_rolled_back_pause_tells_nobody(store: Store, one: str) -> None:
     await settle(store, [dead(order, GONE)])  # late: its lease is gone
 
     assert await heard_by(store, "ann") == []
+
+
+async def test_a_notice_is_no_event_and_so_raises_none(
+    store: Store, one: str, clock: SetClock
+) -> None:
+    """Not even where the notification that fails is the one that tells of failures."""
+    async with store.begin() as tx:
+        await tx.run(update(t.notifications).values(method="quay_notification"))
+        await record(tx, [one])
+    (order,) = await lease(store)
+    before = [await rows(store, select(table.c.id)) for table in (t.events, t.deliveries)]
+
+    await settle(store, [dead(order, GONE)])
+
+    after = [await rows(store, select(table.c.id)) for table in (t.events, t.deliveries)]
+    assert await heard_by(store, "ann") == ["notification_paused"]
+    assert after == before
+    assert not await lease(store)

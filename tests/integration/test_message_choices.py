@@ -1,5 +1,6 @@
 """A notification's choices as its receiver sees them: form, signatures, rotation; from a push to the request."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -111,6 +112,43 @@ async def test_old_and_new_secret_verify_until_the_old_one_ends_and_a_retry_foll
     assert found == [[True, False, False], [True, True, False], [False, False, True]]
     assert len({request.header("webhook-id") for request in receiver.requests}) == 1
     assert len({request.header("webhook-timestamp") for request in receiver.requests}) == 3
+
+
+async def test_receivers_verify_all_that_comes_while_secrets_rotate_under_load(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    one = await add(store, receiver.url("/hook"))
+    texts = [signing.to_text(bytes([number]) * 32) for number in range(1, 7)]
+    async with store.begin() as tx:
+        made = await signing_secrets.insert(tx, one.id, signing.of_text(texts[0]))
+    rotated_at: list[int] = []  # so many requests had been recorded
+
+    async def push() -> None:
+        for number in range(120):
+            await record(store, clock, f"v{number}")
+
+    async def rotate() -> None:
+        nonlocal made
+        for text in texts[1:]:
+            await receiver.wait_for(len(receiver.requests) + 10)
+            clock.move(seconds=1)
+            async with store.begin() as tx:
+                await notifications.touch(tx, one.id)
+                await signing_secrets.end(tx, [made.id], tx.now + timedelta(days=1))
+                made = await signing_secrets.insert(tx, one.id, signing.of_text(text))
+            rotated_at.append(len(receiver.requests))
+
+    async with running(store, clock):
+        await asyncio.gather(push(), rotate())
+        await until_states(store, *["delivered"] * 120)
+
+    # Whoever has not changed anything yet, and whoever takes each new secret as soon as it is there.
+    behind = [verifies(request, texts[0]) for request in receiver.requests]
+    ahead = [verifies(request, texts[-1]) for request in receiver.requests]
+    assert behind == [True] * 120
+    assert rotated_at[-1] < 120
+    assert ahead[:10] == [False] * 10
+    assert ahead[-1]
 
 
 async def test_a_push_tells_its_facts_in_quay_plus(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dockbell.domain.deliveries import PauseReason, State
+from dockbell.domain.outcomes import Code, Exchange, Failed
 from dockbell.store import notifications
 from dockbell.store.transactions import Store
 from tests import queues, records
@@ -507,3 +508,33 @@ async def test_a_notification_is_named_by_its_id_or_by_the_uuid_that_v1_shows(
     items = listed.json()["items"]
     assert {item["notification"]["id"] for item in items} == {notification}
     assert (len(items), items[-1]["id"]) == (2, delivery)
+
+
+async def test_what_a_target_said_comes_as_text_whatever_it_is(
+    world: World, admin: Client
+) -> None:
+    said_by_target = (
+        b'<script>alert(1)</script>\x1b[31m\r\n{"level": "error"}\x00\xff\xe2\x80\xae'
+    )
+    _, _, delivery = await one(world)
+    odd = Failed(
+        Code.HTTP_5XX,
+        "The target answered 500.",
+        Exchange(
+            status=500,
+            response_headers=(("X-Odd", "<img src=x onerror=alert(1)>"),),
+            response_body=said_by_target,
+        ),
+    )
+    await records.try_all(world.store, odd, again_in=timedelta(hours=1))
+
+    answer = await admin.get(f"{BASE}/{delivery}")
+
+    (attempt,) = answer.json()["attempts"]
+    assert attempt["response_body"] == said_by_target.decode("utf-8", "replace")
+    assert attempt["response_headers"] == [
+        {"name": "X-Odd", "value": "<img src=x onerror=alert(1)>"}
+    ]
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert not {0x00, 0x0D, 0x1B} & set(answer.body)

@@ -37,6 +37,10 @@ _LIVE = "/api/v2/live"
 _QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 
 
+# What others wrote comes back in JSON, and no browser is to take it for a page.
+_NO_GUESSING = (b"x-content-type-options", b"nosniff")
+
+
 class Edge:
     """Wraps the whole application; registry and intake are chosen here by path, past the framework."""
 
@@ -73,6 +77,7 @@ class Edge:
         is_api = path.startswith("/api/")
         is_registry = path == "/v2" or path.startswith("/v2/")
         if is_api:
+            extra.append(_NO_GUESSING)
             extra += _CORS_V2 if path.startswith("/api/v2/") else _CORS
 
         async def send_out(message: Message) -> None:
