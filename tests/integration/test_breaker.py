@@ -10,6 +10,9 @@ from sqlalchemy import select
 from dockbell.domain.deliveries import Trigger
 from dockbell.engine.breaker import FAILURES_TO_OPEN
 from dockbell.engine.retry import Policy
+from dockbell.net.http import Sender
+from dockbell.net.policy import EgressPolicy
+from dockbell.net.resolver import Resolver
 from dockbell.store import deliveries
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
@@ -163,6 +166,39 @@ async def test_a_host_that_hangs_leaves_room_for_the_others(
             await happen(store, clock)
             await quick.wait_for(1)
         may_answer.set()
+
+
+@pytest.mark.slow
+async def test_three_hundred_hosts_that_hang_leave_room_for_the_others(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    """More than a process has places, and each a host of its own, so that no breaker sums them up."""
+    receiver.answer(wait=asyncio.Event())
+    resolver = Resolver(lookup=lambda _: ["127.0.0.1"])
+    sender = Sender(EgressPolicy.of("loopback"), resolver, timeout=20, max_inflight=1024)
+    sender.start()
+    for number in range(300):
+        await add(store, receiver.url(f"/{number}", host=f"h{number}.example.org"))
+
+    loop = asyncio.get_running_loop()
+    waits = []
+    async with running(
+        store, clock, concurrency=256, timeout=20, outbound=sender, drain_within=0.0
+    ):
+        await happen(store, clock)
+        await receiver.wait_for(300, within=15)
+        async with Receiver() as quick:
+            await add(store, quick.url("/quick"))
+            for count in range(1, 11):
+                began = loop.time()
+                await happen(store, clock)
+                await quick.wait_for(count)
+                waits.append(loop.time() - began)
+    await sender.close()
+    await resolver.close()
+
+    assert len(receiver.requests) >= 300
+    assert max(waits) < 5
 
 
 async def test_news_that_waited_too_long_expires_instead_of_being_sent(
