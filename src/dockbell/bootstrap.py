@@ -411,6 +411,7 @@ def build(settings: Settings) -> Application:
             frozenset(settings.superusers),
             frozenset(settings.readonly_superusers),
             have_full_access=settings.superusers_full_access,
+            hide_internal_answers=settings.internal_answers == "superusers",
         ),
     )
     engine = None

@@ -324,6 +324,12 @@ RULES: Mapping[str, Rule] = {
         _flag,
         "true or false",
     ),
+    "internal_answers": Rule(
+        "Who sees what a target answered whose address is not public: `admins` is whoever may see the delivery, `superusers` only "
+        "superusers and readonly ones. Status, code and advice are for all.",
+        _choice("admins", "superusers"),
+        "`admins` or `superusers`",
+    ),
     "engine": Rule(
         "Whether `serve` also delivers. Turn it off when `dockbell worker` does that on PostgreSQL.",
         _flag,
@@ -521,6 +527,7 @@ class Settings:
     superusers: tuple[str, ...] = ()
     readonly_superusers: tuple[str, ...] = ()
     superusers_full_access: bool = False
+    internal_answers: str = "admins"
     engine: bool = True
     concurrency: int = 256
     retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)

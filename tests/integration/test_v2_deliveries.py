@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from dockbell.domain.accounts import Powers
 from dockbell.domain.deliveries import PauseReason, State
-from dockbell.domain.outcomes import Code, Exchange, Failed
+from dockbell.domain.outcomes import Code, Delivered, Exchange, Failed
 from dockbell.store import notifications
 from dockbell.store.transactions import Store
 from tests import queues, records
@@ -508,6 +509,41 @@ async def test_a_notification_is_named_by_its_id_or_by_the_uuid_that_v1_shows(
     items = listed.json()["items"]
     assert {item["notification"]["id"] for item in items} == {notification}
     assert (len(items), items[-1]["id"]) == (2, delivery)
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "fd00::1", "8.8.8.8", None])
+async def test_an_operator_may_keep_what_internal_targets_answer_to_superusers(
+    store: Store, address: str | None
+) -> None:
+    world = await open_world(
+        store,
+        Powers(frozenset({"boss"}), hide_internal_answers=True),
+    )
+    _, _, delivery = await one(world)
+    answered = Exchange(
+        address=address,
+        status=200,
+        response_headers=(("Server", "internal/1.2"),),
+        response_body=b"the inner secret",
+    )
+    await records.try_all(store, Delivered(answered))
+
+    seen = {}
+    for name in ("admin", "boss"):
+        client = await world.client(name)
+        (whole,) = (await client.get(f"{BASE}/{delivery}")).json()["attempts"]
+        (listed,) = (await client.get(f"{BASE}/{delivery}/attempts")).json()["items"]
+        assert (whole["status"], whole["code"], whole["address"]) == (200, "ok", address)
+        assert listed == whole
+        seen[name] = (whole["response_body"], len(whole["response_headers"]))
+
+    everything = ("the inner secret", 1)
+    kept_back = ("The operator shows what internal targets answer to superusers only.", 0)
+    is_internal = address in {"10.1.2.3", "fd00::1"}
+    assert seen == {
+        "admin": kept_back if is_internal else everything,
+        "boss": everything,
+    }
 
 
 async def test_what_a_target_said_comes_as_text_whatever_it_is(

@@ -124,6 +124,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("public_url", "http://[::1]:8080", "http://[::1]:8080"),
         ("database_url", "postgres://u@h/d", "postgresql://u@h/d"),
         ("log_level", "WARNING", "warning"),
+        ("internal_answers", "Superusers", "superusers"),
     ],
 )  # fmt: skip
 def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: object) -> None:
@@ -188,6 +189,7 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("public_url", "https://bell.example.org:port"),
         ("public_url", "https://bell.example.org?x"),
         ("log_level", "loud"),
+        ("internal_answers", "nobody"),
         ("log_format", 1),
         ("concurrency", 0),
     ],

@@ -87,6 +87,7 @@ class Actor:
     # Both by setting only, see Powers.
     has_full_access: bool = False  # a superuser who manages what is other people's, too
     is_readonly_superuser: bool = False  # sees what administrators see, and changes none of it
+    sees_internal_answers: bool = True  # what targets said whose address is not public
     token_id: str | None = None
     app_token_id: str | None = None
     session_id: str | None = None
@@ -125,9 +126,12 @@ class Powers:
     superusers: frozenset[str] = frozenset()
     readonly_superusers: frozenset[str] = frozenset()
     have_full_access: bool = False  # superusers, whether by setting or by their account
+    hide_internal_answers: bool = False  # from everybody but superusers
 
     def of(self, actor: Actor) -> Actor:
-        """The actor with the powers that they have by setting. Only users can have any."""
+        """The actor with the powers that they have by setting, or have not. Only users can have any."""
+        if self.hide_internal_answers:
+            actor = replace(actor, sees_internal_answers=False)
         if actor.kind is not ActorKind.USER:
             return actor
         is_superuser = actor.is_superuser or actor.name in self.superusers
@@ -135,6 +139,7 @@ class Powers:
             return actor
         return replace(
             actor,
+            sees_internal_answers=True,
             is_superuser=is_superuser,
             has_full_access=is_superuser and self.have_full_access,
             is_readonly_superuser=actor.name in self.readonly_superusers,

@@ -1,16 +1,19 @@
 """Deliveries and their tries: looking at them, sending again, calling off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConflictError, NotFoundError
 from dockbell.domain.permissions import AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
+from dockbell.net import addresses
 from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import delivery_lists, fan_out, redeliveries
 from dockbell.store.transactions import Tx
+
+_KEPT_BACK = b"The operator shows what internal targets answer to superusers only."
 
 
 class NotificationGoneError(ConflictError):
@@ -71,7 +74,7 @@ async def load(
     """The delivery with so many of its tries; NotFoundError for one that the caller may not see."""
     _, delivery = await _known(tx, actor, delivery_id)
     made = await delivery_lists.list_attempts(tx, delivery.id, before=None, limit=attempts)
-    return DeliveryWithAttempts(delivery, made)
+    return DeliveryWithAttempts(delivery, [_as_seen_by(actor, one) for one in made])
 
 
 async def list_attempts(
@@ -81,7 +84,21 @@ async def list_attempts(
     _, delivery = await _known(tx, actor, delivery_id)
     found = await delivery_lists.list_attempts(tx, delivery.id, before=before, limit=limit + 1)
     page = found[:limit]
-    return page, page[-1].number if len(found) > limit else None
+    last = page[-1].number if len(found) > limit else None
+    return [_as_seen_by(actor, one) for one in page], last
+
+
+def _as_seen_by(actor: Actor, attempt: AttemptRecord) -> AttemptRecord:
+    """The try, without what an internal target said where the operator keeps that from this caller."""
+    if actor.sees_internal_answers or _is_public(attempt.address):
+        return attempt
+    return replace(attempt, response_headers=(), response_body=_KEPT_BACK)
+
+
+def _is_public(address: str | None) -> bool:
+    """Whether all the world can reach it; so can whoever was never connected to, who said nothing."""
+    parsed = None if address is None else addresses.parse(address)
+    return parsed is None or addresses.verdict(parsed) is None
 
 
 async def redeliver(
