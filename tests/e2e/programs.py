@@ -123,6 +123,12 @@ def serving(folder: Path, *words: str, **environment: str) -> Iterator[Program]:
         yield program
 
 
+def processor_seconds_of(program: Program) -> float:
+    """What all its threads have used so far."""
+    fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def unheard(folder: Path, **environment: str) -> Iterator[Program]:
     """A server, ready to be called, none of whose lines can be written: the disk of its log is full."""

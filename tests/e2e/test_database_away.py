@@ -1,7 +1,6 @@
 """A PostgreSQL that restarts, or stands still, under a server that runs."""
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.programs import Program, serving
+from tests.e2e.programs import Program, processor_seconds_of, serving
 from tests.postgres import Postgres
 from tests.receiver import Receiver
 
@@ -151,12 +150,6 @@ async def test_a_server_without_its_database_is_idle(site: Site, postgres: Postg
     await asyncio.to_thread(postgres.start)
 
     assert used < 0.05 * SPAN
-
-
-def processor_seconds_of(server: Program) -> float:
-    """What all its threads have used so far."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_readiness_does_not_wait_for_a_database_that_stands_still(

@@ -21,10 +21,11 @@ from dockbell.cli.own_image import build_image, push
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues
-from tests.e2e.programs import Program, serving, unheard
+from tests.e2e.programs import Program, processor_seconds_of, serving, unheard
 from tests.engines import until_states
 from tests.receiver import Receiver
 
+IDLE_SECONDS = 5
 PASSWORD = "correct-horse-battery"
 
 
@@ -186,6 +187,23 @@ async def test_deliveries_go_on_when_no_log_line_can_be_written(
 
     assert code == 0
     assert len(receiver.requests) == 3
+
+
+@pytest.mark.slow
+async def test_an_idle_server_does_next_to_nothing(
+    tmp_path: Path, database_url: str, store: Store, receiver: Receiver
+) -> None:
+    with serving(tmp_path, **settings_of(database_url)) as server:
+        furnish(server, *(receiver.url(f"/{number}") for number in range(20)))
+        await push_one(server)
+        await until_states(store, *["delivered"] * 20)
+        await asyncio.sleep(2)  # what follows from the work is over
+
+        before = processor_seconds_of(server)
+        await asyncio.sleep(IDLE_SECONDS)  # the time over which it is measured
+        used = processor_seconds_of(server) - before
+
+    assert used <= 0.02 * IDLE_SECONDS
 
 
 @pytest.mark.slow

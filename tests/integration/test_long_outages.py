@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from dockbell.domain.accounts import SYSTEM
 from dockbell.engine.engine import Engine
+from dockbell.engine.retry import Policy
 from dockbell.services import redelivery_jobs
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
@@ -167,3 +168,26 @@ async def test_past_the_whole_schedule_it_is_paused_told_and_parked_and_one_call
     assert Counter((await queues.states(store)).values()) == {"delivered": 13}
     assert await failures(admin, uuid) == 0
     await queues.assert_lanes_are_right(store)
+
+
+async def test_a_target_that_refuses_for_ever_is_paused_and_holds_up_nobody(
+    world: World, admin: Client, store: Store, clock: SetClock
+) -> None:
+    async with Receiver() as refusing, Receiver() as good:
+        refusing.answer(status=400)
+        bad = await make(admin, refusing.port)
+        await make(admin, good.port)
+
+        async with running(
+            store, clock, policy=Policy(waits=(timedelta(seconds=5),))
+        ) as engine:
+            for number in range(60):
+                await records.push(world, tag=f"v{number}")
+                await good.wait_for(number + 1)
+                await let_pass(store, clock, engine, clock.now + timedelta(seconds=2))
+
+        assert tags_of(good) == [f"v{number}" for number in range(60)]
+        assert 6 <= len(refusing.requests) <= 12  # three were given up, others had begun
+        assert await failures(admin, bad) == 3
+        left = Counter((await queues.states(store)).values())
+        assert left == {"delivered": 60, "dead": 3, "waiting": 57}

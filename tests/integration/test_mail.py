@@ -1,11 +1,12 @@
 """Mail from end to end: a real store, a real mail server on loopback, the engine between them."""
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dockbell.domain.mailboxes import Sender
 from dockbell.engine.retry import Policy
@@ -280,3 +281,34 @@ async def _is_confirmed(store: Store, email: str) -> bool:
     async with store.read() as tx:
         found = await authorized_emails.find(tx, "rep_web", email)
     return found is not None and found.is_confirmed
+
+
+async def test_a_rate_limit_caps_the_mails_of_a_flood_and_loses_none(
+    store: Store, clock: SetClock, server: MailServer
+) -> None:
+    one = await prepare(store)
+    async with store.begin() as tx:
+        await tx.run(update(t.notifications).values(rate_limit=0.2))  # one in five seconds
+        for _ in range(12):
+            await queues.record(tx, [one])
+
+    sent = []
+    async with running(store, clock, mailer=mailer_of(server)) as engine:
+        for count in range(1, 13):
+            await server.until(count)
+            await until(lambda: is_resting(store))
+            clock.move(seconds=4)
+            engine.ring()
+            await asyncio.sleep(0.02)  # nothing may happen, so there is nothing to wait for
+            sent.append(len(server.mails))
+            clock.move(seconds=1)
+            engine.ring()
+        await until_states(store, *["delivered"] * 12)
+
+    assert sent == list(range(1, 13))
+    assert set(await tries(store)) == {("delivered", "ok", 250, None)}
+
+
+async def is_resting(store: Store) -> bool:
+    """Whether nothing is being sent, and what there was is written down."""
+    return not await queues.rows(store, select(t.lanes.c.id).where(t.lanes.c.inflight > 0))

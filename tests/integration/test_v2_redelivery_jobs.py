@@ -1,8 +1,10 @@
 """Sending many deliveries again: exact counts, pausing, a crash in the middle, and who may."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from dockbell.domain.accounts import ANONYMOUS, SYSTEM
 from dockbell.domain.deliveries import PauseReason, State
@@ -10,11 +12,13 @@ from dockbell.domain.errors import ForbiddenError
 from dockbell.services import redelivery_jobs
 from dockbell.store import notifications
 from dockbell.store import redelivery_jobs as rows
+from dockbell.store.tables import deliveries, lanes
 from dockbell.store.transactions import Store
 from tests import queues, records
 from tests.accounts import Statements
 from tests.asgi import Client
 from tests.conftest import SetClock
+from tests.engines import push
 from tests.world import World, open_world
 
 BASE = "/api/v2/redelivery-jobs"
@@ -117,6 +121,35 @@ async def test_a_part_that_fails_is_undone_whole_and_done_again(
 
     assert await progress(admin, job) == ("done", 2, 2, 0)
     assert len(await queues.lease(world.store)) == 2
+
+
+@pytest.mark.slow
+async def test_thousands_are_sent_again_once_each_though_the_process_dies_in_the_middle(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    count = 5000
+    await records.add_notification(world.store)
+    repository = await records.repository_id_of(world.store, "acme/web")
+    draft = push(clock, namespace_id="ns_acme", repository_id=repository)
+    async with world.store.begin() as tx:
+        await world.faces.intake.record_many(tx, [draft] * count)
+        await tx.run(update(deliveries).values(state=State.DEAD.value))
+        await tx.run(update(lanes).values(next_due_at=None))
+    clock.move(seconds=1)
+    job = (await admin.post(BASE, NEW)).json()["id"]
+
+    for _ in range(3):
+        await step(world.store)
+        with pytest.raises(RuntimeError):
+            async with world.store.begin() as tx:
+                await redelivery_jobs.step(tx, SYSTEM)
+                raise RuntimeError("the process dies here")
+    await finish(world.store)
+
+    assert await progress(admin, job) == ("done", count, count, 0)
+    states = Counter((await queues.states(world.store)).values())
+    assert states == {"waiting": count}
+    await queues.assert_lanes_are_right(world.store)
 
 
 async def test_what_cannot_be_sent_is_skipped_and_counted(

@@ -1,5 +1,6 @@
 """Mails as they go over the wire, and messages as text."""
 
+import json
 from dataclasses import replace
 from email import message_from_bytes, policy
 
@@ -85,3 +86,32 @@ def test_lines_stay_within_what_mail_servers_take() -> None:
         "ü" * 240,
         '"Glöckner, Herr" <bell@dockbell.test>',
     )
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_odd_data_is_no_markup_and_no_header_of_a_mail(kind: EventKind) -> None:
+    """Whatever of an event holds text, holds this."""
+    odd = "<img src=x onerror=alert(1)>\"'{{ x }}\r\nBcc: a@b.test\u202e🔔"
+    event = sample_of(kind)
+    event = replace(event, body=json.dumps(_filled(json.loads(event.body), odd)).encode())
+
+    shown = kind.html(event, LINKS)
+    letter = replace(
+        LETTER,
+        subject=one_line(kind.summary(event)),
+        html=shown,
+        text=plain_text(shown),
+    )
+    mail = message_from_bytes(compose(letter, BELL), policy=policy.default)
+
+    assert "<img" not in shown
+    assert mail["Bcc"] is None
+    assert mail["To"] == LETTER.to
+
+
+def _filled(value: object, text: str) -> object:
+    if isinstance(value, dict):
+        return {key: _filled(one, text) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, text) for one in value]
+    return text if isinstance(value, str) else value
