@@ -48,6 +48,8 @@ class Report:
     most_duplicates: int = 0
     interrupted: int = 0  # tries of which nothing was heard
     late: int = 0  # results that came after their lease
+    memory: int = 0  # the most that one of the processes held, in bytes
+    descriptors: int = 0  # the most that one has open when all is done
     unsettled: Mapping[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -63,10 +65,12 @@ class Report:
         verdict = "lost 0" if self.has_passed else "FAILED"
         sends = f"duplicates {self.duplicates} (at most {self.most_duplicates})"
         ends = f"interrupted {self.interrupted}, late {self.late}"
+        usage = f"memory {self.memory >> 20} MiB and descriptors {self.descriptors} at most"
         lines = [
             f"seed {self.seed}, {self.seconds:.0f} s: {hits}",
             f"  {pushes}, {self.deliveries} deliveries, {self.requests} requests",
             f"  {verdict}, {sends}, {ends}",
+            f"  {usage}",
         ]
         if self.unsettled:
             lines.append(f"  never settled: {dict(self.unsettled)}")

@@ -54,6 +54,12 @@ class Slot:
         await self._end_of(program)
         self.killed.append(program.process.pid)
 
+    def usage(self) -> tuple[int, int]:
+        """The most memory that it held at once, in bytes, and how many descriptors it has open now."""
+        process = Path(f"/proc/{self._running().process.pid}")
+        (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+        return int(kilobytes) << 10, len(list((process / "fd").iterdir()))
+
     async def freeze(self, seconds: float) -> None:
         program = self._running()
         program.send(signal.SIGSTOP)

@@ -35,6 +35,8 @@ from tests.soak.targets import STEADY, TROUBLED, Moods
 CONCURRENCY = 16
 LEASE_SECONDS = 24.0  # of a send timeout of one second
 SETTLE_SECONDS = 480.0  # what was interrupted four times in a row waits for up to six minutes
+MOST_MEMORY = 256 << 20
+MOST_DESCRIPTORS = 256  # tries, kept connections, the database and clients
 _LOGIN = ("alice", "correct-horse-battery")
 _PUSHERS = 2
 
@@ -81,6 +83,7 @@ class Soak:
             await self._make_trouble()
             moods.are_good = True
             left = await self._settle()
+            usages = [slot.usage() for slot in self._slots]
             await asyncio.gather(*(slot.end() for slot in self._slots))
             async with self._open() as store:
                 report = await checks.look(
@@ -102,6 +105,10 @@ class Soak:
         report.problems += checks.complaints_of(
             [log for slot in self._slots for log in slot.logs]
         )
+        report.memory = max(memory for memory, _ in usages)
+        report.descriptors = max(descriptors for _, descriptors in usages)
+        if report.memory > MOST_MEMORY or report.descriptors > MOST_DESCRIPTORS:
+            report.problems.append("a process grew")
         if report.duplicates > report.most_duplicates:
             report.problems.append("more duplicates than kills could cause")
         return report
