@@ -42,12 +42,14 @@ from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
 from dockbell.net.quay import Quay, address_of, host_of_url
+from dockbell.net.registries import Registries
 from dockbell.net.resolver import Resolver
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
 from dockbell.registry.files import Files
 from dockbell.registry.garbage import Collector
+from dockbell.registry.mirroring import Mirroring
 from dockbell.registry.parts import Pulls
 from dockbell.registry.uploads import purge_stale
 from dockbell.services import expectations, expirations, first_users, redelivery_jobs
@@ -172,6 +174,8 @@ class Application:
     files: Files
     scrapes: Scrapes
     hub: Hub
+    fetcher: Fetcher
+    mirroring: Mirroring | None
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
@@ -240,6 +244,11 @@ class Application:
             self._tasks.append(
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_silence))
             )
+        if self.mirroring is not None:
+            if self.settings.is_sqlite:  # no other process uses this database
+                async with self.store.begin() as tx:
+                    await self.faces.mirrors.take_back(tx, SYSTEM)
+            self.mirroring.start()
 
     def _event_intake(self) -> EventIntake:
         faces = self.faces
@@ -262,6 +271,8 @@ class Application:
         # To their very end: one may be in a transaction, and undoes it.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.hub.drain()
+        if self.mirroring is not None:
+            await self.mirroring.stop()
         if self.engine is not None:
             await self.engine.drain(within=self.settings.send_timeout.total_seconds() + 1)
 
@@ -272,6 +283,7 @@ class Application:
 
     async def close(self) -> None:
         await self.sender.close()
+        await self.fetcher.close()
         await self.resolver.close()
         await self.engine_store.close()
         await self.store.close()
@@ -435,6 +447,13 @@ def build(settings: Settings) -> Application:
             steady=_steady,
             mailer=mailer,
         )
+    files = Files(data)
+    fetcher = _fetcher_of(settings, ",".join(settings.egress_allow), resolver)
+    mirroring = None
+    if settings.engine:
+        mirroring = Mirroring(
+            store.begin, store.read, files, faces.mirrors, Registries(fetcher)
+        )
     return Application(
         settings=settings,
         data=data,
@@ -446,7 +465,7 @@ def build(settings: Settings) -> Application:
         engine=engine,
         engine_store=engine_store,
         faces=faces,
-        files=Files(data),
+        files=files,
         scrapes=Scrapes(
             store,
             metrics,
@@ -457,6 +476,8 @@ def build(settings: Settings) -> Application:
             engine_store=engine_store,
         ),
         hub=Hub(store),
+        fetcher=fetcher,
+        mirroring=mirroring,
         asgi=_not_started,
     )
 
@@ -467,6 +488,16 @@ def _sender_of(settings: Settings, resolver: Resolver) -> Sender:
         resolver,
         timeout=settings.send_timeout.total_seconds(),
         max_inflight=most_tries(settings.concurrency),
+        ca_file=_ca_file(settings),
+        proxy=_proxy_of(settings),
+        user_agent=_user_agent(),
+    )
+
+
+def _fetcher_of(settings: Settings, allowed: str, resolver: Resolver) -> Fetcher:
+    return Fetcher(
+        EgressPolicy.of(allowed, own=_own_places(settings)),
+        resolver,
         ca_file=_ca_file(settings),
         proxy=_proxy_of(settings),
         user_agent=_user_agent(),
@@ -499,14 +530,7 @@ async def moving_in(
     resolver = Resolver()
     sender = _sender_of(settings, resolver)
     # As with the mail server: the operator names it, so that very host is allowed, private or not, and no other.
-    policy = EgressPolicy.of(host_of_url(address), own=_own_places(settings))
-    fetcher = Fetcher(
-        policy,
-        resolver,
-        ca_file=_ca_file(settings),
-        proxy=_proxy_of(settings),
-        user_agent=_user_agent(),
-    )
+    fetcher = _fetcher_of(settings, host_of_url(address), resolver)
     kinds = events.catalog()
     notifications = Notifications(
         kinds=kinds,

@@ -162,6 +162,7 @@ def service_functions() -> Iterator[tuple[str, ast.AsyncFunctionDef, bool]]:
 # Coroutines of the services that use no database, each with what it does instead.
 NO_DATABASE = {
     "authorized_emails.AuthorizedEmails.send": "sends the mail, when the transaction is over",
+    "mirrors.check": "asks the network, while no transaction is open",
     "move_ins.MoveIns.plan_namespace": "reads, and asks the network, while no transaction is open",
     "move_ins.MoveIns.plan_repository": "reads, and asks the network, while no transaction is open",
     "notifications.Notifications.check": "asks the network, while no transaction is open",

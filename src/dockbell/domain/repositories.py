@@ -10,6 +10,14 @@ class Visibility(StrEnum):
     PRIVATE = "private"
 
 
+class RepositoryState(StrEnum):
+    """What may be pushed to a repository, in Quay's words."""
+
+    NORMAL = "NORMAL"
+    READ_ONLY = "READ_ONLY"
+    MIRROR = "MIRROR"  # only its mirror writes to it
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     id: str
@@ -19,6 +27,7 @@ class Repository:
     visibility: Visibility
     description: str
     created_at: datetime
+    state: RepositoryState = RepositoryState.NORMAL
 
     @property
     def path(self) -> str:

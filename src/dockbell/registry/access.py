@@ -7,7 +7,7 @@ from dockbell.domain.errors import UnauthenticatedError
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Request
-from dockbell.services import authentication, blobs, registry_tokens, repositories
+from dockbell.services import authentication, blobs, mirrors, registry_tokens, repositories
 from dockbell.services.authentication import SignInError
 from dockbell.services.registry_tokens import Claim, Grant
 from dockbell.web.basic import basic_of
@@ -80,4 +80,6 @@ async def source(tx: Any, claim: Claim, digest: Digest, path: str | None) -> Rea
 async def writer(tx: Any, claim: Claim, path: str, action: str = "push") -> WriterOf:
     grant = await registry_tokens.honour(tx, claim)
     demand(grant, path, action)
-    return await repositories.writer_of(tx, grant.actor, path)
+    found = await repositories.writer_of(tx, grant.actor, path)
+    mirrors.check_pushable(found)
+    return found

@@ -26,6 +26,7 @@ from dockbell.registry.requests import (
 )
 from dockbell.registry.upload_files import BusyError
 from dockbell.services.authentication import TooManySignInsError
+from dockbell.services.mirrors import MirroredError
 from dockbell.web.outages import RETRY_AFTER
 
 # Quay's literal text. Pinned by compat/test_oci_tokens.py.
@@ -42,6 +43,7 @@ _CODES: Mapping[type[Exception], tuple[int, str]] = {
     manifests.TagError: (404, "TAG_INVALID"),
     # Deletion is `unsupported` for this one blob: the standard knows no other answer than 202, 404 and 405.
     manifests.BlobInUseError: (405, "UNSUPPORTED"),
+    MirroredError: (405, "UNSUPPORTED"),
     NotFoundError: (404, "NAME_UNKNOWN"),
     ForbiddenError: (403, "DENIED"),
     InvalidRequestError: (400, "INVALID_REQUEST"),

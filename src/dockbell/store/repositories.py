@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.accounts import Namespace, NamespaceKind, Role, TeamRole
-from dockbell.domain.repositories import Repository, Visibility
+from dockbell.domain.repositories import Repository, RepositoryState, Visibility
 from dockbell.store.tables import (
     manifest_references,
     namespaces,
@@ -70,7 +70,7 @@ async def find_access_many(
     found: list[Access | None] = [None] * len(asked)
     for (
         place, namespace_id, namespace, kind, email, made_at,
-        repository_id, name, visibility, description, repository_made_at, team_rank, role_rank,
+        repository_id, name, visibility, description, repository_made_at, state, team_rank, role_rank,
     ) in rows:  # fmt: skip
         owner = Namespace(
             namespace_id, namespace, NamespaceKind(kind), email, of_micros(made_at)
@@ -85,6 +85,7 @@ async def find_access_many(
                 visibility=Visibility(visibility),
                 description=description,
                 created_at=of_micros(repository_made_at),
+                state=RepositoryState(state),
             )
         found[place] = Access(
             owner, repository, _TEAM_ROLES[team_rank or 0], _ROLES[role_rank or 0]
@@ -101,6 +102,7 @@ def of_row(row: Row[Any]) -> Repository:
         visibility=Visibility(row.visibility),
         description=row.description,
         created_at=row.created_at,
+        state=RepositoryState(row.state),
     )
 
 
@@ -221,6 +223,12 @@ async def set_description(tx: Tx, repository_id: str, description: str) -> None:
         update(repositories)
         .where(repositories.c.id == repository_id)
         .values(description=description)
+    )
+
+
+async def set_state(tx: Tx, repository_id: str, state: RepositoryState) -> None:
+    await tx.run(
+        update(repositories).where(repositories.c.id == repository_id).values(state=state.value)
     )
 
 

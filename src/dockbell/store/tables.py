@@ -269,6 +269,7 @@ repositories = Table(
     Column("visibility", String, nullable=False),
     Column("description", Text, nullable=False, default=""),
     Column("created_at", Moment, nullable=False),
+    Column("state", String, nullable=False, server_default="NORMAL"),
     UniqueConstraint("namespace_id", "name"),
     CheckConstraint("visibility IN ('public', 'private')", name="visibility"),
 )
@@ -402,6 +403,30 @@ expiry_marks = Table(
     Column("tag", String, primary_key=True),
     Column("marked_at", Moment, nullable=False),
     Index("ix_expiry_marks_repository_id_tag", "repository_id", "tag"),
+)
+
+mirrors = Table(
+    "mirrors",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("reference", String, nullable=False),
+    Column("username_sealed", LargeBinary),
+    Column("password_sealed", LargeBinary),
+    Column("registry_config", Document, nullable=False),
+    Column("robot_id", String, ForeignKey("robots.id", ondelete="SET NULL"), index=True),
+    Column("globs", Document, nullable=False),
+    Column("interval_seconds", Integer, nullable=False),
+    Column("start_at", Moment),
+    Column("timeout_seconds", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("tries_left", Integer, nullable=False),
+    Column("due_at", Moment, index=True),
+    Column("lease", String),
+    Column("leased_until", Moment),
+    Column("takeovers", Integer, nullable=False),  # processes that left the sync lying
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
 )
 
 keys = Table(

@@ -101,6 +101,16 @@ async def set_expiry(
     await _unmark(tx, repository_id, name)
 
 
+async def digests(tx: Tx, repository_id: str) -> dict[str, str]:
+    """What each of the repository's tags points to."""
+    rows = await tx.rows(
+        select(tags.c.name, tags.c.digest).where(
+            tags.c.repository_id == repository_id, is_live(tx)
+        )
+    )
+    return {row.name: row.digest for row in rows}
+
+
 async def names(tx: Tx, repository_id: str, *, after: str, limit: int) -> Sequence[str]:
     """Tags in the order of their bytes, from behind `after`."""
     order = in_byte_order(tx, tags.c.name)

@@ -10,6 +10,7 @@ from dockbell.domain.methods import Method
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.builds import Builds
 from dockbell.services.intake import Intake
+from dockbell.services.mirrors import Mirrors
 from dockbell.services.notifications import Notifications
 from dockbell.services.sign_ups import SignUps
 
@@ -32,6 +33,10 @@ class Faces:
     @property
     def sign_ups(self) -> SignUps:
         return SignUps(self.links, has_mail=self.emails.is_open, is_open=self.allows_sign_up)
+
+    @property
+    def mirrors(self) -> Mirrors:
+        return Mirrors(self.intake)
 
     @property
     def builds(self) -> Builds:

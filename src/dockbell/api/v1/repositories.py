@@ -48,7 +48,7 @@ def _shown_in_list(
         "description": repository.description,
         "is_public": repository.visibility is Visibility.PUBLIC,
         "kind": "image",
-        "state": "NORMAL",
+        "state": repository.state.value,
     }
     if call.flag("last_modified"):
         moment = modified.get(repository.id)
@@ -123,7 +123,7 @@ async def get_repository(call: Call, repository: FromPath[str]) -> Response[byte
         "trust_enabled": False,
         "tag_expiration_s": TAG_EXPIRATION_SECONDS,
         "is_free_account": True,
-        "state": "NORMAL",
+        "state": found.state.value,
     }
     if with_tags:
         view["tags"] = {

@@ -52,7 +52,7 @@ ON CONFLICT (producer_key) DO NOTHING
 # What `find_access` asks, for many callers and places at once.
 FIND_ACCESS = """
 SELECT asked.place, n.id, n.name, n.kind, n.email, n.created_at,
-       r.id, r.name, r.visibility, r.description, r.created_at,
+       r.id, r.name, r.visibility, r.description, r.created_at, r.state,
   (SELECT max(CASE t.role WHEN 'admin' THEN 3 WHEN 'creator' THEN 2 ELSE 1 END)
    FROM teams AS t JOIN team_members AS m ON m.team_id = t.id
    WHERE t.namespace_id = n.id AND m.member_id = asked.actor AND NOT m.is_invited),
