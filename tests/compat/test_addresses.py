@@ -38,7 +38,7 @@ async def test_an_unknown_address_is_a_404_in_json_for_any_verb(world: World) ->
         "/api/v1/nothing/there/",
         f"/api/v1/repository/acme/web/notification/{uuid}/nothing",
         f"/api/v1/repository/acme/web/notification/{uuid}/test/more",
-        "/api/v1/repository/acme/web/tag/v1",
+        "/api/v1/repository/acme/web/permissions/nothing",
         "/nothing",
     ]
 

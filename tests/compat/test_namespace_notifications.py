@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
-from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, invalid, said
+from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, Statements, invalid, said
 from tests.asgi import Client
 from tests.world import World, open_world
 
@@ -189,3 +189,19 @@ async def test_mail_needs_no_address(boss: Client) -> None:
     ]
 
     assert answers == [201] * 4
+
+
+@pytest.mark.parametrize("base", [ACME, OWN])
+async def test_a_list_takes_as_many_queries_with_one_as_with_three(
+    world: World, boss: Client, base: str
+) -> None:
+    statements = Statements.of(world.store)
+    taken = []
+    for more in (1, 2):
+        for _ in range(more):
+            await make(boss, base)
+        statements.take()
+        await boss.get(base)
+        taken.append(statements.take())
+
+    assert taken[0] == taken[1] > 0

@@ -2,11 +2,11 @@
 
 import pytest
 
-from dockbell.domain.accounts import Powers
+from dockbell.domain.accounts import NamespaceKind, Powers
 from dockbell.store.transactions import Store
-from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, said
+from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, Statements, said
 from tests.asgi import Client
-from tests.world import World, open_world
+from tests.world import World, add_namespace, open_world
 
 WEB = "/api/v1/repository/acme/web"
 ACME = "/api/v1/organization/acme"
@@ -258,3 +258,41 @@ async def test_organizations_are_listed_and_deleted(world: World) -> None:
         (404, NOT_FOUND),
         (404, NOT_FOUND),
     ]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/superuser/organizations", "/api/v1/superuser/users"])
+async def test_a_list_takes_as_many_queries_however_long_it_is(world: World, path: str) -> None:
+    client = await world.client("admin", "super:user")
+    statements = Statements.of(world.store)
+    taken = []
+    for name in ("one", "two"):
+        async with world.store.begin() as tx:
+            await add_namespace(tx, name, NamespaceKind.ORGANIZATION)
+            await add_namespace(tx, f"{name}-person")
+        statements.take()
+        await client.get(path)
+        taken.append(statements.take())
+
+    assert taken[0] == taken[1] > 0
+
+
+async def test_full_access_reaches_api_v2_and_seeing_does_not(powerful: World) -> None:
+    """Readonly superusers are Quay's, and so is what they see: that of API v1."""
+    client = await powerful.client("reader", "super:user")
+    capped = await powerful.client("reader", "repo:admin")
+    paths = [
+        f"/api/v2/{what}?{place}"
+        for what in ("notifications", "deliveries", "events")
+        for place in ("repository=acme/web", "namespace=acme")
+    ]
+
+    assert await _statuses(client, paths) == [200] * len(paths)
+    assert await _statuses(capped, paths) == [403] * len(paths)
+
+
+async def test_a_readonly_superuser_is_nobody_in_particular_in_api_v2(world: World) -> None:
+    viewer = await world.client("fresh", "repo:admin")
+
+    answer = await viewer.get("/api/v2/notifications?repository=acme/web")
+
+    assert answer.status == 403

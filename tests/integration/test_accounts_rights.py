@@ -47,6 +47,15 @@ CALLERS = {
     "robot": Actor(kind=ActorKind.ROBOT, id="rob_1", name="acme+ci"),
     "idle robot": Actor(kind=ActorKind.ROBOT, id="rob_2", name="acme+idle"),
     "superuser": replace(_user("stranger"), is_superuser=True),
+    "superuser with full access": replace(
+        _user("stranger"), is_superuser=True, has_full_access=True
+    ),
+    "the same, scope repo:admin": replace(
+        _user("stranger", Scope.REPO_ADMIN), is_superuser=True, has_full_access=True
+    ),
+    "readonly superuser": replace(
+        _user("stranger", Scope.USER_READ), is_readonly_superuser=True
+    ),
     "system": SYSTEM,
     "admin, scope repo:read": _user("admin", Scope.REPO_READ),
     "org admin, scope repo:write": _user("boss", Scope.REPO_WRITE, Scope.REPO_READ),
@@ -70,6 +79,9 @@ RIGHTS = {
     "robot": (YES, YES, NO, NO, NO, NO, NO, NO),
     "idle robot": (NO, NO, NO, NO, NO, NO, NO, NO),
     "superuser": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "superuser with full access": (YES, YES, YES, GONE, GONE, GONE, YES, YES),
+    "the same, scope repo:admin": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "readonly superuser": (YES, NO, NO, GONE, NO, NO, NO, NO),
     "system": (YES, YES, YES, GONE, GONE, GONE, YES, YES),
     "admin, scope repo:read": (YES, NO, NO, NO, NO, NO, NO, NO),
     "org admin, scope repo:write": (YES, YES, NO, GONE, GONE, NO, NO, NO),

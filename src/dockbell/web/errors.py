@@ -57,6 +57,14 @@ DESCRIPTIONS = {
     "request_timeout": "The body of the request did not come in time.",
     "fresh_login_required": "This needs a sign-in of the last minutes.",
     "expired_token": "The access token is no longer valid.",
+    # Quay: these are of parts that are not here, but whoever follows a link finds what it means.
+    # Pinned by compat/test_addresses.py.
+    "exceeds_license": "This needs a licence or a plan that goes further.",
+    "tag_immutable": "The tag may not be moved or deleted.",
+    "token_rotation_failed": "The token could not be replaced by a new one. The old one is still good.",
+    "external_service_timeout": "Another server, which this one asked, did not answer in time.",
+    "downstream_issue": "Another server, which this one asked, failed.",
+    "invalid_response": "Another server, which this one asked, gave an answer that makes no sense.",
     "method_not_allowed": "The address exists, but takes other methods. The header `allow` names them.",
     "too_large": "The body of the request is larger than the server takes.",
     "notification_gone": "The notification was deleted, so there is nowhere to send to.",

@@ -89,10 +89,11 @@ async def add_label(
     call: Call, repository: FromPath[str], digest: FromPath[str]
 ) -> Response[bytes]:
     """201 with the label."""
-    path, found = call.path(repository), digest_of(digest)
+    path = call.path(repository)
     async with call.begin() as tx:
         actor = await call.actor(tx)
         writer = await repositories.writer_of(tx, actor, path)
+        found = digest_of(digest)
         body = call.json(_NEW)
         label = await labels.add(
             tx,
