@@ -433,6 +433,38 @@ def test_every_route_has_a_row() -> None:
     assert without == sorted(ELSEWHERE)
 
 
+async def test_the_scope_that_discovery_names_is_enough(callers: Callers) -> None:
+    """And each call that takes a right names one, so that programs ask for no more than they need."""
+    scopes = await _scopes(callers.world)
+    found, wanted, without = {}, {}, []
+    # What deletes something goes last.
+    for row in sorted(ROWS, key=lambda one: one.status == 204):
+        if row.allowed in (EVERYBODY, SIGNED_IN):
+            continue
+        route = next(one for one in scopes if row in _rows_of(one))
+        if not scopes[route]:
+            without.append(route)
+        name = "boss" if "organization admin" in row.allowed else "root"
+        client = await callers.world.client(name, scopes[route])
+        more = {} if row.body is None else {"value": row.body}
+        answer = await client.send(row.verb, row.path, **more)
+        found[row.call], wanted[row.call] = answer.status, row.status
+
+    assert (found, without) == (wanted, [])
+
+
+async def _scopes(world: World) -> dict[str, str]:
+    """The scopes of each route, as the Swagger document has them."""
+    paths = (await world.anonymous.get("/api/v1/discovery")).json()["paths"]
+    return {
+        f"{verb.upper()} {path.removeprefix('/api/v1')}": " ".join(
+            scope for one in operation.get("security", ()) for scope in one["oauth2_implicit"]
+        )
+        for path, operations in paths.items()
+        for verb, operation in operations.items()
+    }
+
+
 def test_the_table_has_every_caller_and_is_as_large_as_it_says() -> None:
     calls = [row.call for row in ROWS]
 

@@ -66,6 +66,7 @@ GET /repository/{repository}/aggregatelogs getAggregateRepoLogs repo:admin
 GET /organization/{organization}/aggregatelogs getAggregateOrgLogs org:admin
 GET /user/aggregatelogs getAggregateUserLogs user:admin
 GET /superuser/logs listAllLogs super:user
+GET /superuser/aggregatelogs listAllAggregateLogs super:user
 GET /organization/{organization}/members getOrganizationMembers org:admin
 GET /organization/{organization}/members/{member} getOrganizationMember org:admin
 DELETE /organization/{organization}/members/{member} removeOrganizationMember org:admin
