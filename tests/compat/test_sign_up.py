@@ -231,3 +231,32 @@ async def test_a_mail_that_does_not_leave_is_told(opened: Callable[..., World]) 
             "message": "Could not send email. Please contact an administrator and report this problem."
         },
     )
+
+
+@pytest.mark.parametrize("changes", [{"username": "another"}, {"email": "other@example.com"}])
+async def test_an_account_that_nobody_verified_makes_room_after_three_days(
+    opened: Callable[..., World], clock: SetClock, changes: dict[str, str]
+) -> None:
+    world = opened(has_mail=True)
+    await ask(world)
+
+    early = said((await ask(world, {**NEW, **changes}))[1])[0]
+    clock.move(days=3, seconds=1)
+    late = said((await ask(world, {**NEW, **changes}))[1])[0]
+
+    assert (early, late) == (400, 200)
+    assert await is_there(world, changes.get("username", "newbie"))
+    assert await is_there(world, "newbie") is ("username" not in changes)
+
+
+async def test_a_verified_account_stays_for_good(
+    opened: Callable[..., World], clock: SetClock
+) -> None:
+    world = opened(has_mail=True)
+    await ask(world)
+    await world.anonymous.post(link_of(world))
+    clock.move(days=30)
+
+    _, answer = await ask(world)
+
+    assert said(answer) == (400, invalid("E-mail address already used"))

@@ -43,6 +43,7 @@ class SignUps:
             problem = mailboxes.problem(email)
             if problem is not None:
                 raise InvalidRequestError(f"The e-mail address {problem}")
+        await self._forget_stale(tx, actor, username, email)
         made = await users.create(
             tx,
             actor,
@@ -72,6 +73,14 @@ class SignUps:
         if found is not None:
             await user_rows.set_verified(tx, found.namespace.id)
         return found
+
+    async def _forget_stale(
+        self, tx: Tx, actor: Actor, username: str, email: str | None
+    ) -> None:
+        """Make room: an account that nobody verified in time keeps neither name nor address from others."""
+        before = tx.now - rules.CODE_LIFETIME
+        for stale in await user_rows.list_unverified(tx, username, email, before):
+            await users.remove(tx, actor, stale)
 
     async def _note_mail(self, tx: Tx, actor: Actor, made: Namespace, email: str) -> None:
         """Count the mail as those that ask for consent are. Raise TooManyError for one more than is decent."""

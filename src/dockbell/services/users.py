@@ -242,16 +242,21 @@ async def delete(tx: Tx, superuser: SuperUser, username: str) -> None:
     user = await load(tx, superuser.actor, username)
     if user.namespace.id == superuser.actor.id:
         raise InvalidRequestError("You cannot delete your own account")
+    await remove(tx, superuser.actor, user)
+
+
+async def remove(tx: Tx, actor: Actor, user: User) -> None:
+    """Remove an account with all that it owns. Whoever calls has checked that this may be done."""
     for notification_id in await locks.take_namespace(tx, user.namespace.id):
         await deliveries.cancel_for(tx, notification_id)
     await namespaces.remove(tx, user.namespace.id)
     await audit_entries.write(
         tx,
-        superuser.actor,
+        actor,
         "user_delete",
         namespace_id=user.namespace.id,
         repository_id=None,
-        metadata={"username": username},
+        metadata={"username": user.namespace.name},
     )
 
 

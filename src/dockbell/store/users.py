@@ -132,6 +132,21 @@ async def add(
     )
 
 
+async def list_unverified(
+    tx: Tx, name: str, email: str | None, before: datetime
+) -> Sequence[User]:
+    """Accounts of this name or address that were made before, and whose address was never verified."""
+    same = namespaces.c.name == name
+    if email is not None:
+        same |= namespaces.c.email == email
+    rows = await tx.rows(
+        _USER.where(
+            same, users.c.email_verified.is_(False), namespaces.c.created_at < before
+        ).order_by(namespaces.c.id)
+    )
+    return [_of_row(row) for row in rows]
+
+
 async def set_verified(tx: Tx, user_id: str) -> None:
     await tx.run(
         update(users).where(users.c.namespace_id == user_id).values(email_verified=True)
