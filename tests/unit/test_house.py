@@ -167,6 +167,8 @@ NO_DATABASE = {
     "move_ins.MoveIns.plan_repository": "reads, and asks the network, while no transaction is open",
     "notifications.Notifications.check": "asks the network, while no transaction is open",
     "passwords.hash_of": "hashes in a thread",
+    "sign_ups.SignUps.hash_of": "hashes in a thread",
+    "users.hash_of": "hashes in a thread",
     "passwords.is_right": "hashes in a thread",
     "passwords.turn": "waits for others, before a transaction begins",
 }

@@ -11,7 +11,7 @@ from dockbell.domain.accounts import Actor, Namespace, User
 from dockbell.domain.errors import InvalidRequestError, NotFoundError, TooManyError
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
-from dockbell.services import users
+from dockbell.services import passwords, users
 from dockbell.store import authorized_emails, locks
 from dockbell.store import users as user_rows
 from dockbell.store.seals import WrongKeyError
@@ -30,8 +30,13 @@ class SignUps:
     has_mail: bool
     is_open: bool
 
+    async def hash_of(self, password: str) -> str:
+        """The hash of a new password, made in one's turn: whoever floods us with sign-ups leaves the others room."""
+        async with passwords.turn():
+            return await users.hash_of(password)
+
     async def create(
-        self, tx: Tx, actor: Actor, *, username: str, password: str, email: str | None
+        self, tx: Tx, actor: Actor, *, username: str, password_hash: str, email: str | None
     ) -> tuple[Namespace, Letter | None]:
         """The account and, where mail is sent, the mail that asks to verify its address.
 
@@ -44,12 +49,12 @@ class SignUps:
             if problem is not None:
                 raise InvalidRequestError(f"The e-mail address {problem}")
         await self._forget_stale(tx, actor, username, email)
-        made = await users.create(
+        made = await users.create_hashed(
             tx,
             actor,
             username=username,
             email=email,
-            password=password,
+            password_hash=password_hash,
             is_verified=not self.has_mail,
         )
         if not self.has_mail or email is None:

@@ -143,14 +143,41 @@ async def create(  # noqa: PLR0913 -- one argument for each thing an account hol
     email: str | None,
     password: str,
     is_superuser: bool = False,
-    is_verified: bool = True,
 ) -> Namespace:
-    """Make an account. Whoever calls has checked that this may be done: the command line, the first user, a sign-up."""
+    """Make an account. Whoever calls has checked that this may be done: the command line, or the first user."""
     check_namespace(username)
+    password_hash = await hash_of(password)
+    return await create_hashed(
+        tx,
+        actor,
+        username=username,
+        email=email,
+        password_hash=password_hash,
+        is_superuser=is_superuser,
+    )
+
+
+async def hash_of(password: str) -> str:
+    """The hash that an account keeps. Raise InvalidRequestError for a password that nobody may have."""
     if not passwords.is_allowed(password):
         raise InvalidRequestError(
             "Invalid password, password must be at least 8 characters and contain no whitespace."
         )
+    return await passwords.hash_of(password)
+
+
+async def create_hashed(  # noqa: PLR0913 -- one argument for each thing an account holds
+    tx: Tx,
+    actor: Actor,
+    *,
+    username: str,
+    email: str | None,
+    password_hash: str,
+    is_superuser: bool = False,
+    is_verified: bool = True,
+) -> Namespace:
+    """The same for a password that was hashed before the transaction began, as whoever lets strangers in has to."""
+    check_namespace(username)
     await check_email(tx, email)
     try:
         namespace = await namespaces.add(tx, username, NamespaceKind.USER, email)
@@ -159,7 +186,7 @@ async def create(  # noqa: PLR0913 -- one argument for each thing an account hol
     await user_rows.add(
         tx,
         namespace.id,
-        await passwords.hash_of(password),
+        password_hash,
         is_superuser=is_superuser,
         is_verified=is_verified,
     )

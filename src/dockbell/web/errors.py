@@ -60,7 +60,6 @@ DESCRIPTIONS = {
     # Quay: these are of parts that are not here, but whoever follows a link finds what it means.
     # Pinned by compat/test_addresses.py.
     "exceeds_license": "This needs a licence or a plan that goes further.",
-    "tag_immutable": "The tag may not be moved or deleted.",
     "token_rotation_failed": "The token could not be replaced by a new one. The old one is still good.",
     "external_service_timeout": "Another server, which this one asked, did not answer in time.",
     "downstream_issue": "Another server, which this one asked, failed.",

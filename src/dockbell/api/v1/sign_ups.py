@@ -34,12 +34,13 @@ async def sign_up(call: Call) -> Response[bytes]:
         # Quay: shape B, as everything that is switched off. Pinned by compat/test_sign_up.py.
         return call.reply(404, {"error": "Not Found"})
     body = call.json(_NEW)
+    password_hash = await sign_ups.hash_of(body["password"])
     async with call.begin() as tx:
         _, letter = await sign_ups.create(
             tx,
             actor,
             username=body["username"],
-            password=body["password"],
+            password_hash=password_hash,
             email=body.get("email") or None,
         )
     if letter is not None:
