@@ -205,6 +205,11 @@ ROWS = [
         ("DELETE", "/permissions/team/devs", REPOSITORY_ADMIN, 400, X),
         ("GET", "/authorizedemail/a@example.com", REPOSITORY_ADMIN, 404, X),
         ("POST", "/authorizedemail/nope", REPOSITORY_ADMIN, 400, X),
+        ("GET", "/immutabilitypolicy", REPOSITORY_VIEWER, 200, X),
+        ("POST", "/immutabilitypolicy", REPOSITORY_ADMIN, 400, {}),
+        ("GET", f"/immutabilitypolicy/{MISSING}", REPOSITORY_VIEWER, 404, X),
+        ("PUT", f"/immutabilitypolicy/{MISSING}", REPOSITORY_ADMIN, 400, {}),
+        ("DELETE", f"/immutabilitypolicy/{MISSING}", REPOSITORY_ADMIN, 404, X),
         ("GET", "/logs", REPOSITORY_VIEWER, 200, X),
         ("GET", "/aggregatelogs", REPOSITORY_VIEWER, 200, X),
         # Quay: deleting what does not exist succeeds (Q31), which the organization's admins see here.
@@ -470,7 +475,7 @@ def test_the_table_has_every_caller_and_is_as_large_as_it_says() -> None:
 
     assert len(calls) == len(set(calls))
     assert {identity for row in ROWS for identity in row.allowed} == set(IDENTITIES)
-    assert (len(IDENTITIES), len(ROWS), len(IDENTITIES) * len(ROWS)) == (18, 126, 2268)
+    assert (len(IDENTITIES), len(ROWS), len(IDENTITIES) * len(ROWS)) == (18, 131, 2358)
 
 
 def _rows_of(route: str) -> list[Row]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.immutability import Rule, TagImmutableError, check_pattern, is_immutable
-from dockbell.domain.permissions import AdminOf, WriterOf
+from dockbell.domain.permissions import AdminOf, ViewerOf, WriterOf
 from dockbell.services import audit_entries
 from dockbell.store import immutability
 from dockbell.store import manifests as manifest_rows
@@ -13,12 +13,12 @@ from dockbell.store.transactions import Tx
 _MOST = 50
 
 
-async def list_rules(tx: Tx, admin: AdminOf) -> Sequence[Rule]:
-    return await immutability.find_all(tx, admin.repository.id)
+async def list_rules(tx: Tx, viewer: ViewerOf) -> Sequence[Rule]:
+    return await immutability.find_all(tx, viewer.repository.id)
 
 
-async def load_rule(tx: Tx, admin: AdminOf, uuid: str) -> Rule:
-    found = [rule for rule in await list_rules(tx, admin) if rule.uuid == uuid]
+async def load_rule(tx: Tx, viewer: ViewerOf, uuid: str) -> Rule:
+    found = [rule for rule in await list_rules(tx, viewer) if rule.uuid == uuid]
     if not found:
         raise NotFoundError
     return found[0]

@@ -31,8 +31,8 @@ async def list_policies(call: Call, repository: FromPath[str]) -> Response[bytes
     """200 with the rules that keep tags from changing."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await repositories.admin_of(tx, actor, call.path(repository))
-        found = await immutability.list_rules(tx, admin)
+        viewer = await repositories.viewer_of(tx, actor, call.path(repository))
+        found = await immutability.list_rules(tx, viewer)
     return call.reply(200, {"policies": [_shown(rule) for rule in found]})
 
 
@@ -59,8 +59,8 @@ async def get_policy(
     """200 with one rule."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await repositories.admin_of(tx, actor, call.path(repository))
-        rule = await immutability.load_rule(tx, admin, uuid)
+        viewer = await repositories.viewer_of(tx, actor, call.path(repository))
+        rule = await immutability.load_rule(tx, viewer, uuid)
     return call.reply(200, _shown(rule))
 
 
