@@ -37,7 +37,7 @@ NOBODY = (
     "anonymous with a CSRF token",
     "wrong token",
     "expired token",
-    "robot",  # its token is for the registry; here it is one that nobody knows
+    "robot",  # with the role `write`; its token is for the registry, and here one that nobody knows
 )
 KNOWN = (
     "no scope",  # an administrator of the organization, as the next one
@@ -332,6 +332,8 @@ class Callers:
             case "anonymous with a CSRF token":
                 secret = sessions.fresh_secret()
                 return nobody, _cookie(secret, csrf_token_of(secret))
+            case "robot":
+                return nobody.with_token(await self._make_robot()), {}
             case "expired token":
                 async with world.store.read() as tx:
                     ended = tx.now - timedelta(seconds=1)
@@ -346,6 +348,16 @@ class Callers:
                 self.cookie = self.cookie or await self._begin_session()
                 token = csrf_token_of(self.cookie) if identity == "session" else "nope"
                 return nobody, _cookie(self.cookie, token)
+
+    async def _make_robot(self) -> str:
+        boss = await self.world.client("boss", EVERY_SCOPE)
+        made = await boss.put("/api/v1/organization/acme/robots/ci")
+        role = await boss.put(
+            "/api/v1/repository/acme/web/permissions/user/acme+ci", {"role": "write"}
+        )
+        assert (made.status, role.status) == (201, 200)
+        token: str = made.json()["token"]
+        return token
 
     async def _begin_session(self) -> str:
         password_hash = "not looked at"
@@ -368,7 +380,7 @@ def _cookie(secret: str, csrf_token: str) -> Mapping[str, str]:
     return {"cookie": f"_csrf_token={secret}", "x-csrf-token": csrf_token}
 
 
-_NOBODYS_TOKENS = {"anonymous": None, "wrong token": "x" * 40, "robot": "R" * 64}
+_NOBODYS_TOKENS = {"anonymous": None, "wrong token": "x" * 40}
 _TOKENS = {
     "no scope": ("boss", ""),
     "repo:read only": ("boss", "repo:read"),
