@@ -19,6 +19,7 @@ _RESERVED = {
 }  # fmt: skip
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _SECRET = re.compile(r"authorization|signature|token|secret|password|cookie|api-?key")
+_PRINTABLE = bytes(range(0x20, 0x7F))
 _SHORTEST_SECRET = 8  # anything shorter could stand in an answer by chance
 
 _ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\n"
@@ -31,7 +32,7 @@ class Outgoing(NamedTuple):
 
     text: str
     shown: Pairs
-    secrets: tuple[bytes, ...]
+    secrets: Sequence[bytes]
 
 
 class _Plan(NamedTuple):
@@ -77,13 +78,12 @@ def compose(headers: Headers, authorization: str | None, user_agent: str) -> Out
         headers = [("Authorization", authorization), *headers]
     names, values = zip(*headers, strict=True) if headers else ((), ())
     plan = _plan(names, user_agent)
-    joined = "".join(values)
-    if not (joined.isascii() and joined.isprintable()):
+    if "".join(values).encode("utf-8", "surrogatepass").translate(None, _PRINTABLE):
         _refuse_value(headers)
-    shown = [*headers, *plan.more]
+    shown, secrets = [*headers, *plan.more], []
     for index, redacted in plan.secrets:
         shown[index] = redacted
-    secrets = tuple([values[index].encode() for index, _ in plan.secrets])
+        secrets.append(values[index].encode())
     return Outgoing(plan.text % values, tuple(shown), secrets)
 
 

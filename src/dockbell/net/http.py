@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -121,6 +121,7 @@ class Sender:
         self._kept_connections = kept_connections
         self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
         self._idle: dict[Connection, _Kept] = {}  # the same ones, in the order of their use
+        self._landing: Connection | None = None  # whose answer is being passed on
         self._under_way: dict[Connection, Flight] = {}
         self._turns = max_inflight  # that are left
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
@@ -326,7 +327,9 @@ class Sender:
             answer: Answer = self._arrive(flight, connection)
         except Exception as error:  # noqa: BLE001 -- as above
             answer = error
+        self._landing = connection
         self._end(flight, answer)
+        self._landing = None
 
     def _end(self, flight: Flight, answer: Answer | None) -> None:
         flight.task = None
@@ -536,7 +539,8 @@ class Sender:
                 now - connection.idle_since < _IDLE_SECONDS
                 and now - connection.opened_at < _LONGEST_LIFE_SECONDS
             )
-            if is_fresh and connection.is_quiet:
+            # One that has just landed was read this very moment.
+            if is_fresh and (connection is self._landing or connection.is_quiet):
                 return connection
             connection.abort()
         return None
@@ -580,7 +584,7 @@ class Sender:
         )
 
 
-def _masked(text: str, secrets: tuple[bytes, ...]) -> str:
+def _masked(text: str, secrets: Sequence[bytes]) -> str:
     return mask(text.encode("latin-1"), secrets).decode("latin-1")
 
 
