@@ -10,6 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from dockbell.domain.links import Links
+from dockbell.domain.values import value
 
 
 class Level(StrEnum):
@@ -50,7 +51,7 @@ class Performer:
     kind: str = "user"  # or "robot"
 
 
-@dataclass(frozen=True)
+@value(slots=False)  # the cached properties need a place
 class Event:
     """Something happened. `body` is Quay's event_data as JSON, byte for byte as it is sent at each attempt."""
 

@@ -1,12 +1,13 @@
 """Reports: what a program says has happened, checked and ready to be recorded, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from dockbell.domain.errors import ConflictError, DockbellError, InvalidRequestError
 from dockbell.domain.events import Performer
+from dockbell.domain.values import value
 
 MOST_AT_ONCE = 500  # reports in one request
 
@@ -23,7 +24,7 @@ class ReusedIdError(ConflictError):
     """Another event has this id."""
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Report:
     """An event in a program's words. Everything that can be checked without the database has been."""
 
@@ -46,7 +47,7 @@ class Status(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Receipt:
     """What came of a report: committed when the sender gets it, or refused with the reason."""
 

@@ -1,7 +1,7 @@
 """The outermost ring of every API request: id, access line, CORS, HEAD, OPTIONS and the repository path."""
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -63,7 +63,7 @@ class Edge:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        request_id = secrets.token_hex(16)
+        request_id = os.urandom(16).hex()
         started = time.perf_counter()
         status = _GONE
         seconds: float | None = None
@@ -73,12 +73,8 @@ class Edge:
             path = re.sub("/{2,}", "/", path)
             scope = {**scope, "path": path}
         verb: str = scope["method"]
-        extra = [(b"x-request-id", request_id.encode())]
-        is_api = path.startswith("/api/")
         is_registry = path == "/v2" or path.startswith("/v2/")
-        if is_api:
-            extra.append(_NO_GUESSING)
-            extra += _CORS_V2 if path.startswith("/api/v2/") else _CORS
+        extra = [(b"x-request-id", request_id.encode()), *_headers_of(scope, path)]
 
         async def send_out(message: Message) -> None:
             nonlocal status, seconds
@@ -110,7 +106,9 @@ class Edge:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == "/v2" or path.startswith("/v2/"):
+        if path == _INTAKE and scope["method"] == "POST" and not scope["query_string"]:
+            await self._intake(scope, receive, send)
+        elif path == "/v2" or path.startswith("/v2/"):
             await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
         elif "\x00" in path or b"%00" in scope.get("query_string", b""):
             # No name or id holds it, and PostgreSQL takes no text that does.
@@ -123,7 +121,9 @@ class Edge:
             if scope["method"] == "OPTIONS":
                 await _answer_empty(send, 200)
                 return
-            if scope["method"] == "POST" and path.rstrip("/") == _INTAKE:
+            if (
+                scope["method"] == "POST" and path.rstrip("/") == _INTAKE
+            ):  # as the framework reads it
                 await self._intake(scope, receive, send)
                 return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -141,6 +141,15 @@ class Edge:
             await self._pages({**scope, "method": "GET"}, receive, send)
         else:
             await self._pages(scope, receive, send)
+
+
+def _headers_of(scope: Scope, path: str) -> list[tuple[bytes, bytes]]:
+    """What an answer of an API says besides its own."""
+    if not path.startswith("/api/"):
+        return []
+    if path == _INTAKE and b"origin" not in dict(scope["headers"]):
+        return [_NO_GUESSING]  # thousands a second, of programs that are no page
+    return [_NO_GUESSING, *(_CORS_V2 if path.startswith("/api/v2/") else _CORS)]
 
 
 async def _answer_empty(send: Send, status: int) -> None:

@@ -1,9 +1,7 @@
 """`POST /api/v2/events`: events that programs report, one or many at a time, past the framework."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +22,7 @@ from dockbell.web import bodies, errors, problems
 from dockbell.web.calls import DisconnectedError, UnfinishedBodyError, bearer_token
 from dockbell.web.edge import Receive, Scope, Send
 from dockbell.web.outages import RETRY_AFTER, warn_of
+from dockbell.web.patience import Patience
 from dockbell.web.problems import FieldProblem
 from dockbell.web.receiving import BusyError, FailedError, Receiving
 
@@ -69,6 +68,7 @@ class EventIntake:
         self._reader = reader
         self._links = links
         self._limits = limits
+        self._patience = Patience(_BODY_SECONDS, UnfinishedBodyError)
         self._held = 0  # bytes of bodies that are being read or read already
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +113,8 @@ class EventIntake:
         is_large = length is None or length > _MOST_UNKNOWN
         if is_large and not await self._receiving.is_known(token, ip):
             raise UnauthenticatedError
-        with self._body() as body:
+        body = bytearray()
+        try:
             await self._fill(body, receive)
             told = self._reader.read(bytes(body))
             if isinstance(told, Report):
@@ -131,34 +132,25 @@ class EventIntake:
                     for one in told
                 ]
             )
-
-    @contextmanager
-    def _body(self) -> Iterator[bytearray]:
-        """Where a body is read to; its bytes count until the block ends."""
-        body = bytearray()
-        try:
-            yield body
         finally:
             self._held -= len(body)
 
     async def _fill(self, body: bytearray, receive: Receive) -> None:
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise DisconnectedError
-                    piece: bytes = message.get("body", b"")
-                    if len(body) + len(piece) > self._limits.body:
-                        raise TooLargeError(self._limits.body)
-                    if self._held + len(piece) > self._limits.all_bodies:
-                        self._receiving.refuse()
-                    body += piece
-                    self._held += len(piece)
-                    if not message.get("more_body", False):
-                        return
-        except TimeoutError as error:
-            raise UnfinishedBodyError from error
+        """Read the body; its bytes count as held by us from here on."""
+        with self._patience:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise DisconnectedError
+                piece: bytes = message.get("body", b"")
+                if len(body) + len(piece) > self._limits.body:
+                    raise TooLargeError(self._limits.body)
+                if self._held + len(piece) > self._limits.all_bodies:
+                    self._receiving.refuse()
+                body += piece
+                self._held += len(piece)
+                if not message.get("more_body", False):
+                    return
 
     def _single(self, receipt: Receipt) -> _Answer:
         if receipt.error is not None:
@@ -214,8 +206,12 @@ class EventIntake:
 
 def _headers_of(scope: Scope) -> Mapping[bytes, str]:
     """The headers that we look at, by name. Two of one name are one with a comma between (RFC 9110)."""
+    raw = scope["headers"]
+    once = dict(raw)
+    if len(once) == len(raw):
+        return {name: once[name].decode("latin-1") for name in _HEADERS & once.keys()}
     found: dict[bytes, str] = {}
-    for name, value in scope["headers"]:
+    for name, value in raw:
         if name not in _HEADERS:
             continue
         text = value.decode("latin-1")
