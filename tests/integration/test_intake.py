@@ -631,7 +631,10 @@ async def test_a_body_that_is_no_plain_json_is_415(
 ) -> None:
     answer = await writer.post(EVENTS, body=b"{}", headers=headers)
 
-    assert (answer.status, answer.json()) == (415, problem(415, "invalid_request", detail))
+    assert (answer.status, answer.json()) == (
+        415,
+        problem(415, "unsupported_media_type", detail),
+    )
     assert answer.headers["content-type"] == "application/problem+json"
 
 

@@ -224,7 +224,7 @@ async def test_an_own_secret_is_taken(admin: Client, store: Store, clock: SetClo
         (
             {"keep_seconds": True},
             "keep_seconds",
-            "keep_seconds: Expected `int | null`, got `bool`",
+            "keep_seconds: It must be a whole number or null, not true or false",
         ),
         ({"kind": "rsa"}, "kind", "kind: 'rsa' is not one of hmac, ed25519, github"),
         (
@@ -532,8 +532,12 @@ async def test_a_message_is_shown_and_chosen_in_parts(admin: Client, store: Stor
             "signatures[0]",
             "signatures[0]: 'sha1' is not one of v1, v1a, github",
         ),
-        ({"signatures": [1]}, "signatures[0]", "signatures[0]: Expected `str`, got `int`"),
-        ({"signatures": "v1"}, "signatures", "signatures: Expected `array`, got `str`"),
+        (
+            {"signatures": [1]},
+            "signatures[0]",
+            "signatures[0]: It must be one of v1, v1a, github, not a whole number",
+        ),
+        ({"signatures": "v1"}, "signatures", "signatures: It must be a list, not text"),
     ],
 )
 async def test_a_choice_that_is_not_valid_changes_nothing(

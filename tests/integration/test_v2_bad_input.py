@@ -20,6 +20,7 @@ NEW = {
     "config": {"url": "https://hooks.test/x"},
 }
 NUL = "Text must not hold the character U+0000"
+JSON = {"content-type": "application/json"}
 NO_JSON = "The body is not valid JSON."
 
 
@@ -100,9 +101,9 @@ async def test_a_body_that_no_program_writes_is_refused(
     before = await everything_in(world.store)
 
     answers = [
-        await admin.send("PATCH", one, body=config + b"}"),
-        await admin.send("POST", ALL, body=config + b", " + rest),
-        await admin.send("POST", f"{ALL}/preview", body=config + b", " + rest),
+        await admin.send("PATCH", one, body=config + b"}", headers=JSON),
+        await admin.send("POST", ALL, body=config + b", " + rest, headers=JSON),
+        await admin.send("POST", f"{ALL}/preview", body=config + b", " + rest, headers=JSON),
     ]
 
     assert [said(answer) for answer in answers] == [(400, detail)] * 3
@@ -166,6 +167,7 @@ FIELDS = (
     "repository, namespace, instance, state, notification, event_id, event, trigger, status_class, code, since, "
     "until, dry_run"
 )
+A_TIME = "It must be a time with its zone, such as 2026-03-14T12:00:00Z"
 STATES = "waiting, sending, delivered, dead, cancelled, expired"
 
 
@@ -176,13 +178,19 @@ STATES = "waiting, sending, delivered, dead, cancelled, expired"
         ("GET", "deliveries?state=dead&state=due", None, "state", f"'due' is not one of {STATES}"),
         ("GET", "deliveries?trigger=x", None, "trigger", "'x' is not one of event, test, redeliver"),
         ("GET", "deliveries?status_class=6xx", None, "status_class", "'6xx' is not one of 2xx, 3xx, 4xx, 5xx"),
-        ("GET", "deliveries?limit=x", None, "limit", "Expected `int`, got `str`"),
+        ("GET", "deliveries?limit=x", None, "limit", "It must be a whole number, not text"),
         ("GET", "notifications?show=all", None, "show", "'all' is not one of config"),
         ("POST", "redelivery-jobs", {"repository": "acme/web", "state": ["dead", "due"]}, "state[1]", f"'due' is not one of {STATES}"),
-        ("POST", "redelivery-jobs", {"repository": "acme/web", "status_class": 7}, "status_class", "Expected `str | null`, got `int`"),
+        ("POST", "redelivery-jobs", {"repository": "acme/web", "status_class": 7}, "status_class", "It must be one of 2xx, 3xx, 4xx, 5xx, not a whole number"),
         ("POST", "notifications", {"repository": "acme/web", "event": "repo_push", "config": {}}, "method", "It is missing"),
         ("POST", "redelivery-jobs", {"repository": "acme/web", "stat": []}, "stat", f"It is not known here. The fields are {FIELDS}"),
-        ("POST", "redelivery-jobs", [], "body", "Expected `object`, got `array`"),
+        ("POST", "redelivery-jobs", {"repository": 7}, "repository", "It must be text or null, not a whole number"),
+        ("POST", "redelivery-jobs", {"repository": "acme/web", "since": "noon"}, "since", A_TIME),
+        ("GET", "deliveries?repository=acme/web&since=noon", None, "since", A_TIME),
+        ("POST", "redelivery-jobs", {"repository": "acme/web", "dry_run": "yes"}, "dry_run", "It must be true or false, not text"),
+        ("POST", "notifications", {**NEW, "event": ""}, "event", "It must be text of at least 1 character"),
+        ("POST", "notifications", {**NEW, "events": []}, "events", "It must be a list of at least 1 item"),
+        ("POST", "redelivery-jobs", [], "body", "It must be an object, not a list"),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_said_with_its_field_and_what_would_be_right(
@@ -196,3 +204,37 @@ async def test_what_is_wrong_is_said_with_its_field_and_what_would_be_right(
 
     assert errors_of(answer) == (400, [(field, message)])
     assert answer.json()["detail"] == f"{field}: {message}"
+
+
+@pytest.mark.parametrize("declared", ["application/x-www-form-urlencoded", "text/plain", ""])
+async def test_a_body_that_is_not_declared_as_json_is_415(
+    world: World, admin: Client, declared: str
+) -> None:
+    one = f"{ALL}/{await records.add_notification(world.store)}"
+    before = await everything_in(world.store)
+    headers = {"content-type": declared}
+
+    answers = [
+        await admin.send(verb, path, NEW, headers=headers)
+        for verb, path in (("POST", ALL), ("PATCH", one), ("POST", f"{one}/copy"))
+    ]
+
+    wrong = {
+        "type": "https://dockbell.test/api/v1/error/unsupported_media_type",
+        "title": "Unsupported media type",
+        "status": 415,
+        "detail": "Did not attempt to load JSON data because the request Content-Type was not 'application/json'.",
+    }
+    assert [(answer.status, answer.json()) for answer in answers] == [(415, wrong)] * 3
+    assert {answer.headers["content-type"] for answer in answers} == {
+        "application/problem+json"
+    }
+    assert await everything_in(world.store) == before
+
+
+async def test_a_call_without_a_body_needs_no_content_type(world: World, admin: Client) -> None:
+    one = f"{ALL}/{await records.add_notification(world.store)}"
+
+    answer = await admin.send("POST", f"{one}/pause", headers={"content-type": "text/plain"})
+
+    assert answer.status == 200

@@ -9,7 +9,7 @@ import pytest
 from dockbell.domain.accounts import Powers
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.outcomes import Code, Delivered, Exchange, Failed
-from dockbell.store import notifications
+from dockbell.store import notifications, throttles
 from dockbell.store.transactions import Store
 from tests import queues, records
 from tests.accounts import Statements, said
@@ -86,6 +86,8 @@ async def test_a_delivery_is_listed_with_its_event_and_its_notification(
         "last_code": None,
         "is_parked": False,
         "next_attempt_at": "2026-03-14T12:00:00Z",
+        "held_until": None,
+        "held_for": None,
         "created_at": "2026-03-14T12:00:00Z",
         "finished_at": None,
     }
@@ -207,8 +209,8 @@ async def test_a_list_is_named_by_a_notification_or_an_event_too(
             "repository",
             "Name a repository, a namespace, the instance, a notification or an event",
         ),
-        ("?repository=acme/web&limit=0", "limit", "Expected `int` >= 1"),
-        ("?repository=acme/web&limit=201", "limit", "Expected `int` <= 200"),
+        ("?repository=acme/web&limit=0", "limit", "It must be a whole number of at least 1"),
+        ("?repository=acme/web&limit=201", "limit", "It must be a whole number of at most 200"),
         ("?repository=acme/web&cursor=!", "cursor", "This is not a cursor of ours"),
         (
             "?repository=acme/web&since=2026-03-14T12:00:00",
@@ -574,3 +576,55 @@ async def test_what_a_target_said_comes_as_text_whatever_it_is(
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert not {0x00, 0x0D, 0x1B} & set(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("held_by", "held_for"),
+    [
+        (throttles.ASKED, "retry_after"),
+        (throttles.PACED, "rate_limit"),
+        ("hooks.test:443", "host"),
+    ],
+)
+async def test_what_is_held_back_says_until_when_and_why_and_does_not_look_overdue(
+    world: World, admin: Client, clock: SetClock, held_by: str, held_for: str
+) -> None:
+    notification = await records.add_notification(world.store)
+    await records.push(world)
+    (delivery,) = await queues.states(world.store)
+    async with world.store.begin() as tx:
+        await throttles.hold(tx, {notification: clock() + timedelta(minutes=5)}, held_by)
+    clock.move(minutes=1)
+
+    listed = (await admin.get(f"{BASE}?repository=acme/web")).json()["items"][0]
+    one = (await admin.get(f"{BASE}/{delivery}")).json()["delivery"]
+    clock.move(minutes=4)
+    after = (await admin.get(f"{BASE}/{delivery}")).json()["delivery"]
+
+    until = "2026-03-14T12:05:00Z"
+    assert one == listed
+    assert (one["held_until"], one["held_for"], one["next_attempt_at"]) == (
+        until,
+        held_for,
+        until,
+    )
+    assert (after["held_until"], after["held_for"]) == (None, None)
+    assert after["next_attempt_at"] == "2026-03-14T12:00:00Z"
+
+
+async def test_what_is_over_is_not_held_back(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    notification = await records.add_notification(world.store)
+    await records.push(world)
+    await records.try_all(world.store)
+    async with world.store.begin() as tx:
+        await throttles.hold(tx, {notification: clock() + timedelta(minutes=5)})
+
+    listed = (await admin.get(f"{BASE}?repository=acme/web")).json()["items"][0]
+
+    assert (listed["state"], listed["held_until"], listed["held_for"]) == (
+        "delivered",
+        None,
+        None,
+    )

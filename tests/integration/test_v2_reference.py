@@ -124,6 +124,8 @@ async def test_what_is_refused_is_a_problem_object(
 
 
 async def test_a_body_that_is_no_json_is_refused(admin: Client) -> None:
-    answer = await admin.send("POST", "/api/v2/notifications", body=b"{")
+    answer = await admin.send(
+        "POST", "/api/v2/notifications", body=b"{", headers={"content-type": "application/json"}
+    )
 
     assert (answer.status, answer.json()["detail"]) == (400, "The body is not valid JSON.")

@@ -38,6 +38,8 @@ class DeliveryRecord:
     method: str | None
     title: str | None
     is_paused: bool  # its notification is
+    held_until: datetime | None = None  # nothing of its lane is sent before
+    held_by: str | None = None  # the host whose breaker it is, or a word of store.throttles
 
     @property
     def has_notification(self) -> bool:
@@ -52,7 +54,9 @@ class DeliveryRecord:
 
     @property
     def next_attempt_at(self) -> datetime | None:
-        return self.due_at if self.state is State.WAITING and not self.is_parked else None
+        if self.state is not State.WAITING or self.is_parked:
+            return None
+        return self.due_at if self.held_until is None else max(self.due_at, self.held_until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Sequence
 
-from dockbell.domain.deliveries import Result, State
+from dockbell.domain.deliveries import Result, State, Trigger
 from dockbell.domain.outcomes import Delivered, Outcome, Rejected
 from dockbell.observability.exposition import Counter, Family, Histogram
 
@@ -142,8 +142,13 @@ class Metrics:
             if state is State.WAITING:
                 continue
             self._finished.add(state.value, code.value, count=count)
-            if state is State.DEAD:
-                self._dead.add(count=count)
+        # A test that fails is no news that was given up.
+        dead = [
+            one
+            for one in results
+            if one.decision.state is State.DEAD and one.order.trigger is not Trigger.TEST
+        ]
+        self._dead.add(count=len(dead))
         if ways:
             self._way.observe_all([max(0.0, one) for one in ways])
 

@@ -11,7 +11,7 @@ from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.notifications import INSTANCE
 from dockbell.domain.permissions import AdminOfAll, AdminOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
-from dockbell.store.tables import attempts, deliveries, events, fan_outs, notifications
+from dockbell.store.tables import attempts, deliveries, events, fan_outs, lanes, notifications
 from dockbell.store.transactions import Tx
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -19,8 +19,10 @@ _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 # An id is made while its transaction runs, and `created_at` is when it began.
 _SLACK = timedelta(hours=1)
 
-_JOINED = deliveries.outerjoin(events, events.c.id == deliveries.c.event_id).outerjoin(
-    notifications, notifications.c.id == deliveries.c.notification_id
+_JOINED = (
+    deliveries.outerjoin(events, events.c.id == deliveries.c.event_id)
+    .outerjoin(notifications, notifications.c.id == deliveries.c.notification_id)
+    .outerjoin(lanes, lanes.c.id == deliveries.c.lane_id)
 )
 _SELECT = select(
     deliveries.c.id,
@@ -43,17 +45,21 @@ _SELECT = select(
     notifications.c.method,
     notifications.c.title,
     notifications.c.paused_at,
+    lanes.c.held_until,
+    lanes.c.held_by,
 ).select_from(_JOINED)
 
 
-def _of_row(row: Row[Any]) -> DeliveryRecord:
+def _of_row(row: Row[Any], now: datetime) -> DeliveryRecord:
+    state = State(row.state)
+    is_held = state is State.WAITING and row.held_until is not None and row.held_until > now
     return DeliveryRecord(
         id=row.id,
         event_id=row.event_id,
         notification_id=row.notification_id,
         place_id=row.place_id,
         trigger=Trigger(row.trigger),
-        state=State(row.state),
+        state=state,
         tries=row.tries,
         attempts=row.attempts,
         due_at=row.due_at,
@@ -68,6 +74,8 @@ def _of_row(row: Row[Any]) -> DeliveryRecord:
         method=row.method,
         title=row.title,
         is_paused=row.paused_at is not None,
+        held_until=row.held_until if is_held else None,
+        held_by=row.held_by if is_held else None,
     )
 
 
@@ -127,7 +135,7 @@ async def list_page(
     `before` is the id that the page before ended with, or empty.
     """
     statement = page(place_id, wanted, before=before, limit=limit)
-    return [_of_row(row) for row in await tx.rows(statement)]
+    return [_of_row(row, tx.now) for row in await tx.rows(statement)]
 
 
 def page(place_id: str, wanted: DeliveryFilter, *, before: str, limit: int) -> Select[Any]:
@@ -152,7 +160,7 @@ def _is_reached(admin: AdminOfPlace, place_id: str) -> bool:
 
 async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
     row = await tx.first(_SELECT.where(deliveries.c.id == delivery_id))
-    return None if row is None else _of_row(row)
+    return None if row is None else _of_row(row, tx.now)
 
 
 async def list_of_event(
@@ -167,7 +175,7 @@ async def list_of_event(
         .order_by(deliveries.c.id)
         .limit(limit)
     )
-    return [_of_row(row) for row in rows]
+    return [_of_row(row, tx.now) for row in rows]
 
 
 async def list_of_ids(tx: Tx, delivery_ids: Sequence[str]) -> Sequence[DeliveryRecord]:
@@ -175,7 +183,7 @@ async def list_of_ids(tx: Tx, delivery_ids: Sequence[str]) -> Sequence[DeliveryR
     rows = await tx.rows(
         _SELECT.where(deliveries.c.id.in_(delivery_ids)).order_by(deliveries.c.id)
     )
-    return [_of_row(row) for row in rows]
+    return [_of_row(row, tx.now) for row in rows]
 
 
 async def list_attempts(

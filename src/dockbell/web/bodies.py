@@ -86,6 +86,8 @@ def _check_value(known: Property, value: Any) -> None:
 class WrongContentTypeError(DataError):
     """Did not attempt to load JSON data because the request Content-Type was not 'application/json'."""
 
+    kind = "unsupported_media_type"
+
 
 class MalformedBodyError(DataError):
     """The browser (or proxy) sent a request that this server could not understand."""

@@ -216,11 +216,14 @@ async def _read_body(request: Request[Any, Any, State]) -> bytes:
 async def read_body(request: Request[Any, Any, State]) -> None:
     """Read the whole body now, so that whoever asks for it later has it at once.
 
-    Raise InvalidRequestError for one that is no JSON or holds a text that cannot be stored.
+    Raise WrongContentTypeError for one that is not said to be JSON, InvalidRequestError for one that is none or holds
+    a text that cannot be stored.
     """
     raw = await _read_body(request)
     if not raw:
         return
+    if not bodies.is_json(request.headers.get("content-type", "")):
+        raise bodies.WrongContentTypeError
     try:
         value = await request.json()  # kept by the request
     # The decoder lets through that its own check of UTF-8 failed.

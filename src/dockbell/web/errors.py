@@ -38,6 +38,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (UnavailableError, 503),
     (UnfinishedBodyError, 408),
     (TooManyStreamsError, 429),
+    (WrongContentTypeError, 415),
     (InvalidRequestError, 400),
 )
 
@@ -66,6 +67,7 @@ DESCRIPTIONS = {
     "invalid_response": "Another server, which this one asked, gave an answer that makes no sense.",
     "method_not_allowed": "The address exists, but takes other methods. The header `allow` names them.",
     "too_large": "The body of the request is larger than the server takes.",
+    "unsupported_media_type": "The body is not declared as JSON. Send the header `content-type: application/json`.",
     "notification_gone": "The notification was deleted, so there is nowhere to send to.",
     "notification_paused": "The notification is paused. Resume it, or test it, before you send to it.",
     "event_gone": "The event is no longer kept, so there is nothing to send.",

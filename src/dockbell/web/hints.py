@@ -13,6 +13,22 @@ _BODY = "data"  # what the framework calls it
 _NOT_ONE_OF = re.compile(r"Invalid enum value (?P<shown>.*)", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _ABSENT = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+_WRONG = re.compile(
+    r"Expected `(?P<wanted>[^`]*)`(?:, got `(?P<got>[^`]*)`)?"
+    r"(?: of length (?P<side>[<>]=|==) (?P<size>\d+)| (?P<sign>[<>]=?) (?P<bound>[\d.e+-]+))?"
+)
+_NO_TIME = re.compile(r"Invalid RFC3339 encoded datetime|Expected `datetime`.*", re.DOTALL)
+# What JSON's values are called among people.
+_NAMES = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_BOUNDS = {">=": "at least", "<=": "at most", "==": "exactly", ">": "above", "<": "below"}
 _STEP = re.compile(r"[^.\[\]]+")
 
 
@@ -32,6 +48,10 @@ def explain(request: Request[Any, Any, State], key: str, message: str) -> tuple[
     kind = _at(inspect.type_info(known.raw), steps)
     if (found := _NOT_ONE_OF.fullmatch(message)) is not None and (words := _words(kind)):
         return field, f"{found['shown']} is not one of {', '.join(words)}"
+    found = _WRONG.fullmatch(message)
+    if found is not None and isinstance(kind, inspect.EnumType | inspect.LiteralType):
+        got = "" if found["got"] is None else f", not {_named(found['got'])}"
+        return field, f"It must be one of {', '.join(_words(kind))}{got}"
     inside = "" if field == WHOLE else f"{field}."
     if (found := _ABSENT.fullmatch(message)) is not None:
         return f"{inside}{found['name']}", "It is missing"
@@ -39,7 +59,33 @@ def explain(request: Request[Any, Any, State], key: str, message: str) -> tuple[
     if found is not None and isinstance(kind, inspect.StructType):
         fields = ", ".join(one.encode_name for one in kind.fields)
         return f"{inside}{found['name']}", f"It is not known here. The fields are {fields}"
-    return field, message
+    return field, _plainly(message)
+
+
+def _plainly(message: str) -> str:
+    """What would be right, in place of the names of our types."""
+    if _NO_TIME.fullmatch(message):
+        return "It must be a time with its zone, such as 2026-03-14T12:00:00Z"
+    found = _WRONG.fullmatch(message)
+    if found is None:
+        return message
+    wanted = f"It must be {_named(found['wanted'])}"
+    if found["got"] is not None:
+        return f"{wanted}, not {_named(found['got'])}"
+    if found["size"] is not None:
+        unit = "character" if found["wanted"] == "str" else "item"
+        ending = "" if found["size"] == "1" else "s"
+        return f"{wanted} of {_BOUNDS[found['side']]} {found['size']} {unit}{ending}"
+    if found["bound"] is not None:
+        bound = found["bound"].removesuffix(".0")
+        of = "" if found["sign"] in {"<", ">"} else "of "
+        return f"{wanted} {of}{_BOUNDS[found['sign']]} {bound}"
+    return wanted
+
+
+def _named(types: str) -> str:
+    """The types, which stand with bars between, as people call them."""
+    return " or ".join(_NAMES.get(one, one) for one in types.split(" | "))
 
 
 def _at(kind: inspect.Type, steps: Sequence[str]) -> inspect.Type:

@@ -59,12 +59,13 @@ def test_only_results_that_counted_finish_a_delivery() -> None:
     dead = result_of(Failed(Code.HTTP_4XX, "404"), State.DEAD)
     again = result_of(Failed(Code.HTTP_5XX, "503"), State.WAITING)
     late = result_of(Delivered(), State.DELIVERED)
+    test = dead._replace(order=dead.order._replace(trigger=Trigger.TEST))
 
-    metrics.note_settled([arrived, dead, again, late], [late])
+    metrics.note_settled([arrived, dead, again, late, test], [late])
 
     assert counted(metrics, "dockbell_deliveries_finished_total") == {
         ("delivered", "ok"): 1,
-        ("dead", "http_4xx"): 1,
+        ("dead", "http_4xx"): 2,
     }
     assert counted(metrics, "dockbell_delivery_dead_total") == {(): 1}
     assert counted(metrics, "dockbell_delivery_late_results_total") == {(): 1}

@@ -187,8 +187,6 @@ class EventIntake:
                 status = 500
             case TooLargeError():
                 status = 413
-            case bodies.WrongContentTypeError():
-                status = 415
             case _:
                 status = errors.status_of(error)
         if status == HTTPStatus.UNAUTHORIZED:

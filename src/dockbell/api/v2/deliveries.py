@@ -44,6 +44,9 @@ _CODES: Mapping[StatusClass, Sequence[str]] = {
     "4xx": ("http_4xx", "http_410", "http_429"),
     "5xx": ("http_5xx",),
 }
+HeldFor = Literal["retry_after", "rate_limit", "host"]
+# Held by a name is held for that host.
+_HELD_FOR: Mapping[str, HeldFor] = {"retry-after": "retry_after", "rate-limit": "rate_limit"}
 RequestKey = Annotated[
     str | None,
     HeaderParameter(
@@ -74,7 +77,7 @@ class DeliveryTarget(msgspec.Struct, frozen=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One event on its way to one notification."""
+    """One event on its way to one notification. `held_until`: it is due, but nothing of its kind is sent before."""
 
     id: str
     state: State
@@ -85,6 +88,8 @@ class Delivery(msgspec.Struct, frozen=True):
     last_code: str | None
     is_parked: bool
     next_attempt_at: datetime | None
+    held_until: datetime | None
+    held_for: HeldFor | None
     created_at: datetime
     finished_at: datetime | None
 
@@ -121,6 +126,11 @@ class DeliveryInFull(msgspec.Struct, frozen=True):
     attempts: Sequence[Attempt]
 
 
+def held_for(held_by: str | None) -> HeldFor | None:
+    """Why nothing is sent for a while, in a word for programs."""
+    return None if held_by is None else _HELD_FOR.get(held_by, "host")
+
+
 def shown(record: DeliveryRecord) -> Delivery:
     path = None if record.repository is None else f"{record.namespace}/{record.repository}"
     return Delivery(
@@ -140,6 +150,8 @@ def shown(record: DeliveryRecord) -> Delivery:
         last_code=record.code,
         is_parked=record.is_parked,
         next_attempt_at=record.next_attempt_at,
+        held_until=record.held_until,
+        held_for=held_for(record.held_by),
         created_at=record.created_at,
         finished_at=record.finished_at,
     )

@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from dockbell.api.v2.areas import IsInstance, RepositoryPath
-from dockbell.api.v2.deliveries import DeliveryInFull, in_full
+from dockbell.api.v2.deliveries import DeliveryInFull, HeldFor, held_for, in_full
 from dockbell.api.v2.tls import Tls, TlsBody, shown_tls, to_tls
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.errors import ConfigError
@@ -44,11 +44,6 @@ Show = Annotated[
     ),
 ]
 
-# Held by a name is held for that host.
-_HELD_FOR: Mapping[str, Literal["retry_after", "rate_limit"]] = {
-    "retry-after": "retry_after",
-    "rate-limit": "rate_limit",
-}
 _REASONS: Mapping[PauseReason, str] = {
     PauseReason.FAILURES: "Three messages in a row could not be delivered.",
     PauseReason.NO_SUCCESS: "Nothing has arrived for five days.",
@@ -186,7 +181,7 @@ class Standing(msgspec.Struct, frozen=True):
     last_failure_at: datetime | None
     last_failure_code: str | None
     held_until: datetime | None  # nothing is sent before, tests apart
-    held_for: Literal["retry_after", "rate_limit", "host"] | None
+    held_for: HeldFor | None
 
 
 def state_of(notification: NotificationOf) -> Literal["active", "failing", "paused"]:
@@ -486,7 +481,7 @@ async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
         last_failure_at=health.last_failure_at,
         last_failure_code=health.last_failure_code,
         held_until=health.held_until,
-        held_for=None if health.held_by is None else _HELD_FOR.get(health.held_by, "host"),
+        held_for=held_for(health.held_by),
     )
 
 
