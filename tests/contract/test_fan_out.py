@@ -11,7 +11,7 @@ from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.deliveries import State
 from dockbell.domain.records import Verdict
 from dockbell.services import areas, events, statistics
-from dockbell.store import backlog, fan_out
+from dockbell.store import backlog, fan_out, history
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests.conftest import SetClock
@@ -249,3 +249,18 @@ async def test_counts_hold_what_is_still_to_be_made(store: Store, clock: SetCloc
     assert [one.count(Verdict.MATCHED) for one in verdicts] == [3, 6, 9, 10]
     assert [one.count(Verdict.PENDING) for one in verdicts] == [7, 4, 1, 0]
     assert [one.notification_id for one in full.considered] == ids
+
+
+async def test_what_is_still_to_be_made_of_an_expunged_event_is_not(
+    store: Store, clock: SetClock
+) -> None:
+    await prepare(store, ALL)
+    event_id = await record(store, clock)
+
+    async with store.begin() as tx:
+        done = await history.expunge(tx, event_id)
+
+    assert done is not None
+    assert done.cancelled == ALL
+    assert await make_part(store) is False
+    assert set((await states(store)).values()) == {"cancelled"}

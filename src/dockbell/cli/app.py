@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "See a push ring the bell.",
     "users": "Make and list users, set a new password.",
     "tokens": "Make access tokens for the API.",
+    "deliveries": "List deliveries, watch them live, send them again.",
     "events": "Forget what an event said.",
     "import": "Move in from a Quay.",
     "export": "Print what this server holds.",

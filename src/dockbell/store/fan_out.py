@@ -127,6 +127,13 @@ async def has_parts(tx: Tx) -> bool:
     return await tx.first(select(fan_outs.c.event_id).limit(1)) is not None
 
 
+async def drop(tx: Tx, event_id: str) -> int:
+    """Make none of the deliveries of the event that are still to be made; return how many they would have been."""
+    rows = await tx.rows(select(fan_outs.c.size).where(fan_outs.c.event_id == event_id))
+    await tx.run(delete(fan_outs).where(fan_outs.c.event_id == event_id))
+    return sum(row.size for row in rows)
+
+
 async def find_put_off(tx: Tx, event_id: str) -> Collection[str]:
     """The notifications whose deliveries of the event are still to be made. One query."""
     rows = await tx.rows(select(fan_outs.c.wanted).where(fan_outs.c.event_id == event_id))

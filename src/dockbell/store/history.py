@@ -13,6 +13,7 @@ from sqlalchemy import Table, delete, select, text, update
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State
+from dockbell.store import fan_out
 from dockbell.store.tables import (
     app_tokens,
     attempts,
@@ -214,6 +215,7 @@ async def expunge(tx: Tx, event_id: str) -> Expunged | None:
             .where(deliveries.c.event_id == event_id, deliveries.c.state == State.WAITING.value)
             .values(state=State.CANCELLED.value, finished_at=tx.now)
         )
+        cancelled += await fan_out.drop(tx, event_id)
         blanked = await tx.run(
             update(attempts)
             .where(attempts.c.delivery_id.in_(of_event))
