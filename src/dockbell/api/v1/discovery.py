@@ -102,6 +102,12 @@ GET /repository/{repository}/manifest/{digest}/labels/{label} getManifestLabel r
 DELETE /repository/{repository}/manifest/{digest}/labels/{label} deleteManifestLabel repo:write
 PUT /repository/{repository} updateRepo repo:write
 POST /repository/{repository}/changevisibility changeRepoVisibility repo:admin
+PUT /repository/{repository}/changestate changeRepoState repo:admin
+GET /repository/{repository}/mirror getRepoMirrorConfig repo:admin
+POST /repository/{repository}/mirror createRepoMirrorConfig repo:admin
+PUT /repository/{repository}/mirror changeRepoMirrorConfig repo:admin
+POST /repository/{repository}/mirror/sync-now syncNow repo:admin
+POST /repository/{repository}/mirror/sync-cancel syncCancel repo:admin
 DELETE /repository/{repository} deleteRepository repo:admin
 GET /organization/{organization}/robots getOrgRobots org:admin
 GET /user/robots getUserRobots user:admin
