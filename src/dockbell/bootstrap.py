@@ -44,6 +44,7 @@ from dockbell.net.proxies import Proxy
 from dockbell.net.quay import Quay, address_of, host_of_url
 from dockbell.net.registries import Registries
 from dockbell.net.resolver import Resolver
+from dockbell.observability import pulse
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
@@ -235,6 +236,7 @@ class Application:
             asyncio.create_task(self._every(_CLOCK_CHECK_SECONDS, self._set_clock)),
             asyncio.create_task(self._every(_KEY_CHECK_SECONDS, self._look_at_key)),
             asyncio.create_task(self._every(_PURGE_SECONDS, self._purge)),
+            asyncio.create_task(pulse.feel(self.scrapes.metrics)),
         ]
         if self.engine is not None:
             self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))

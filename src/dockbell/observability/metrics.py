@@ -9,6 +9,7 @@ from dockbell.observability.exposition import Counter, Family, Histogram
 
 _REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TRY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_DELAY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # From a fraction of a second to the longest that news can be under way.
 _WAY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 86_400.0)  # fmt: skip
 _PHASES = frozenset({"dns", "connect", "tls", "first_byte"})
@@ -95,6 +96,12 @@ class Metrics:
             bounds=_REQUEST_BOUNDS,
         )
 
+        self._loop_delay = Histogram(
+            "dockbell_event_loop_delay_seconds",
+            "How late the event loop came back when it was asked to, once a second.",
+            bounds=_DELAY_BOUNDS,
+        )
+
     def note_event(self, source: str, kind: str, count: int = 1) -> None:
         self._received.add(source, kind, count=count)
 
@@ -175,6 +182,9 @@ class Metrics:
         self._requests.add(verb if verb in _VERBS else "other", route, str(status))
         self._request_time.observe(seconds, route)
 
+    def note_loop_delay(self, seconds: float) -> None:
+        self._loop_delay.observe(seconds)
+
     def families(self) -> list[Family]:
         return [
             one.family()
@@ -193,6 +203,7 @@ class Metrics:
                 self._pruned,
                 self._requests,
                 self._request_time,
+                self._loop_delay,
             )
         ]
 
