@@ -106,6 +106,31 @@ async def test_a_retry_that_fails_stays_among_the_retries(
     await assert_lanes_are_right(store)
 
 
+async def test_news_and_retries_that_fail_together_leave_each_lane_as_it_was(
+    store: Store, clock: SetClock
+) -> None:
+    """In one batch: leases of the lane of retries end, and others come to it."""
+    (one,) = await prepare(store)
+    await add_retries(store, clock, one, 3)
+    clock.now += 2 * MINUTE
+    async with store.begin() as tx:
+        await record(tx, [one])
+    orders = await lease(store, 10)
+    async with store.begin() as tx:
+        await record(tx, [one])
+    orders = [*orders, *await lease(store, 10)]
+
+    await settle(store, [again(order, clock() + MINUTE) for order in orders])
+
+    assert len(orders) == 5
+    inflight = select(t.lanes.c.id, t.lanes.c.inflight, t.lanes.c.next_due_at)
+    assert sorted(await rows(store, inflight)) == [
+        (one, 0, None),
+        (lanes.lane_of_retries(one), 0, clock() + MINUTE),
+    ]
+    await assert_lanes_are_right(store)
+
+
 async def test_what_is_not_charged_stays_among_the_news(store: Store, clock: SetClock) -> None:
     (one,) = await prepare(store)
     async with store.begin() as tx:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -143,13 +144,13 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     else:
         retried = retries.among(held) if weighty else ()
         leave = {id(result) for result in retried}
-        ended = {
-            **_ended(
+        ended = _ended(
+            (
                 (result.order.lane_id, None if id(result) in leave else result.decision.due_at)
                 for result in held
             ),
-            **retries.due_of(retried),
-        }
+            retries.due_of(retried),
+        )
     if not moved.has_settled_lanes:
         await lanes.settle(tx, ended)
         await retries.move(tx, retried)
@@ -184,15 +185,20 @@ def _move_of(result: Result) -> Move:
 
 def _ended(
     leases: Iterable[tuple[str, datetime | None]],
+    coming: Mapping[str, datetime | None] = MappingProxyType({}),
 ) -> Mapping[str, tuple[int, datetime | None]]:
     """For each lane: how many leases ended, and when the earliest delivery that waits again is due.
 
-    Given the lane of each lease and, if its delivery waits again, when that is due.
+    Given the lane of each lease and, if its delivery waits again there, when that is due; and the lanes that deliveries
+    of others move to, with when the first of them is due. Leases can have ended in those too.
     """
     ended: dict[str, tuple[int, datetime | None]] = {}
     for lane_id, due in leases:
         count, earliest = ended.get(lane_id, (0, None))
         ended[lane_id] = count + 1, _earlier(earliest, due)
+    for lane_id, due in coming.items():
+        count, earliest = ended.get(lane_id, (0, None))
+        ended[lane_id] = count, _earlier(earliest, due)
     return ended
 
 

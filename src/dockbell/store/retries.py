@@ -11,8 +11,6 @@ from dockbell.store.tables import deliveries
 from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.transactions import Tx
 
-Ended = Mapping[str, tuple[int, datetime | None]]  # as `lanes.settle` takes it
-
 
 def among(settled: Sequence[Result]) -> Sequence[Result]:
     """Those of the results whose delivery leaves the news and waits for another try."""
@@ -25,16 +23,14 @@ def among(settled: Sequence[Result]) -> Sequence[Result]:
     ]
 
 
-def due_of(retried: Sequence[Result]) -> Ended:
-    """When the first of each lane of retries is due. No lease of theirs ended."""
-    due: dict[str, tuple[int, datetime | None]] = {}
+def due_of(retried: Sequence[Result]) -> Mapping[str, datetime | None]:
+    """When the first of those that come to each lane of retries is due."""
+    due: dict[str, datetime | None] = {}
     for result in retried:
-        at, lane_id = (
-            result.decision.due_at,
-            lanes.lane_of_retries(result.order.notification_id),
-        )
-        earliest = due.get(lane_id, (0, at))[1]
-        due[lane_id] = 0, at if earliest is None or at is None else min(earliest, at)
+        at = result.decision.due_at
+        lane_id = lanes.lane_of_retries(result.order.notification_id)
+        earliest = due.get(lane_id, at)
+        due[lane_id] = at if earliest is None or at is None else min(earliest, at)
     return due
 
 
