@@ -197,6 +197,12 @@ async def _fresh(store: Store, clock: SetClock) -> History:
 @example(
     steps=[("record", {2}), ("lease", 1), ("settle", ["again"]), ("pass", 1), ("resume", 2)]
 )  # what waits for a retry is due since it was made
+@example(
+    steps=[
+        *[("record", {0}), ("lease", 1), ("settle", ["again"]), ("pass", 10)],
+        *[("record", {0}), ("lease", 5), ("settle", ["again", "again"])],
+    ]
+)  # a retry fails again together with news that fails for the first time
 async def test_no_history_loses_a_delivery_or_miscounts_a_lane(
     store: Store, clock: SetClock, steps: list[tuple[str, object]]
 ) -> None:
