@@ -36,6 +36,7 @@ from dockbell.engine.retry import Policy
 from dockbell.methods.email import Email
 from dockbell.methods.flowdock import Flowdock
 from dockbell.methods.hipchat import HipChat
+from dockbell.net import object_stores
 from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
 from dockbell.net.mail import Mailer, Relay, Security
@@ -48,6 +49,7 @@ from dockbell.observability import pulse
 from dockbell.observability.metrics import Metrics
 from dockbell.observability.versions import version
 from dockbell.registry.app import Registry
+from dockbell.registry.buckets import Bucket
 from dockbell.registry.files import Files
 from dockbell.registry.garbage import Collector
 from dockbell.registry.mirroring import Mirroring
@@ -449,7 +451,7 @@ def build(settings: Settings) -> Application:
             steady=_steady,
             mailer=mailer,
         )
-    files = Files(data)
+    files = files_of(settings, data)
     fetcher = _fetcher_of(settings, ",".join(settings.egress_allow), resolver)
     mirroring = None
     if settings.engine:
@@ -553,6 +555,21 @@ async def moving_in(
             await resolver.close()
 
 
+def files_of(settings: Settings, folder: Path) -> Files:
+    """The content of images: in the folder, or in the object store that the settings name."""
+    if not settings.blob_store:
+        return Files(folder)
+    address = object_stores.Address(
+        settings.blob_store,
+        settings.blob_store_endpoint,
+        settings.blob_store_region,
+        settings.blob_store_access_key,
+        settings.blob_store_secret_key,
+    )
+    store = object_stores.open_store(address, settings.send_timeout.total_seconds())
+    return Files(folder, Bucket(store))
+
+
 def collector_of(settings: Settings, store: Store, files: Files) -> Collector:
     """What collects the garbage of a database and of its folder."""
     days = settings.keep_deleted_tags
@@ -564,11 +581,11 @@ async def existing_collector(settings: Settings) -> AsyncIterator[tuple[Collecto
     """What collects the garbage of a dockbell that is there, and its time. A server may run at the same time."""
     folder = _folder_of(settings)
     async with existing(settings) as store:
-        if not (folder / "blobs").is_dir():
+        if not settings.blob_store and not (folder / "blobs").is_dir():
             raise SetupError(f"There are no blobs in {folder}. Name their folder with --data.")
         async with store.read() as tx:
             now = tx.now
-        yield collector_of(settings, store, Files(folder)), now
+        yield collector_of(settings, store, files_of(settings, folder)), now
 
 
 def methods_of(settings: Settings) -> Mapping[str, Method]:

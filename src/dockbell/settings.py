@@ -212,6 +212,20 @@ def _base_url(given: object) -> str:
     return text
 
 
+def _blob_store(given: object) -> str:
+    text = _text(given)
+    parts = urlsplit(text)
+    if text and (
+        parts.scheme not in {"s3", "gs", "az"}
+        or not parts.netloc
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError
+    return text.rstrip("/")
+
+
 def _egress_proxy(given: object) -> str:
     text = _text(given)
     if text:
@@ -293,6 +307,31 @@ RULES: Mapping[str, Rule] = {
         "An HTTP proxy that all tries over HTTP go through. Proxies in the environment are never used.",
         _egress_proxy,
         "`http://host:port` or `http://user:password@host:port`",
+        is_secret=True,
+    ),
+    "blob_store": Rule(
+        "Where blobs lie: an object store, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`. Empty means "
+        "the data folder. Uploads under way stay in the data folder.",
+        _blob_store,
+        "`s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`",
+    ),
+    "blob_store_endpoint": Rule(
+        "The address of an object store that is not the public one of its kind.",
+        _base_url,
+        "`https://host` or `http://host:port`",
+    ),
+    "blob_store_region": Rule(
+        "The region of an S3 bucket. Empty means `us-east-1`.", _text, "the name of a region"
+    ),
+    "blob_store_access_key": Rule(
+        "As whom we come to the object store: an access key id, for Azure the name of the account.",
+        _text,
+        "a name",
+    ),
+    "blob_store_secret_key": Rule(
+        "The secret that goes with it; for Google the service account's key, a JSON document.",
+        _text,
+        "a secret",
         is_secret=True,
     ),
     "user_initialize": Rule(
@@ -496,7 +535,14 @@ RULES: Mapping[str, Rule] = {
 # A secret may stand in a file of its own: DOCKBELL_SECRET_KEY_FILE=/run/secrets/dockbell.
 FILE_VARIABLES: Mapping[str, str] = {
     f"{PREFIX}{name.upper()}_FILE": name
-    for name in ("database_url", "egress_proxy", "smtp_password", "secret_key", "metrics_token")
+    for name in (
+        "database_url",
+        "egress_proxy",
+        "smtp_password",
+        "secret_key",
+        "metrics_token",
+        "blob_store_secret_key",
+    )
 }
 
 
@@ -521,6 +567,11 @@ class Settings:
     public_url: str = ""
     egress_allow: tuple[str, ...] = ()
     egress_proxy: str = field(default="", repr=False)
+    blob_store: str = ""
+    blob_store_endpoint: str = ""
+    blob_store_region: str = ""
+    blob_store_access_key: str = ""
+    blob_store_secret_key: str = field(default="", repr=False)
     user_initialize: bool = False
     user_creation: bool = False
     require_team_invite: bool = True

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dockbell.domain.digests import Digest
-from dockbell.registry.files import Files
+from dockbell.registry.folders import Folder
 from dockbell.registry.garbage import Collected, Collector
 from dockbell.store import tables
 from dockbell.store.transactions import Store
@@ -248,13 +248,13 @@ async def test_many_pushes_while_garbage_is_collected_lose_nothing(
     await collector.run(clock())
     clock.move(hours=25)
     client, api = await hub.client(), await hub.client("writer", "acme/api")
-    real = Files.remove_blob
+    real = Folder.remove
 
-    async def slowly(files: Files, digest: Digest) -> None:
+    async def slowly(files: Folder, digest: Digest) -> None:
         await asyncio.sleep(0.01)
         await real(files, digest)
 
-    monkeypatch.setattr(Files, "remove_blob", slowly)
+    monkeypatch.setattr(Folder, "remove", slowly)
 
     async def push(one: Client, path: str, content: bytes) -> None:
         await asyncio.sleep(contents.index(content) * 0.005)
@@ -287,15 +287,15 @@ async def test_a_collector_that_dies_leaves_nothing_that_the_next_does_not_take(
     clock.move(hours=25)
     await collect()
     clock.move(hours=25)
-    real = Files.remove_blob
+    real = Folder.remove
 
-    async def die(files: Files, digest: Digest) -> None:
+    async def die(files: Folder, digest: Digest) -> None:
         if moment == "after the file":
             await real(files, digest)
         raise SystemError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "remove_blob", die)
+        patch.setattr(Folder, "remove", die)
         with pytest.raises(SystemError):
             await collect()
     left = await rows_of(store, tables.blobs, "digest")

@@ -410,7 +410,7 @@ async def test_a_file_that_is_replaced_while_it_is_written_never_becomes_a_blob(
         upload.write(CONTENT)
         replace_file(path)
         with pytest.raises(FileNotFoundError):
-            await hub.files.settle(upload, Digest.of(digest_of(CONTENT)))
+            await hub.files.blobs.settle(upload, Digest.of(digest_of(CONTENT)))
 
     assert blob_files(hub) == []
 
@@ -513,6 +513,6 @@ async def test_an_upload_is_not_thrown_away_under_who_writes_to_it(
     async with hub.files.upload(path.name) as upload:
         upload.write(CONTENT)
         await hub.files.discard(path.name)
-        await hub.files.settle(upload, Digest.of(digest_of(CONTENT)))
+        await hub.files.blobs.settle(upload, Digest.of(digest_of(CONTENT)))
 
     assert [blob.read_bytes() for blob in blob_files(hub)] == [CONTENT]

@@ -6,8 +6,8 @@ from dockbell.domain.digests import Digest
 from dockbell.domain.manifests import BlobUnknownError
 from dockbell.registry import access, ranges
 from dockbell.registry.errors import refusal
-from dockbell.registry.files import BlobFile
 from dockbell.registry.parts import Parts
+from dockbell.registry.places import Blob
 from dockbell.registry.requests import Part, Reply, Request
 from dockbell.registry.routes import Route
 from dockbell.services import blobs
@@ -36,7 +36,7 @@ async def get_blob(parts: Parts, request: Request, route: Route) -> Reply:
     }
     if is_match(request, digest):
         return Reply(304, headers)
-    file = parts.files.open_blob(digest)
+    file = await parts.files.blobs.open(digest)
     if file is None:
         # The row is there and the file is not: say so to the operator; a client that pushes again mends it.
         _log.error("blob_file_missing", digest=str(digest), repository=route.path)
@@ -69,7 +69,7 @@ def is_match(request: Request, digest: Digest) -> bool:
     return str(digest) in tags or "*" in tags
 
 
-def _part(request: Request, file: BlobFile, headers: dict[str, str]) -> Reply:
+def _part(request: Request, file: Blob, headers: dict[str, str]) -> Reply:
     if request.verb == "HEAD":
         return Reply(200, headers, length=file.size)
     condition = request.header(b"if-range")

@@ -122,19 +122,19 @@ class Collector:
             is_ours = await garbage.take(tx, SYSTEM, digest)
             if is_ours:
                 # Before the commit: while the digest is held, no push can put a file there that this takes away.
-                await self.files.remove_blob(digest)
+                await self.files.blobs.remove(digest)
         return is_ours
 
     async def _sweep_files(
         self, done: Collected, now: datetime, progress: Progress, *, is_dry: bool
     ) -> None:
         """Delete files that a push left behind which did not come to its end."""
-        async for digests in self.files.list_blobs(now - GRACE):
+        async for digests in self.files.blobs.list(now - GRACE):
             async with self.read() as tx:
                 unknown = await garbage.list_unknown(tx, SYSTEM, digests)
             for digest in unknown:
                 async with self.begin() as tx:
                     if not is_dry and await garbage.is_unknown(tx, SYSTEM, digest):
-                        await self.files.remove_blob(digest)
+                        await self.files.blobs.remove(digest)
                 done.orphans += 1
                 progress(done)

@@ -273,11 +273,12 @@ class _Tag:
                     raise UpstreamError(
                         f"the blob {wanted.digest} has another digest than it is named by"
                     ) from error
+                await self._files.blobs.prepare(upload, wanted.digest)
                 async with self._begin() as tx:
                     writer = await self._mirrors.writer(tx, SYSTEM, self._job)
                     await uploads.check(tx, writer, upload_id)
                     await blobs.hold(tx, writer, wanted.digest)
-                    await self._files.settle(upload, wanted.digest)
+                    await self._files.blobs.settle(upload, wanted.digest)
                     await uploads.finish(tx, writer, upload_id, wanted.digest, wanted.size)
         except BaseException:
             await self._files.discard(upload_id)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from dockbell.registry.files import BlobFile
+from dockbell.registry.places import Blob
 from dockbell.web.edge import Receive, Scope
 
 _PATIENCE_SECONDS = 60.0  # without a single byte
@@ -120,7 +120,7 @@ class Request:
 class Part:
     """A stretch of a file to be sent. Whoever sends it closes the file."""
 
-    file: BlobFile
+    file: Blob
     start: int
     length: int
 

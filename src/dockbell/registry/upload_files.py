@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from dockbell.domain.digests import Digest, DigestMismatchError, Hash, new_hash
@@ -133,6 +134,16 @@ class UploadFile:
         Raise FileNotFoundError if the file was taken away or replaced, by whoever does not ask for the lock.
         """
         await asyncio.to_thread(_settle, self._descriptor, self._path, place)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[int]:
+        """A descriptor that the bytes can be read from, all of which are written."""
+        self.flush()
+        position = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        try:
+            yield self._descriptor
+        finally:
+            os.lseek(self._descriptor, position, os.SEEK_SET)
 
     def discard(self) -> None:
         """Delete what came."""

@@ -18,11 +18,16 @@ from dockbell.registry import access, ranges
 from dockbell.registry.errors import Refusal
 from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin, Parts
+from dockbell.registry.places import CollectedError
 from dockbell.registry.requests import DisconnectedError, Reply, Request, StalledError
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
 from dockbell.services import blobs, uploads
 from dockbell.services.registry_tokens import Claim
+
+_SETTLE_TRIES = (
+    3  # content may be collected as garbage between its coming to an object store and its rows
+)
 
 
 async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
@@ -117,7 +122,7 @@ async def _cancel(parts: Parts, route: Route, claim: Claim, upload_id: str) -> N
 async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> Digest | None:
     """The digest of the blob that was mounted; None if an upload is needed, for whatever reason."""
     digest = _digest_or_none(request.query("mount"))
-    if digest is None or not parts.files.has_blob(digest):
+    if digest is None or not await parts.files.blobs.has(digest):
         return None
     source = request.query("from")
     async with parts.begin() as tx:
@@ -190,12 +195,19 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
                 writer = await access.writer(tx, claim, route.path)
                 await uploads.cancel(tx, writer, upload_id)
             raise
-        async with parts.begin() as tx:
-            writer = await access.writer(tx, claim, route.path)
-            await uploads.check(tx, writer, upload_id)
-            await blobs.hold(tx, writer, digest)
-            await _settle(parts.files, upload, digest)
-            await uploads.finish(tx, writer, upload_id, digest, size)
+        for tries_left in reversed(range(_SETTLE_TRIES)):
+            await parts.files.blobs.prepare(upload, digest)
+            try:
+                async with parts.begin() as tx:
+                    writer = await access.writer(tx, claim, route.path)
+                    await uploads.check(tx, writer, upload_id)
+                    await blobs.hold(tx, writer, digest)
+                    await _settle(parts.files, upload, digest)
+                    await uploads.finish(tx, writer, upload_id, digest, size)
+                break
+            except CollectedError:
+                if not tries_left:
+                    raise
     return _created(route, digest)
 
 
@@ -227,7 +239,7 @@ async def _is_known(parts: Parts, route: Route, claim: Claim, upload_id: str) ->
 
 async def _settle(files: Files, upload: UploadFile, digest: Digest) -> None:
     try:
-        await files.settle(upload, digest)
+        await files.blobs.settle(upload, digest)
     except FileNotFoundError:
         raise UploadUnknownError from None
 
