@@ -29,8 +29,13 @@ async def expiry_of(tx: Tx, writer: WriterOf, digest: str) -> datetime | None:
 
 
 async def list_watchers(tx: Tx, actor: Actor, *, after: str) -> Sequence[Watcher]:
-    """Some notifications that want to know of tags that expire, from behind this id. For the server itself."""
+    """Some notifications that want to know of tags that expire, from behind this id. For the server itself.
+
+    None, and little is read, where no tag will expire.
+    """
     del actor  # nobody else has a way to this
+    if not await tags.has_expiring(tx):
+        return ()
     return await notifications.find_of_kind(tx, KIND, after=after, limit=_NOTIFICATIONS)
 
 

@@ -291,8 +291,19 @@ async def find_candidates_many(
 
 async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence[Watcher]:
     """Notifications of this kind, of whatever place, in the order of their ids. One query."""
-    further = select(notification_kinds.c.notification_id).where(
-        notification_kinds.c.kind == kind
+    own = (
+        select(notifications.c.id)
+        .where(notifications.c.kind == kind, notifications.c.id > after)
+        .order_by(notifications.c.id)
+        .limit(limit)
+        .subquery()
+    )
+    further = (
+        select(notification_kinds.c.notification_id)
+        .where(notification_kinds.c.kind == kind, notification_kinds.c.notification_id > after)
+        .order_by(notification_kinds.c.notification_id)
+        .limit(limit)
+        .subquery()
     )
     rows = await tx.rows(
         select(
@@ -305,8 +316,10 @@ async def find_of_kind(tx: Tx, kind: str, *, after: str, limit: int) -> Sequence
             notifications.c.created_at,
         )
         .where(
-            or_(notifications.c.kind == kind, notifications.c.id.in_(further)),
-            notifications.c.id > after,
+            or_(
+                notifications.c.id.in_(select(own.c.id)),
+                notifications.c.id.in_(select(further.c.notification_id)),
+            )
         )
         .order_by(notifications.c.id)
         .limit(limit)

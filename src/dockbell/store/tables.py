@@ -469,6 +469,7 @@ notifications = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Index("ix_notifications_repository_id_kind", "repository_id", "kind"),
+    Index("ix_notifications_kind_id", "kind", "id"),
 )
 
 authorized_emails = Table(
@@ -507,6 +508,7 @@ notification_kinds = Table(
     Column("kind", String, primary_key=True),
     _owned("notification_id", "notifications.id", primary_key=True),
     Index("ix_notification_kinds_notification_id", "notification_id"),
+    Index("ix_notification_kinds_kind_notification_id", "kind", "notification_id"),
 )
 
 signing_secrets = Table(

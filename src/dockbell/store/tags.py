@@ -214,6 +214,12 @@ async def list_versions(  # noqa: PLR0913 -- one filter each
     ]
 
 
+async def has_expiring(tx: Tx) -> bool:
+    """Whether any tag at all will expire."""
+    row = await tx.first(select(tags.c.name).where(tags.c.expires_at > tx.now).limit(1))
+    return row is not None
+
+
 async def expired(tx: Tx, limit: int) -> Sequence[tuple[str, str, str]]:
     """Repository, name and digest of some tags that have expired."""
     rows = await tx.rows(
