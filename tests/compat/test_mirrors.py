@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from dockbell.store import tables
 from dockbell.store.transactions import Store
-from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, invalid, said
+from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, invalid, problem, said
 from tests.asgi import Client
 from tests.world import World, open_world
 
@@ -287,6 +287,30 @@ async def test_a_repository_changes_its_state(admin: Client) -> None:
         400,
         invalid("'LOST' is not one of ['NORMAL', 'READ_ONLY', 'MIRROR']"),
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("MIRROR", "acme/web is a mirror: only its own syncs write to it"),
+        ("READ_ONLY", "acme/web is in read-only mode"),
+    ],
+)
+async def test_tags_of_a_repository_that_takes_no_pushes_stay(
+    admin: Client, state: str, words: str
+) -> None:
+    await admin.put("/api/v1/repository/acme/web/changestate", {"state": state})
+    tag = "/api/v1/repository/acme/web/tag/v1"
+
+    answers = [
+        await admin.put(tag, {"expiration": None}),
+        await admin.delete(tag),
+        await admin.post(f"{tag}/restore", {"manifest_digest": f"sha256:{'a' * 64}"}),
+    ]
+
+    # Quay: 503, which asks clients to try again.
+    refused = problem(403, "insufficient_scope", words)
+    assert [said(one) for one in answers] == [(403, refused)] * 3
 
 
 async def test_a_mirror_goes_with_its_repository_and_outlives_its_robot(

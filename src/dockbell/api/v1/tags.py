@@ -12,7 +12,7 @@ from dockbell.domain import manifests as rules
 from dockbell.domain.digests import Digest, DigestError
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.tags import TagVersion
-from dockbell.services import repositories, tags
+from dockbell.services import mirrors, repositories, tags
 from dockbell.services.tags import History
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
@@ -110,6 +110,7 @@ async def change_tag(
     async with call.begin() as tx:
         actor = await call.actor(tx)
         writer = await repositories.writer_of(tx, actor, call.path(repository))
+        mirrors.check_pushable(writer)
         body = call.json(_CHANGE)
         if "manifest_digest" in body:
             await tags.move(
@@ -129,6 +130,7 @@ async def delete_tag(
     async with call.begin() as tx:
         actor = await call.actor(tx)
         writer = await repositories.writer_of(tx, actor, call.path(repository))
+        mirrors.check_pushable(writer)
         await tags.delete(
             tx, writer, call.faces.intake, tag, for_good=call.flag("skipRecoveryPeriod")
         )
@@ -143,6 +145,7 @@ async def restore_tag(
     async with call.begin() as tx:
         actor = await call.actor(tx)
         writer = await repositories.writer_of(tx, actor, call.path(repository))
+        mirrors.check_pushable(writer)
         body = call.json(_RESTORE)
         if "manifest_digest" not in body:
             raise InvalidRequestError("Missing manifest_digest")
