@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import Protocol
 
 from dockbell.domain.deliveries import Trigger
@@ -32,7 +31,7 @@ class Field:
     required: bool = True
 
 
-@value(slots=False)  # the cached properties need a place
+@value()
 class Message:
     """What one try sends. Summary and HTML are rendered when a method asks for them."""
 
@@ -48,15 +47,15 @@ class Message:
     signatures: tuple[Signature, ...] = (Signature.V1,)
     secrets: tuple[SigningSecret, ...] = ()  # those that are live, newest first
 
-    @cached_property
+    @property
     def level(self) -> Level:
         return self.kind.level(self.event)
 
-    @cached_property
+    @property
     def summary(self) -> str:
         return self.kind.summary(self.event)
 
-    @cached_property
+    @property
     def html(self) -> str:
         return self.kind.html(self.event, self.links)
 

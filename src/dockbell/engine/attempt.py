@@ -223,8 +223,10 @@ class Attempts:
     guard: timedelta
     outages: Outages = field(default_factory=Outages)
     posting: Mapping[str, Posting] = field(init=False)  # the methods that need no task
+    longest: timedelta = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", self.guard + _STOOD_STILL)
         posting = {name: one for name, one in self.methods.items() if isinstance(one, Posting)}
         object.__setattr__(self, "posting", posting)
 
@@ -232,7 +234,7 @@ class Attempts:
         """The result of a try that is over; `began` is by `perf_counter`."""
         order = job.order
         duration = timedelta(0, perf_counter() - began)
-        if duration > self.guard + _STOOD_STILL:
+        if duration > self.longest:
             outcome = _blame_us(outcome)
         outcome = self.outages.judge(job.host, outcome, began)
         if isinstance(outcome, Delivered):

@@ -32,7 +32,7 @@ class Outgoing(NamedTuple):
 
     text: str
     shown: Pairs
-    secrets: Sequence[bytes]
+    secrets: tuple[bytes, ...]
 
 
 class _Plan(NamedTuple):
@@ -84,7 +84,7 @@ def compose(headers: Headers, authorization: str | None, user_agent: str) -> Out
     for index, redacted in plan.secrets:
         shown[index] = redacted
         secrets.append(values[index].encode())
-    return Outgoing(plan.text % values, tuple(shown), secrets)
+    return Outgoing(plan.text % values, tuple(shown), tuple(secrets))
 
 
 def _refuse_value(headers: Headers) -> NoReturn:

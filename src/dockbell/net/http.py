@@ -40,7 +40,7 @@ _LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers an
 _SWEEP_SECONDS = 15.0
 
 _Place = tuple[str, str, int]  # scheme, host and port
-_Kept = tuple[_Place, Tls | None]  # what a connection is good for
+_Kept = _Place | tuple[_Place, Tls]  # what a connection is good for
 
 
 Answer = Reply | Exception  # mostly UnreachableError; any other is a bug of ours
@@ -51,21 +51,22 @@ class Flight:
 
     __slots__ = (
         "addresses", "began", "body", "connection", "deadline", "done", "has_turn", "is_kept", "outgoing", "phases",
-        "place", "sender", "target", "task",
+        "place", "sender", "target", "task", "tls",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 -- made only by Sender, thousands of times a second
         self,
         sender: "Sender",
         target: Target,
-        place: _Kept,
+        tls: Tls | None,
         outgoing: Outgoing,
         body: bytes,
         done: Callable[[Answer], None],
     ) -> None:
         self.sender = sender
         self.target = target
-        self.place = place
+        self.tls = tls
+        self.place: _Kept = target.place if tls is None else (target.place, tls)
         self.outgoing = outgoing
         self.body = body
         self.done: Callable[[Answer], None] | None = done
@@ -182,10 +183,9 @@ class Sender:
         """
         url, body, headers = post
         target = target_of(url)
-        place = target.scheme, target.host, target.port
         outgoing = compose(headers, target.authorization, self._user_agent)
-        flight = Flight(self, target, (place, tls), outgoing, body, done)
-        flight.addresses = addresses = self._vetted(target, place) or ()
+        flight = Flight(self, target, tls, outgoing, body, done)
+        flight.addresses = addresses = self._vetted(target) or ()
         if addresses and self._turns and not self._is_closing:
             self._take_turn(flight)
             connection = self._take_kept(flight.place)
@@ -211,9 +211,9 @@ class Sender:
             return error.detail
         return None
 
-    def _vetted(self, target: Target, place: _Place) -> Addresses | None:
+    def _vetted(self, target: Target) -> Addresses | None:
         """The addresses, if that takes no waiting and they were judged before."""
-        judged = self._judged.get(place)
+        judged = self._judged.get(target.place)
         if judged is None or target.address is not None:
             return judged
         known = self._resolver.known(target.host)
@@ -229,7 +229,7 @@ class Sender:
             self._judge(target, address)
         if len(self._judged) >= _MOST_JUDGED:
             self._judged.clear()
-        self._judged[target.scheme, target.host, target.port] = addresses
+        self._judged[target.place] = addresses
         return addresses
 
     def _judge(self, target: Target, address: Address) -> None:
@@ -437,7 +437,7 @@ class Sender:
         address: Address | None = None
         try:
             if target.scheme == "https":
-                secure = self._secured(flight.place[1])
+                secure = self._secured(flight.tls)
             async with asyncio.timeout(max(0.0, seconds)):
                 if self._proxy is None:
                     made, address = await connect(
@@ -458,9 +458,7 @@ class Sender:
             failure = error.code, error.detail, error.fault
         except (TimeoutError, OSError) as error:
             if made is not None and secure is not None:
-                failure = failures.unsecured(
-                    target.host, error, has_own=flight.place[1] is not None
-                )
+                failure = failures.unsecured(target.host, error, has_own=flight.tls is not None)
             elif self._proxy is not None:
                 failure = proxies.late(target.host)
             elif isinstance(error, TimeoutError) and error.errno is None:

@@ -40,6 +40,7 @@ class Target:
     port: int
     address: Address | None  # if the host is an IP address
     authorization: str | None = field(repr=False)  # from user:password@
+    place: tuple[str, str, int]  # scheme, host and port
 
 
 def _invalid(detail: str) -> UnreachableError:
@@ -79,6 +80,7 @@ def target_of(url: str) -> Target:
         port=port,
         address=address,
         authorization=_authorization(userinfo) if userinfo else None,
+        place=(scheme, host, port),
     )
 
 

@@ -31,7 +31,7 @@ class DatabaseClock:
 
     def __call__(self) -> datetime:
         if self._start is None or self._steady is None:
-            return self._clock() + self.offset
+            return self._clock() + self.offset if self.offset else self._clock()
         return self._start + timedelta(seconds=self._steady())
 
     async def set_by(self, store: Store) -> None:
