@@ -14,6 +14,7 @@ from dockbell.domain.deliveries import Order, Result, State, Trigger
 from dockbell.domain.interruptions import name_of
 from dockbell.engine import pace, throttle
 from dockbell.engine.attempt import Attempts, Job, Try
+from dockbell.engine.crowd import Crowd
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
@@ -80,6 +81,7 @@ class Dispatcher:
         self._max_age = max_age
         self._metrics = metrics or Metrics()
         self._shelf = Shelf(attempts.methods)
+        self._crowd = Crowd()
         self._hosts = Hosts(most_slow, attempts.guard + _TRIAL_MARGIN, attempts.chance)
         self._running: dict[Try, None] = {}  # oldest first
         self._has_ended_all = asyncio.Event()  # set while it stops
@@ -290,6 +292,7 @@ class Dispatcher:
             tx.after.append(partial(self._metrics.note_ended, State.EXPIRED, len(ended)))
             orders = [one for one in orders if not is_expired(one, oldest)]
         jobs, orphans = await self._shelf.complete(tx, orders, leased.versions)
+        await self._crowd.take_turns(tx, jobs, leased.front)
         ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
         tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
         jobs, held = await self._hosts.sift(tx, jobs)

@@ -39,6 +39,9 @@ class Leased:
         str, int
     ]  # of their notifications that still exist: when they were last changed
     outlook: Outlook
+    front: datetime | None = (
+        None  # the first turn of its lanes, if there may be more than fitted
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     ready = await lanes.find_ready(tx, limit)
     if not ready:
         return Leased((), {}, await lanes.outlook(tx))
+    front = await lanes.turn_of(tx, ready[0][0]) if len(ready) == limit else None
     token = tx.new_id("lse")
     share = math.ceil(limit / len(ready))
     terms = Terms(to_micros(tx.now), share, limit, worker, token, to_micros(until))
@@ -85,7 +89,7 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     outlook = (
         Outlook(tx.now, is_crowded=False) if len(rows) == limit else await lanes.outlook(tx)
     )
-    return Leased(await _with_series(tx, orders), versions, outlook)
+    return Leased(await _with_series(tx, orders), versions, outlook, front)
 
 
 async def _with_series(tx: Tx, orders: Sequence[Order]) -> Sequence[Order]:

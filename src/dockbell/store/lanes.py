@@ -88,6 +88,28 @@ async def put_in_front(tx: Tx, lane_id: str) -> None:
     await tx.run(update(lanes).where(lanes.c.id == lane_id).values(served_at=of_micros(-1)))
 
 
+async def turn_of(tx: Tx, lane_id: str) -> datetime | None:
+    """The lane's turn: those with an earlier one are served before it."""
+    row = await tx.first(select(lanes.c.served_at).where(lanes.c.id == lane_id))
+    return None if row is None else row.served_at
+
+
+async def latest_turn(tx: Tx) -> datetime | None:
+    """The last turn of all lanes that wait to be served."""
+    row = await tx.first(
+        select(func.max(lanes.c.served_at)).where(
+            lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused
+        )
+    )
+    return None if row is None else row[0]
+
+
+async def set_turns(tx: Tx, turns: Mapping[str, datetime]) -> None:
+    """Serve these lanes, which this transaction has leased from, again at that turn."""
+    rows = [(lane_id, to_micros(turn)) for lane_id, turn in turns.items()]
+    await tx.hot(tx.dialect.SET_TURNS, tx.dialect.packed(rows))
+
+
 async def find_ready(tx: Tx, limit: int) -> Sequence[ReadyLane]:
     """Lanes with something due and the room in each, the one served longest ago first.
 

@@ -86,7 +86,7 @@ JOIN notifications AS n ON n.id = k.notification_id
 # the strong lock (`quiet` in find_ready) and, if a producer holds the weak one, looks again at its next turn.
 ADD_LANES = """
 INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
-SELECT id, notification_id, is_paused, 0, $5, $4, 0
+SELECT id, notification_id, is_paused, 0, $5, $4::bigint, $4::bigint - 1
 FROM unnest($1::text[], $2::text[], $3::bool[]) AS made (id, notification_id, is_paused) ORDER BY id
 ON CONFLICT (id) DO NOTHING
 """
@@ -97,6 +97,12 @@ WITH idle AS MATERIALIZED (
   ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE lanes SET next_due_at = $2 FROM idle WHERE lanes.id = idle.id
+"""
+
+# Whoever sets them has leased from these lanes, so that they are locked already.
+SET_TURNS = """
+UPDATE lanes SET served_at = made.turn FROM unnest($1::text[], $2::bigint[]) AS made (id, turn)
+WHERE lanes.id = made.id
 """
 
 FIND_BEARERS = """

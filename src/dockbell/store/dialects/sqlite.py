@@ -86,13 +86,17 @@ CROSS JOIN notifications AS n ON n.id = k.notification_id
 # A lane that is not due earlier becomes due; one that is busy already is left alone.
 ADD_LANES = """
 INSERT INTO lanes (id, notification_id, is_paused, inflight, max_inflight, next_due_at, served_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, 0, ?3, ?2, 0
+SELECT value ->> 0, value ->> 1, value ->> 2, 0, ?3, ?2, ?2 - 1
 FROM json_each(?1) WHERE true
 ON CONFLICT (id) DO UPDATE SET next_due_at = excluded.next_due_at
 WHERE lanes.next_due_at IS NULL OR lanes.next_due_at > excluded.next_due_at
 """
 HOLD_LANES = None  # only one transaction writes, so no lease can look away meanwhile
 WAKE_LANES = None  # ADD_LANES did
+
+SET_TURNS = """
+UPDATE lanes SET served_at = made.value ->> 1 FROM json_each(?1) AS made WHERE lanes.id = made.value ->> 0
+"""
 
 HOLD_WORD = None  # only one transaction writes
 HOLD_OWNERS = None  # likewise
