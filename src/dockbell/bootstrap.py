@@ -55,7 +55,7 @@ from dockbell.registry.garbage import Collector
 from dockbell.registry.mirroring import Mirroring
 from dockbell.registry.parts import Pulls
 from dockbell.registry.uploads import purge_stale
-from dockbell.services import expectations, expirations, first_users, redelivery_jobs
+from dockbell.services import expectations, expirations, first_users, quotas, redelivery_jobs
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
@@ -85,6 +85,7 @@ _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer a
 _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
 _JOB_SECONDS = 1
 _EXPIRY_SECONDS = 30
+_QUOTA_SECONDS = 300
 
 
 def _now() -> datetime:
@@ -248,6 +249,9 @@ class Application:
             self._tasks.append(
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_silence))
             )
+            self._tasks.append(
+                asyncio.create_task(self._every(_QUOTA_SECONDS, self._watch_quotas))
+            )
         if self.mirroring is not None:
             if self.settings.is_sqlite:  # no other process uses this database
                 async with self.store.begin() as tx:
@@ -357,6 +361,13 @@ class Application:
                 async with self.store.begin() as tx:
                     await expectations.tell(tx, SYSTEM, self.faces.intake, watcher)
             after = watchers[-1].id if watchers else None
+
+    async def _watch_quotas(self) -> None:
+        async with self.store.read() as tx:
+            limited = await quotas.list_limited(tx, SYSTEM)
+        for namespace_id in limited:
+            async with self.store.begin() as tx:
+                await self.faces.quotas.look(tx, SYSTEM, namespace_id)
 
     async def _purge(self) -> None:
         await purge_stale(self.store.begin, self.files, self.clock())

@@ -25,6 +25,7 @@ COMMANDS = {
     "import": "Move in from a Quay.",
     "export": "Print what this server holds.",
     "blobs": "Free the space of what nobody needs.",
+    "quotas": "Count anew what namespaces store.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",

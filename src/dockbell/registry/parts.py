@@ -9,6 +9,7 @@ from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
 from dockbell.registry.files import Files
 from dockbell.services.intake import Intake
+from dockbell.services.quotas import Quotas
 from dockbell.services.registry_tokens import RegistryTokens
 
 # A face does not know the store: a transaction is something that it passes on to services.
@@ -36,3 +37,7 @@ class Parts:
     tokens: RegistryTokens
     clock: Clock
     pulls: Pulls
+
+    @property
+    def quotas(self) -> Quotas:
+        return Quotas(self.intake)

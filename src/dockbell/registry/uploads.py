@@ -1,7 +1,7 @@
 """Uploads over HTTP: at once, in one stream, or in chunks that can be resumed."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from dockbell.domain.accounts import SYSTEM
@@ -14,6 +14,7 @@ from dockbell.domain.digests import (
 )
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.manifests import UploadUnknownError
+from dockbell.domain.quotas import QuotaExceededError, Room
 from dockbell.registry import access, ranges
 from dockbell.registry.errors import Refusal
 from dockbell.registry.files import Files
@@ -22,7 +23,7 @@ from dockbell.registry.places import CollectedError
 from dockbell.registry.requests import DisconnectedError, Reply, Request, StalledError
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
-from dockbell.services import blobs, uploads
+from dockbell.services import blobs, quotas, uploads
 from dockbell.services.registry_tokens import Claim
 
 _SETTLE_TRIES = (
@@ -40,11 +41,13 @@ async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
     digest = None if whole is None else Digest.of(whole)
     algorithm = _algorithm_of(request)
     async with parts.begin() as tx:
-        upload_id = await uploads.start(tx, await access.writer(tx, claim, route.path))
+        writer = await access.writer(tx, claim, route.path)
+        upload_id = await uploads.start(tx, writer)
+        room = None if digest is None else await quotas.room(tx, writer, digest)
     if digest is None:
         return _progress(202, route, upload_id, 0, algorithm)
     try:
-        return await _complete(parts, request, route, claim, upload_id, digest)
+        return await _complete(parts, request, route, claim, upload_id, digest, room)
     except (DisconnectedError, StalledError):
         # Nobody was told its id, so nobody can go on with it.
         await _cancel(parts, route, claim, upload_id)
@@ -64,10 +67,10 @@ async def patch_upload(parts: Parts, request: Request, route: Route) -> Reply:
     """Take a chunk, or the whole content as one stream without Content-Range."""
     claim = await access.identify(parts, request)
     upload_id = route.reference
-    await _check(parts, route, claim, upload_id)
+    room = await _check(parts, route, claim, upload_id)
     algorithm = _algorithm_of(request)
     async with _open(parts, route, claim, upload_id, algorithm) as upload:
-        await _receive(request, route, upload_id, upload)
+        await _receive(request, route, upload_id, upload, room)
         size = upload.size
         async with parts.begin() as tx:
             writer = await access.writer(tx, claim, route.path)
@@ -83,8 +86,8 @@ async def put_upload(parts: Parts, request: Request, route: Route) -> Reply:
         raise DigestError("Give the content's digest in the query: `?digest=sha256:…`.")
     digest = Digest.of(expected)
     upload_id = route.reference
-    await _check(parts, route, claim, upload_id)
-    return await _complete(parts, request, route, claim, upload_id, digest)
+    room = await _check(parts, route, claim, upload_id, digest)
+    return await _complete(parts, request, route, claim, upload_id, digest, room)
 
 
 async def delete_upload(parts: Parts, request: Request, route: Route) -> Reply:
@@ -104,13 +107,16 @@ async def purge_stale(begin: Begin, files: Files, now: datetime) -> int:
     return max(swept, forgotten)
 
 
-async def _check(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
-    """Raise unless the upload exists and the caller may push to its repository."""
+async def _check(
+    parts: Parts, route: Route, claim: Claim, upload_id: str, digest: Digest | None = None
+) -> Room | None:
+    """Raise unless the upload exists and the caller may push to its repository. Return what room there is for it."""
     async with parts.read() as tx:
         writer = await access.writer(tx, claim, route.path)
         if not is_upload_id(upload_id):
             raise UploadUnknownError
         await uploads.check(tx, writer, upload_id)
+        return await quotas.room(tx, writer, digest)
 
 
 async def _cancel(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
@@ -125,14 +131,19 @@ async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> 
     if digest is None or not await parts.files.blobs.has(digest):
         return None
     source = request.query("from")
-    async with parts.begin() as tx:
-        writer = await access.writer(tx, claim, route.path)
-        if await blobs.holds(tx, writer, digest):
+    try:
+        async with parts.begin() as tx:
+            writer = await access.writer(tx, claim, route.path)
+            if await blobs.holds(tx, writer, digest):
+                return digest
+            reader = await access.source(tx, claim, digest, source)
+            if reader is None or not await blobs.mount(tx, writer, reader, digest):
+                return None  # what the caller may not read is as good as absent
+            await parts.quotas.watch(tx, writer.actor, writer.repository.namespace_id)
             return digest
-        reader = await access.source(tx, claim, digest, source)
-        if reader is None or not await blobs.mount(tx, writer, reader, digest):
-            return None  # what the caller may not read is as good as absent
-        return digest
+    except QuotaExceededError as error:
+        await _note_refusal(parts, route, claim, error)
+        raise
 
 
 def _digest_or_none(text: str | None) -> Digest | None:
@@ -142,8 +153,25 @@ def _digest_or_none(text: str | None) -> Digest | None:
         return None
 
 
-async def _receive(request: Request, route: Route, upload_id: str, upload: UploadFile) -> None:
-    """Append the body. A chunk that is not the next one, or not as long as it says, leaves no trace."""
+async def _note_refusal(
+    parts: Parts, route: Route, claim: Claim, error: QuotaExceededError, upload_id: str = ""
+) -> None:
+    """Tell of a push that was too large for the namespace's quota, and forget its upload."""
+    async with parts.begin() as tx:
+        writer = await access.writer(tx, claim, route.path)
+        await parts.quotas.note_refusal(tx, writer, error.usage)
+        if upload_id:
+            with contextlib.suppress(UploadUnknownError):
+                await uploads.cancel(tx, writer, upload_id)
+
+
+async def _receive(
+    request: Request, route: Route, upload_id: str, upload: UploadFile, room: Room | None
+) -> None:
+    """Append the body. A chunk that is not the next one, or not as long as it says, leaves no trace.
+
+    Raise QuotaExceededError as soon as it is seen that there is no room for it, at best before it is read.
+    """
     start = upload.size
     announced = request.header(b"content-range")
     length = None
@@ -162,11 +190,21 @@ async def _receive(request: Request, route: Route, upload_id: str, upload: Uploa
             )
         if request.content_length not in {None, length}:
             raise _wrong_length()
-    await request.pour(upload.write)
+    if room is not None:
+        room.check(start + (request.content_length or 0))
+    await request.pour(upload.write if room is None else _within(room, upload))
     upload.flush()
     if length is not None and upload.size - start != length:
         upload.cut(start)
         raise _wrong_length()
+
+
+def _within(room: Room, upload: UploadFile) -> Callable[[bytes], None]:
+    def write(piece: bytes) -> None:
+        room.check(upload.size + len(piece))
+        upload.write(piece)
+
+    return write
 
 
 async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who may
@@ -176,13 +214,14 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
     claim: Claim,
     upload_id: str,
     digest: Digest,
+    room: Room | None,
 ) -> Reply:
     """Make a blob of the upload: first the file, durable; then its rows; then the answer.
 
     The file comes to its place while the digest is held, so that nobody who collects garbage takes it away again.
     """
     async with _open(parts, route, claim, upload_id, _algorithm_of(request)) as upload:
-        await _receive(request, route, upload_id, upload)
+        await _receive(request, route, upload_id, upload, room)
         size = upload.size
         if route.reference and request.content_length != 0:
             # The content may have taken hours to come. By one POST it has no address to be cancelled at.
@@ -204,6 +243,7 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
                     await blobs.hold(tx, writer, digest)
                     await _settle(parts.files, upload, digest)
                     await uploads.finish(tx, writer, upload_id, digest, size)
+                    await parts.quotas.watch(tx, writer.actor, writer.repository.namespace_id)
                 break
             except CollectedError:
                 if not tries_left:
@@ -221,6 +261,10 @@ async def _open(
             yield upload
         except UploadUnknownError:
             upload.discard()
+            raise
+        except QuotaExceededError as error:
+            upload.discard()
+            await _note_refusal(parts, route, claim, error, upload_id)
             raise
         except (DisconnectedError, StalledError):
             with contextlib.suppress(DockbellError):

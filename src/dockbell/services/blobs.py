@@ -8,7 +8,7 @@ from dockbell.domain.digests import Digest
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.manifests import BlobInUseError, BlobUnknownError
 from dockbell.domain.permissions import ReaderOf, WriterOf
-from dockbell.services import repositories
+from dockbell.services import quotas, repositories
 from dockbell.store import blobs
 from dockbell.store import manifests as manifest_rows
 from dockbell.store.transactions import Tx
@@ -62,10 +62,15 @@ async def sources(tx: Tx, actor: Actor, digest: Digest, path: str | None) -> Seq
 
 
 async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> bool:
-    """Let the repository hold what another one holds, without an upload; False if that one does not."""
+    """Let the repository hold what another one holds, without an upload; False if that one does not.
+
+    Raise QuotaExceededError if the namespace may not store that much.
+    """
     await blobs.hold(tx, str(digest))
-    if await blobs.find_size(tx, source.repository.id, str(digest)) is None:
+    size = await blobs.find_size(tx, source.repository.id, str(digest))
+    if size is None:
         return False
+    await quotas.admit(tx, writer, digest, size)
     await blobs.link(tx, writer.repository.id, str(digest))
     return True
 
@@ -73,8 +78,10 @@ async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> b
 async def delete(tx: Tx, writer: WriterOf, digest: Digest) -> None:
     """Take the blob from this repository only; raise BlobInUseError while a manifest needs it."""
     repository_id = writer.repository.id
+    await quotas.hold(tx, writer)
     await manifest_rows.lock_repository(tx, repository_id)
     if await blobs.is_referenced(tx, repository_id, str(digest)):
         raise BlobInUseError
     if not await blobs.unlink(tx, repository_id, str(digest)):
         raise BlobUnknownError
+    await quotas.release(tx, writer, digest)

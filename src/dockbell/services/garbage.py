@@ -7,8 +7,9 @@ from datetime import timedelta
 from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
 from dockbell.services.blobs import GRACE
-from dockbell.store import blobs, garbage
+from dockbell.store import blobs, garbage, quotas, storage
 from dockbell.store import manifests as manifest_rows
+from dockbell.store import repositories as repository_rows
 from dockbell.store.transactions import Tx
 
 _REPOSITORIES = 100
@@ -37,6 +38,10 @@ async def tidy(tx: Tx, actor: Actor, repository_id: str, keep: timedelta | None)
     what no tag points to any more stays, for good if it is None.
     """
     del actor
+    owner = await repository_rows.find_by_id(tx, repository_id)
+    if owner is None:
+        return Tidied()
+    await storage.hold(tx, owner.namespace_id)
     if not await manifest_rows.lock_repository(tx, repository_id):
         return Tidied()
     removed: Sequence[str] = ()
@@ -49,6 +54,8 @@ async def tidy(tx: Tx, actor: Actor, repository_id: str, keep: timedelta | None)
     found = await garbage.unneeded(tx, repository_id, tx.now - GRACE, _AT_ONCE)
     if found:
         await garbage.unlink(tx, repository_id, found)
+        used = await storage.give_back(tx, owner.namespace_id, found)
+        await quotas.rearm(tx, owner.namespace_id, used)
     # What was removed may have been all that kept others.
     return Tidied(len(removed), tuple(found), bool(removed) or len(found) == _AT_ONCE)
 

@@ -35,9 +35,10 @@ from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import audit_entries, repository_events
 from dockbell.services.intake import Intake
 from dockbell.services.repository_events import News
-from dockbell.store import deliveries, locks
+from dockbell.store import deliveries, locks, storage
 from dockbell.store import namespaces as namespace_rows
 from dockbell.store import permissions as permission_rows
+from dockbell.store import quotas as quota_rows
 from dockbell.store import repositories as repository_rows
 from dockbell.store.repositories import Access, ShownTag
 from dockbell.store.transactions import DuplicateError, Tx
@@ -286,9 +287,12 @@ async def create(  # noqa: PLR0913 -- one argument for each thing a repository h
 
 async def delete(tx: Tx, admin: AdminOf, intake: Intake | None = None) -> None:
     """Remove the repository with all that it owns; what waits to be delivered for it is cancelled."""
+    namespace_id = admin.repository.namespace_id
+    await storage.hold(tx, namespace_id)
     for notification_id in await locks.take_repository(tx, admin.repository.id):
         await deliveries.cancel_for(tx, notification_id)
     await repository_rows.remove(tx, admin.repository.id)
+    await quota_rows.rearm(tx, namespace_id, await storage.recount(tx, namespace_id))
     await audit_entries.write_about(tx, admin.actor, admin.repository, "delete_repo")
     if intake is not None:
         # Its own notifications went with it: those of its namespace and of the server are told.

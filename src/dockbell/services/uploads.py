@@ -6,6 +6,7 @@ from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
 from dockbell.domain.manifests import UploadUnknownError
 from dockbell.domain.permissions import WriterOf
+from dockbell.services import quotas
 from dockbell.store import blobs, uploads
 from dockbell.store.transactions import Tx
 
@@ -30,8 +31,12 @@ async def advance(tx: Tx, writer: WriterOf, upload_id: str, size: int) -> None:
 
 
 async def finish(tx: Tx, writer: WriterOf, upload_id: str, digest: Digest, size: int) -> None:
-    """Let the repository hold the blob. Call it when the file is durable, never before."""
+    """Let the repository hold the blob. Call it when the file is durable, never before.
+
+    Raise QuotaExceededError if the namespace may not store that much.
+    """
     await check(tx, writer, upload_id)
+    await quotas.admit(tx, writer, digest, size)
     await blobs.add(tx, writer.repository.id, str(digest), size)
     await uploads.remove(tx, upload_id)
 

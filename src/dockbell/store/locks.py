@@ -4,7 +4,7 @@ Whoever locks more than one of these takes them from the top down, and of one ki
 (docs/decisions/0017-lock-order.md). Then nobody waits for anybody in a circle:
 
 0. words: an e-mail address that somebody is about to take
-1. namespaces
+1. namespaces, and with each how much it stores
 2. repositories, and below them what hangs on one of them alone: teams, robots, roles, tags, manifests
 3. deliveries that are being sent, which only the holder of their lease touches. Nobody waits for them, so
    settling, which finds out about owners last, may take those first
@@ -22,7 +22,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 
 from dockbell.domain.errors import UndoneError
-from dockbell.store.tables import lanes, namespaces, notifications, repositories
+from dockbell.store.tables import (
+    lanes,
+    namespace_storage,
+    namespaces,
+    notifications,
+    repositories,
+)
 from dockbell.store.transactions import Tx
 
 
@@ -78,6 +84,11 @@ async def take_namespace(tx: Tx, namespace_id: str) -> Sequence[str]:
     """
     await _hold_one(
         tx, select(namespaces.c.id).where(namespaces.c.id == namespace_id).with_for_update()
+    )
+    await tx.rows(
+        select(namespace_storage.c.namespace_id)
+        .where(namespace_storage.c.namespace_id == namespace_id)
+        .with_for_update()
     )
     await tx.rows(
         select(repositories.c.id)

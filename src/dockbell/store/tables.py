@@ -787,3 +787,40 @@ builds = Table(
     ),
     Index("ix_builds_repository_id_id", "repository_id", "id"),
 )
+
+# Quotas
+
+namespace_storage = Table(
+    "namespace_storage",
+    metadata,
+    _owned("namespace_id", "namespaces.id", primary_key=True),
+    Column("used_bytes", BigInteger, nullable=False),  # of its blobs, each once
+    Column("counted_at", Moment, nullable=False),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("id", Integer, primary_key=True),  # a number, as Quay's clients know it
+    Column(
+        "namespace_id",
+        String,
+        ForeignKey("namespaces.id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    ),
+    Column("limit_bytes", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+quota_limits = Table(
+    "quota_limits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("quota_id", Integer, ForeignKey("quotas.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("crossed_at", Moment),  # when it was told of, until the usage falls below it
+    UniqueConstraint("quota_id", "kind", "percent"),
+    CheckConstraint("kind IN ('Warning', 'Reject')", name="kind"),
+)

@@ -12,6 +12,7 @@ from dockbell.services.builds import Builds
 from dockbell.services.intake import Intake
 from dockbell.services.mirrors import Mirrors
 from dockbell.services.notifications import Notifications
+from dockbell.services.quotas import Quotas
 from dockbell.services.sign_ups import SignUps
 
 
@@ -41,3 +42,7 @@ class Faces:
     @property
     def builds(self) -> Builds:
         return Builds(self.intake)
+
+    @property
+    def quotas(self) -> Quotas:
+        return Quotas(self.intake)
