@@ -37,7 +37,10 @@ class Ways:
 
     async def subjects(self, count: int) -> list[str]:
         """The subjects of the mails."""
-        return sorted(str(mail.message["Subject"]) for mail in await self.server.until(count))
+        return sorted(
+            " ".join(str(mail.message["Subject"]).split())  # a long one is folded
+            for mail in await self.server.until(count)
+        )
 
     async def bells(self, count: int) -> list[tuple[str, dict[str, Any]]]:
         """Kind and payload of the notices."""

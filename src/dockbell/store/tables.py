@@ -824,3 +824,27 @@ quota_limits = Table(
     UniqueConstraint("quota_id", "kind", "percent"),
     CheckConstraint("kind IN ('Warning', 'Reject')", name="kind"),
 )
+
+# Reports of vulnerability scanners
+
+scans = Table(
+    "scans",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("scanner", String, primary_key=True),
+    Column("findings", LargeBinary, nullable=False),  # JSON, compressed
+    Column("reported_at", Moment, nullable=False),
+)
+
+# What the last scan of a tag had, so that only news is told.
+scanned_tags = Table(
+    "scanned_tags",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True),
+    Column("tag", String, primary_key=True),  # or a digest without one
+    Column("platform", String, primary_key=True),
+    Column("scanner", String, primary_key=True),
+    Column("known", LargeBinary, nullable=False),  # ids as JSON, compressed
+    Column("updated_at", Moment, nullable=False),
+)

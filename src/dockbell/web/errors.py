@@ -19,7 +19,7 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.links import Links
-from dockbell.web import repeats
+from dockbell.web import large_bodies, repeats
 from dockbell.web.bodies import WrongContentTypeError
 from dockbell.web.calls import ArgumentError, UnfinishedBodyError, reply
 from dockbell.web.edge import Scope
@@ -38,6 +38,7 @@ _STATUSES: tuple[tuple[type[DockbellError], int], ...] = (
     (UnavailableError, 503),
     (UnfinishedBodyError, 408),
     (TooManyStreamsError, 429),
+    (large_bodies.TooLargeError, 413),
     (WrongContentTypeError, 415),
     (InvalidRequestError, 400),
 )

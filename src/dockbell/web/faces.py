@@ -7,13 +7,16 @@ from dockbell.domain.accounts import Powers
 from dockbell.domain.events import EventKind
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
+from dockbell.domain.scans import Scanner
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.builds import Builds
 from dockbell.services.intake import Intake
 from dockbell.services.mirrors import Mirrors
 from dockbell.services.notifications import Notifications
 from dockbell.services.quotas import Quotas
+from dockbell.services.scans import Scans
 from dockbell.services.sign_ups import SignUps
+from dockbell.sources import scanners
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,11 @@ class Faces:
     @property
     def quotas(self) -> Quotas:
         return Quotas(self.intake)
+
+    @property
+    def scans(self) -> Scans:
+        return Scans(self.intake)
+
+    @property
+    def scanners(self) -> Mapping[str, Scanner]:
+        return scanners()

@@ -105,6 +105,7 @@ GET /superuser/users/{namespace}/quota listUserQuotaSuperUser super:user
 POST /superuser/users/{namespace}/quota createUserQuotaSuperUser super:user
 PUT /superuser/users/{namespace}/quota/{quota_id} changeUserQuotaSuperUser super:user
 DELETE /superuser/users/{namespace}/quota/{quota_id} deleteUserQuotaSuperUser super:user
+GET /repository/{repository}/manifest/{digest}/security getRepoManifestSecurity repo:read
 GET /repository listRepos repo:read
 POST /repository createRepo repo:create
 GET /repository/{repository} getRepo repo:read

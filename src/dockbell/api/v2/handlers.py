@@ -9,6 +9,7 @@ from dockbell.api.v2 import (
     notifications,
     previews,
     redelivery_jobs,
+    scans,
     signing_secrets,
     stats,
 )
@@ -22,6 +23,7 @@ HANDLERS = [
     *notifications.HANDLERS,
     *previews.HANDLERS,
     *redelivery_jobs.HANDLERS,
+    *scans.HANDLERS,
     *signing_secrets.HANDLERS,
     *stats.HANDLERS,
 ]
