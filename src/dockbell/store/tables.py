@@ -848,3 +848,18 @@ scanned_tags = Table(
     Column("known", LargeBinary, nullable=False),  # ids as JSON, compressed
     Column("updated_at", Moment, nullable=False),
 )
+
+# Peers that tell us in their own words
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", String, primary_key=True),
+    _owned("repository_id", "repositories.id"),
+    Column("source", String, nullable=False),
+    Column("pipelines", Document, nullable=False),  # globs of names; none is all
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("received_at", Moment),  # when it last told something that was its own
+)

@@ -10,13 +10,14 @@ from dockbell.domain.methods import Method
 from dockbell.domain.scans import Scanner
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.builds import Builds
+from dockbell.services.feeds import Feeds
 from dockbell.services.intake import Intake
 from dockbell.services.mirrors import Mirrors
 from dockbell.services.notifications import Notifications
 from dockbell.services.quotas import Quotas
 from dockbell.services.scans import Scans
 from dockbell.services.sign_ups import SignUps
-from dockbell.sources import scanners
+from dockbell.sources import build_sources, scanners
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Faces:
     @property
     def scans(self) -> Scans:
         return Scans(self.intake)
+
+    @property
+    def feeds(self) -> Feeds:
+        return Feeds(self.builds, build_sources())
 
     @property
     def scanners(self) -> Mapping[str, Scanner]:

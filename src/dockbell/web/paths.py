@@ -29,7 +29,7 @@ _RESOURCES = frozenset(
     }
 )
 # The same of API v2, whose own words these are.
-_RESOURCES_V2 = frozenset({"builds", "manifests"})
+_RESOURCES_V2 = frozenset({"builds", "feeds", "manifests"})
 _PREFIXES: Mapping[str, frozenset[str]] = {
     "/api/v1/repository/": _RESOURCES,
     "/api/v2/repositories/": _RESOURCES_V2,

@@ -1,0 +1,18 @@
+"""Feeds: one peer that tells of one repository in its own words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A configured source. `pipelines`: globs, one of which the name of a pipeline must fit; none is all."""
+
+    id: str
+    repository_id: str
+    source: str
+    pipelines: Sequence[str]
+    created_by: str
+    created_at: datetime
+    received_at: datetime | None
