@@ -3,6 +3,7 @@
 from typing import Any
 
 from dockbell.api.intake.app import EventIntake, Limits
+from dockbell.api.intake.clair import HANDLERS as CLAIR_HANDLERS
 from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v1.handlers import PUBLIC_HANDLERS as V1_PUBLIC_HANDLERS
@@ -29,7 +30,7 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
                 faces=faces,
                 v1=HANDLERS,
                 v2=V2_HANDLERS,
-                others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS],
+                others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS, *CLAIR_HANDLERS],
                 registry=_no_registry,
                 intake=_no_registry,
                 checks={},

@@ -31,7 +31,7 @@ from dockbell.store.tables import (
     users,
 )
 from dockbell.store.transactions import Store, Tx
-from dockbell.web.faces import Faces
+from dockbell.web.faces import ClairCalls, Faces
 from tests.apps import app_of
 from tests.asgi import Client
 from tests.fakes import mail_reply_of
@@ -175,7 +175,12 @@ async def open_world(store: Store, powers: Powers | None = None) -> World:
     return world_on(store, guard, powers)
 
 
-def world_on(store: Store, guard: Guard, powers: Powers | None = None) -> World:
+def world_on(
+    store: Store,
+    guard: Guard,
+    powers: Powers | None = None,
+    clair: ClairCalls | None = None,
+) -> World:
     """The application on a database that somebody else filled."""
     kinds, installed, links = events.catalog(), methods.catalog(), Links(PUBLIC_URL)
     intake = Intake(kinds=kinds, links=links)
@@ -196,5 +201,6 @@ def world_on(store: Store, guard: Guard, powers: Powers | None = None) -> World:
             links, lambda size: next(chance).to_bytes(size, "big"), guard.mail
         ),
         powers=powers or Powers(),
+        clair=clair or ClairCalls(),
     )
     return World(store=store, guard=guard, faces=faces, anonymous=Client(app_of(store, faces)))

@@ -19,11 +19,14 @@ from sqlalchemy.exc import OperationalError
 
 from dockbell import events, methods
 from dockbell.api.intake.app import EventIntake, Limits
+from dockbell.api.intake.clair import HANDLERS as CLAIR_HANDLERS
+from dockbell.api.intake.clair import ClairWorker
 from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v1.handlers import PUBLIC_HANDLERS as V1_PUBLIC_HANDLERS
 from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
+from dockbell.domain import clair
 from dockbell.domain.accounts import SYSTEM, Powers
 from dockbell.domain.errors import SetupError, UnavailableError
 from dockbell.domain.ids import IdMaker
@@ -37,6 +40,7 @@ from dockbell.methods.email import Email
 from dockbell.methods.flowdock import Flowdock
 from dockbell.methods.hipchat import HipChat
 from dockbell.net import object_stores
+from dockbell.net.clair import ClairClient
 from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
 from dockbell.net.mail import Mailer, Relay, Security
@@ -64,6 +68,7 @@ from dockbell.services.notifications import Notifications
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.services.reports import Reports
 from dockbell.settings import Settings
+from dockbell.sources import scanners
 from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
 from dockbell.store.schema import is_settled, migrate
@@ -71,7 +76,7 @@ from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Receive, Scope, Send
-from dockbell.web.faces import Faces
+from dockbell.web.faces import ClairCalls, Faces
 from dockbell.web.live import Hub
 from dockbell.web.metrics import Scrapes
 from dockbell.web.receiving import Receiving
@@ -86,6 +91,7 @@ _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
 _JOB_SECONDS = 1
 _EXPIRY_SECONDS = 30
 _QUOTA_SECONDS = 300
+_CLAIR_SECONDS = 5
 
 
 def _now() -> datetime:
@@ -178,6 +184,7 @@ class Application:
     files: Files
     scrapes: Scrapes
     hub: Hub
+    clair_fetcher: Fetcher | None
     fetcher: Fetcher
     mirroring: Mirroring | None
     asgi: ASGIApp
@@ -219,7 +226,7 @@ class Application:
             faces=self.faces,
             v1=HANDLERS,
             v2=V2_HANDLERS,
-            others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS],
+            others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS, *CLAIR_HANDLERS],
             registry=registry,
             intake=self._event_intake(),
             checks={"engine": self._engine_problem},
@@ -252,6 +259,11 @@ class Application:
             self._tasks.append(
                 asyncio.create_task(self._every(_QUOTA_SECONDS, self._watch_quotas))
             )
+            if self.clair_fetcher is not None:
+                worker = self._clair_worker(self.clair_fetcher)
+                self._tasks.append(
+                    asyncio.create_task(self._every(_CLAIR_SECONDS, worker.work_off))
+                )
         if self.mirroring is not None:
             if self.settings.is_sqlite:  # no other process uses this database
                 async with self.store.begin() as tx:
@@ -290,6 +302,8 @@ class Application:
             await self.engine.hand_back()
 
     async def close(self) -> None:
+        if self.clair_fetcher is not None:
+            await self.clair_fetcher.close()
         await self.sender.close()
         await self.fetcher.close()
         await self.resolver.close()
@@ -361,6 +375,16 @@ class Application:
                 async with self.store.begin() as tx:
                     await expectations.tell(tx, SYSTEM, self.faces.intake, watcher)
             after = watchers[-1].id if watchers else None
+
+    def _clair_worker(self, fetcher: Fetcher) -> ClairWorker:
+        key = self.faces.clair.key
+        return ClairWorker(
+            self.store.begin,
+            self.store.read,
+            ClairClient(fetcher, self.settings.clair_url, key, self.clock),
+            self.faces.scans,
+            scanners()["clair"],
+        )
 
     async def _watch_quotas(self) -> None:
         async with self.store.read() as tx:
@@ -440,6 +464,7 @@ def build(settings: Settings) -> Application:
             have_full_access=settings.superusers_full_access,
             hide_internal_answers=settings.internal_answers == "superusers",
         ),
+        clair=ClairCalls(bool(settings.clair_url), clair.key_of(settings.clair_psk)),
     )
     engine = None
     engine_store = store.beside(_ENGINE_POOL)
@@ -491,6 +516,7 @@ def build(settings: Settings) -> Application:
             engine_store=engine_store,
         ),
         hub=Hub(store),
+        clair_fetcher=_clair_fetcher_of(settings, resolver) if settings.clair_url else None,
         fetcher=fetcher,
         mirroring=mirroring,
         asgi=_not_started,
@@ -607,6 +633,17 @@ def methods_of(settings: Settings) -> Mapping[str, Method]:
         HipChat(settings.hipchat_url),
     )
     return {**methods.catalog(), **{method.name: method for method in fitted}}
+
+
+def _clair_fetcher_of(settings: Settings, resolver: Resolver) -> Fetcher:
+    # As with the mail server: the operator names it, so that very host is allowed, private or not, and no other.
+    return Fetcher(
+        EgressPolicy.of(host_of_url(settings.clair_url), own=_own_places(settings)),
+        resolver,
+        ca_file=_ca_file(settings),
+        proxy=_proxy_of(settings),
+        user_agent=_user_agent(),
+    )
 
 
 def mailer_of(settings: Settings, resolver: Resolver) -> Mailer | None:

@@ -438,6 +438,17 @@ RULES: Mapping[str, Rule] = {
         _base_url,
         "`https://host` or `https://host/path`",
     ),
+    "clair_url": Rule(
+        "The Clair v4 whose calls to `/secscan/notification` are taken: scheme and host. Empty means none.",
+        _base_url,
+        "`https://host` or `https://host/path`",
+    ),
+    "clair_psk": Rule(
+        "The key that Clair and we share, in base64 as in Clair's `auth.psk.key`. Empty means none.",
+        _text,
+        "a key in base64",
+        is_secret=True,
+    ),
     "most_notifications": Rule(
         "How many notifications of its own a repository, a namespace or the server itself may have.",
         _whole(1, _MOST_NOTIFICATIONS),
@@ -539,6 +550,7 @@ FILE_VARIABLES: Mapping[str, str] = {
         "database_url",
         "egress_proxy",
         "smtp_password",
+        "clair_psk",
         "secret_key",
         "metrics_token",
         "blob_store_secret_key",
@@ -592,6 +604,8 @@ class Settings:
     mail_from: str = ""
     flowdock_url: str = ""
     hipchat_url: str = ""
+    clair_url: str = ""
+    clair_psk: str = field(default="", repr=False)
     most_notifications: int = 10_000
     tests_per_minute: int = 120
     max_api_body: int = 1 << 20

@@ -199,6 +199,7 @@ NO_RIGHT = {
     "authorized_emails.AuthorizedEmails.of_code": "the mailed code is the right",
     "authorized_emails.AuthorizedEmails.of_link": "the mailed link is the right",
     "authorized_emails.AuthorizedEmails.withdraw": "the mailed link is the right",
+    "clair_callbacks.note": "is called by the face, which checked Clair's token",
     "feeds.Feeds.receive": "the feed's secret is the right",
     "first_users.set_up": "gives the right to the holder of the set-up token",
     "authentication.actors_of_bearers": "finds out who acts",

@@ -168,3 +168,13 @@ async def referrers(  # noqa: PLR0913 -- one filter each
         Referrer(row.digest, row.media_type, row.size, row.artifact_type, row.annotations)
         for row in await tx.rows(statement)
     ]
+
+
+async def holders(tx: Tx, digest: str) -> Sequence[str]:
+    """The ids of the repositories that hold the manifest, in their order."""
+    rows = await tx.rows(
+        select(manifests.c.repository_id)
+        .where(manifests.c.digest == digest)
+        .order_by(manifests.c.repository_id)
+    )
+    return [row.repository_id for row in rows]

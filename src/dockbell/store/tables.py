@@ -863,3 +863,14 @@ feeds = Table(
     Column("created_at", Moment, nullable=False),
     Column("received_at", Moment),  # when it last told something that was its own
 )
+
+clair_callbacks = Table(
+    "clair_callbacks",
+    metadata,
+    Column("id", String, primary_key=True),  # Clair's own id of its news
+    Column("tries", Integer, nullable=False, default=0),
+    Column("due_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+# Which repositories hold an image that Clair tells of.
+Index("ix_manifests_digest", manifests.c.digest)

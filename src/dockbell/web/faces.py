@@ -21,6 +21,14 @@ from dockbell.sources import build_sources, scanners
 
 
 @dataclass(frozen=True, slots=True)
+class ClairCalls:
+    """Whether a Clair may call us, and the key that it proves to know."""
+
+    is_set_up: bool = False
+    key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Faces:
     """The parts and switches that API, pages and registry share."""
 
@@ -34,6 +42,7 @@ class Faces:
     requires_team_invite: bool = True
     allows_sign_up: bool = False  # POST /api/v1/user
     powers: Powers = field(default_factory=Powers)
+    clair: ClairCalls = ClairCalls()
 
     @property
     def sign_ups(self) -> SignUps:
