@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 
 from dockbell.domain.deliveries import State
 from dockbell.store.dialects.statements import ReadyLane, Statement
@@ -157,23 +157,23 @@ async def let_go(tx: Tx, hosts: Collection[str]) -> None:
     )
 
 
+# By hand, because nearly every turn of every engine asks.
+_OUTLOOK = """
+SELECT
+  min(CASE WHEN inflight < max_inflight THEN
+        CASE WHEN held_until > next_due_at THEN held_until ELSE next_due_at END END),
+  min(CASE WHEN inflight >= max_inflight THEN next_due_at END)
+FROM lanes WHERE next_due_at IS NOT NULL AND NOT is_paused
+"""
+
+
 async def outlook(tx: Tx) -> Outlook:
     """What lanes have to offer from now on. Reads only."""
-    has_room = lanes.c.inflight < lanes.c.max_inflight
-    due_at = case(
-        (lanes.c.held_until > lanes.c.next_due_at, lanes.c.held_until),
-        else_=lanes.c.next_due_at,
+    ((next_due_at, crowded_since),) = await tx.hot(_OUTLOOK)
+    return Outlook(
+        None if next_due_at is None else of_micros(next_due_at),
+        is_crowded=crowded_since is not None and crowded_since <= to_micros(tx.now),
     )
-    row = await tx.first(
-        select(
-            func.min(case((has_room, due_at))).label("next_due_at"),
-            func.min(case((~has_room, lanes.c.next_due_at))).label("crowded_since"),
-        ).where(lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused)
-    )
-    if row is None:
-        return Outlook(None, is_crowded=False)
-    is_crowded = row.crowded_since is not None and row.crowded_since <= tx.now
-    return Outlook(row.next_due_at, is_crowded=is_crowded)
 
 
 async def pause(tx: Tx, notification_id: str) -> None:
