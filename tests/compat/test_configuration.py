@@ -15,6 +15,7 @@ from tests.world import World, open_world
 EVENTS = [
     "BUILD_SUPPORT",
     "IMAGE_EXPIRY_TRIGGER",
+    "QUOTA_MANAGEMENT",
     "QUOTA_NOTIFICATIONS",
     "REPO_MIRROR",
     "SECURITY_NOTIFICATIONS",

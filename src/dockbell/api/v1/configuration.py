@@ -22,6 +22,8 @@ _FEATURES: Mapping[str, bool] = {
     "LOG_EXPORT": False,
     "PARTIAL_USER_AUTOCOMPLETE": True,
     "PROXY_CACHE": False,
+    "EDIT_QUOTA": True,
+    "QUOTA_MANAGEMENT": True,
     "QUOTA_NOTIFICATIONS": True,
     "RECAPTCHA": False,
     "SUPER_USERS": True,
