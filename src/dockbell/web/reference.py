@@ -30,6 +30,13 @@ _REFUSALS = {
 }
 _LIVE = f"{_PAGE.removesuffix('/docs')}/live"
 _TOO_MANY = {"429": "There are too many streams; `Retry-After` says when to come again."}
+# What reads its body itself, because that may be large.
+_LARGE = {
+    "413": "The body is too large.",
+    "415": "The body is not `application/json`.",
+    "429": "Too many large bodies are being read. Send this again in a few seconds.",
+}
+_TAKE_LARGE = ("/feeds/{feed_id}", "/scans")
 _PROBLEM: Mapping[str, Any] = {
     "type": "object",
     "title": "Problem",
@@ -61,7 +68,10 @@ def described(schema: Mapping[str, Any]) -> dict[str, Any]:
     for path, verb, operation in operations(ours):
         about = operation.pop("description", "")
         operation["summary"] = about
-        for code, why in (_REFUSALS | (_TOO_MANY if path == _LIVE else {})).items():
+        refusals = _REFUSALS | (_TOO_MANY if path == _LIVE else {})
+        if verb == "post" and path.endswith(_TAKE_LARGE):
+            refusals = refusals | _LARGE
+        for code, why in refusals.items():
             if code != "409" or verb in {"post", "put", "patch", "delete"}:
                 operation["responses"][code] = {
                     "description": why,
