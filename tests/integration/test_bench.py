@@ -2,11 +2,12 @@
 
 import http.client
 import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from dockbell.cli import bench, bench_engine, bench_isolation, bench_scale
+from dockbell.cli import bench, bench_blobs, bench_engine, bench_isolation, bench_scale
 from dockbell.cli.bench import Figure
 from dockbell.cli.bench_target import receiving, reference
 
@@ -67,11 +68,31 @@ def test_a_lease_is_measured_beside_a_history() -> None:
     assert claims.ratio == pytest.approx(claims.full_milliseconds / claims.empty_milliseconds)
 
 
+def test_uploads_are_measured_in_both_ways(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    done = bench_blobs.measure_uploads(size=300_000, rounds=1)
+
+    assert min(done.own.lesser, done.limit) > 0
+    assert done.percent == bench_blobs.Ways(
+        100 * done.own.streamed / done.limit, 100 * done.own.at_once / done.limit
+    )
+    assert (done.peer, done.times) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--only", "P99"], "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P10, P11, P12."),
-        (["--only", ","], "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P10, P11, P12."),
+        (
+            ["--only", "P99"],
+            "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11, P12.",
+        ),
+        (
+            ["--only", ","],
+            "Expected some of P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11, P12.",
+        ),
         (["--only", "P2"], "P2 needs a PostgreSQL server."),
         (["--only", "P1,P11"], "P11 needs a PostgreSQL server."),
     ],

@@ -1,7 +1,6 @@
 """Benchmarks of the server as a whole: an API call (P8), and what it takes to stand by (P10)."""
 
 import http.client
-import os
 import statistics
 import tempfile
 import time
@@ -17,6 +16,7 @@ _WARM_CALLS = 30
 _IDLE_SECONDS = 10.0
 _SETTLE_SECONDS = 3.0
 _STARTS = 3
+_CPU_CLOCK = 2  # of a process that is named by its id, as clock_getcpuclockid(3) makes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ def _time_calls(base: str, token: str) -> list[float]:
 
 
 def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What a process has used so far, in all its threads, to the nanosecond: /proc counts in hundredths."""
+    return time.clock_gettime((~pid << 3) | _CPU_CLOCK)
 
 
 def _resident_megabytes(pid: int) -> float:

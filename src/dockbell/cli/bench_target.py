@@ -87,20 +87,21 @@ def receiving(
         with contextlib.nullcontext() if processor is None else on_processor(processor):
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 -- arguments made here
         try:
-            _await(port, process)
+            await_port(port, process, "The benchmark's receiver")
             yield Target(f"http://127.0.0.1:{port}", about)
         finally:
             process.terminate()
             process.wait(timeout=_START_SECONDS)
 
 
-def _await(port: int, process: subprocess.Popen[bytes]) -> None:
+def await_port(port: int, process: subprocess.Popen[bytes], name: str) -> None:
+    """Return when the process listens there; raise SetupError if it ends or takes too long."""
     ends_at = time.monotonic() + _START_SECONDS
     while time.monotonic() < ends_at and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.01)
-    raise SetupError("The benchmark's receiver did not start.")
+    raise SetupError(f"{name} did not start.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ def build_image() -> Image:
     return Image({digest_of(config): config, digest_of(packed): packed}, manifest)
 
 
-def push(base: str, repository: str, tag: str, image: Image, login: tuple[str, str]) -> None:
-    """Push as any container client does: challenge, token, blobs, manifest."""
+def log_in(base: str, repository: str, login: tuple[str, str]) -> Client:
+    """A client with a token to pull from and push to that repository."""
     anonymous = Client(base)
     anonymous.call("GET", "/v2/", expect=(401,))
     query = urlencode(
@@ -78,7 +78,12 @@ def push(base: str, repository: str, tag: str, image: Image, login: tuple[str, s
     answer = anonymous.call(
         "GET", f"/v2/auth?{query}", headers={"Authorization": f"Basic {basic}"}
     )
-    client = Client(base, answer.json()["token"])
+    return Client(base, answer.json()["token"])
+
+
+def push(base: str, repository: str, tag: str, image: Image, login: tuple[str, str]) -> None:
+    """Push as any container client does: challenge, token, blobs, manifest."""
+    client = log_in(base, repository, login)
     for digest, content in image.blobs.items():
         started = client.call("POST", f"/v2/{repository}/blobs/uploads/")
         location = started.headers["location"]
