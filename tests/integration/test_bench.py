@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from dockbell.cli import bench, bench_blobs, bench_engine, bench_isolation, bench_scale
 from dockbell.cli.bench import Figure
 from dockbell.cli.bench_target import receiving, reference
+from dockbell.domain.errors import SetupError
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
@@ -80,6 +81,18 @@ def test_uploads_are_measured_in_both_ways(
         100 * done.own.streamed / done.limit, 100 * done.own.at_once / done.limit
     )
     assert (done.peer, done.times) == (None, None)
+
+
+def test_a_peer_that_does_not_start_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "docker-registry"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(SetupError, match=r"^docker-registry did not start\.$"):
+        bench_blobs.measure_uploads(size=1000, rounds=1)
 
 
 @pytest.mark.parametrize(

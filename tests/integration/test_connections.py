@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import random
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +13,19 @@ import uvicorn
 
 from dockbell.web import connections
 from dockbell.web.connections import MOST_HEAD_BYTES, MOST_HEADERS, BoundedProtocol
+
+
+async def _hash(scope: Any, receive: Any, send: Any) -> None:
+    running, more = hashlib.sha256(), True
+    while more:
+        message = await receive()
+        assert type(message["body"]) is bytes
+        running.update(message["body"])
+        more = message["more_body"]
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"64")]}
+    )
+    await send({"type": "http.response.body", "body": running.hexdigest().encode()})
 
 
 async def _application(scope: Any, receive: Any, send: Any) -> None:
@@ -27,10 +42,10 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _serving() -> AsyncIterator[int]:
+async def _serving(application: Any = _application) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            _application, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+            application, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
         )
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
@@ -68,6 +83,37 @@ async def test_an_ordinary_request_is_answered() -> None:
         )
 
     assert (_status(answer), answer[-2:]) == ("HTTP/1.1 200 OK", b"03")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_000, 3_000_000])
+@pytest.mark.parametrize("is_chunked", [True, False])
+async def test_a_body_comes_as_it_was_sent(size: int, *, is_chunked: bool) -> None:
+    content = random.Random(size).randbytes(min(3_000_000, size * 5000))
+    pieces = [content[first : first + size] for first in range(0, len(content), size)]
+    length = b"content-length: %d" % len(content)
+    if is_chunked:
+        pieces = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces] + [b"0\r\n\r\n"]
+        length = b"transfer-encoding: chunked"
+
+    async with _serving(_hash) as port:
+        head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n" % length
+        apart = await _say(port, head, *pieces)
+        joined = await _say(port, head + b"".join(pieces))
+
+    expected = hashlib.sha256(content).hexdigest().encode()
+    assert (apart[-64:], joined[-64:]) == (expected, expected)
+
+
+async def test_a_body_ends_where_the_next_request_begins() -> None:
+    content = random.Random(1).randbytes(300_000)
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(content)
+
+    async with _serving(_hash) as port:
+        answers = await _say(
+            port, head + b"\r\n" + content + head + b"connection: close\r\n\r\n" + content
+        )
+
+    assert answers.count(hashlib.sha256(content).hexdigest().encode()) == 2
 
 
 async def test_a_head_that_never_ends_is_refused() -> None:

@@ -26,7 +26,7 @@ class Image:
         return digest_of(self.manifest)
 
 
-def digest_of(content: bytes) -> str:
+def digest_of(content: bytes | bytearray) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 

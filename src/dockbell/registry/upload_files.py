@@ -11,7 +11,9 @@ from pathlib import Path
 
 from dockbell.domain.digests import Digest, DigestMismatchError, Hash, new_hash
 
-_BATCH = 256 << 10  # bytes gathered before one call to write
+_BATCH = (
+    1 << 20
+)  # bytes gathered before one call to write: larger ones cost less, but others wait meanwhile
 _PIECES_AT_ONCE = 1024  # what one vectored write takes on Linux
 _READ = 1 << 20
 _HASHES_KEPT = 1024

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 64 << 10
@@ -73,8 +74,23 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        cycle: Any = (
+            self.cycle
+        )  # whose body uvicorn makes bytes of in the end, so that bytes do too
+        if self.transport.is_closing() or cycle.response_complete:
+            return
+        if cycle.body:
+            if isinstance(cycle.body, bytes):
+                # Bytes would be copied as a whole for each of many small pieces.
+                cycle.body = bytearray(cycle.body)
             super().on_body(body)
+            return
+        # Handed on as it came. Gathered in a bytearray it would be copied twice more, which costs a large upload
+        # nearly a tenth of its processor time.
+        cycle.body = body
+        if len(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         if not self.transport.is_closing():
