@@ -26,7 +26,15 @@ from dockbell.store import (
     seals,
 )
 from dockbell.store.seals import Seal, WrongKeyError
-from dockbell.store.tables import applications, keys, notifications, robots, signing_secrets
+from dockbell.store.tables import (
+    applications,
+    feeds,
+    keys,
+    mirrors,
+    notifications,
+    robots,
+    signing_secrets,
+)
 from dockbell.store.transactions import Store, Tx
 from tests.world import add_repository, open_world
 
@@ -40,6 +48,9 @@ PLACES = [
     "notification_tls.client_key_sealed",
     "signing_secrets.secret_sealed",
     "authorized_emails.unsubscribe_sealed",
+    "mirrors.username_sealed",
+    "mirrors.password_sealed",
+    "feeds.secret_sealed",
 ]
 
 
@@ -113,6 +124,35 @@ async def filled(store: Store) -> Store:
             unsubscribe_code="unsubscribe",
         )
         await notification_tls.put(tx, "ntf_1", Tls(client_key="key"))
+        await tx.run(
+            insert(mirrors).values(
+                repository_id=repository_id,
+                is_enabled=True,
+                reference="quay.test/acme/web",
+                username_sealed=tx.seal.close(b"user"),
+                password_sealed=tx.seal.close(b"password"),
+                registry_config={},
+                globs=[],
+                interval_seconds=60,
+                timeout_seconds=60,
+                status="NEVER_RUN",
+                tries_left=3,
+                takeovers=0,
+                created_at=tx.now,
+                updated_at=tx.now,
+            )
+        )
+        await tx.run(
+            insert(feeds).values(
+                id="fed_1",
+                repository_id=repository_id,
+                source="github",
+                pipelines=[],
+                secret_sealed=tx.seal.close(b"feed"),
+                created_by="ada",
+                created_at=tx.now,
+            )
+        )
         for number in range(SECRETS):
             await tx.run(
                 insert(signing_secrets).values(
@@ -164,9 +204,9 @@ async def test_a_rotation_seals_every_value_anew(filled: Store, settings: Settin
     new, old = key_files.read(key_file(settings))
     assert (old, new != OLD) == (OLD, True)
     assert await opened_with(filled, new) == before
-    assert len(before) == SECRETS + 6
+    assert len(before) == SECRETS + 9
     # The canary goes first and is not counted.
-    assert (done.moved, done.broken) == (SECRETS + 5, [])
+    assert (done.moved, done.broken) == (SECRETS + 8, [])
     assert f"signing_secrets.secret_sealed: {SECRETS} of {SECRETS}" in said
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
@@ -245,7 +285,7 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(
     done = await key_rotation.rotate(settings, lambda _: None)
 
     now = await sealed(filled)
-    assert (done.moved, done.broken) == (SECRETS + 3, ["signing_secrets.secret_sealed sec_1"])
+    assert (done.moved, done.broken) == (SECRETS + 6, ["signing_secrets.secret_sealed sec_1"])
     assert [now[f"signing_secrets.secret_sealed sec_{n}"] for n in (1, 2)] == [broken, foreign]
 
 

@@ -167,8 +167,10 @@ async def test_the_sample_of_one_of_its_kinds_can_be_sent(admin: Client) -> None
             (
                 "Invalid event 'repo_pushh' (did you mean 'repo_push'?). Must be one of: "
                 "build_cancelled, build_failure, build_queued, build_start, build_success, "
+                "event_missing, manifest_deleted, push_refused, referrer_attached, "
                 "repo_image_expiry, repo_mirror_sync_failed, repo_mirror_sync_started, "
-                "repo_mirror_sync_success, repo_push, vulnerability_found"
+                "repo_mirror_sync_success, repo_pull, repo_push, repository_created, "
+                "repository_deleted, tag_created, tag_deleted, tag_moved, vulnerability_found"
             ),
         ),
     ],
