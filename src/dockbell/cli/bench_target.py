@@ -171,13 +171,17 @@ async def _post_bare(
     start = "\r\n".join(lines)
     done, began = 0, time.perf_counter()
 
-    async def post_on_one() -> None:
-        nonlocal done
+    async def connect() -> Connection:
         _, connection = await loop.create_connection(
             lambda: Connection(parts.netloc, lambda _: None),
             parts.hostname or "",
             parts.port or 80,
         )
+        return connection
+
+    async def post_on_one() -> None:
+        nonlocal done
+        connection = await connect()
         while time.perf_counter() - began < seconds:
             body = next(bodies)
             waiter = loop.create_future()
@@ -188,6 +192,9 @@ async def _post_bare(
             if not 200 <= status < 300:  # noqa: PLR2004 -- HTTP's class of success
                 raise SetupError(f"The benchmark's receiver answered {status or 'nothing'}.")
             done += 1
+            if not connection.answer.lasts:  # it was long, and its end would be the next answer
+                connection.abort()
+                connection = await connect()
         connection.abort()
 
     try:
