@@ -47,6 +47,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del os.environ[DATABASE_URL]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: one of them at the end would keep all other workers waiting."""
+    first = [Path(__file__).parent / name for name in ("e2e", "soak")]
+    items.sort(key=lambda item: not any(folder in item.path.parents for folder in first))
+
+
 class SetClock:
     """A clock that stands still until a test moves it."""
 

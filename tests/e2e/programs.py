@@ -139,3 +139,10 @@ def unheard(folder: Path, **environment: str) -> Iterator[Program]:
         program.address = f"http://127.0.0.1:{port}"
         program.wait_until_ready()
         yield program
+
+
+def export(folder: Path, *words: str, **settings: str) -> dict[str, Any]:
+    code, shown, said = run(folder, "export", "--with-secrets", *words, **settings)
+    assert code == 0, said
+    document: dict[str, Any] = json.loads(shown)
+    return document

@@ -1,20 +1,17 @@
 """Moving in from another dockbell, which speaks Quay's API: `dockbell import quay` and `dockbell export` as processes."""
 
-import asyncio
 import contextlib
 import json
-import re
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.programs import Program, run, running, serving
-from tests.receiver import Answer, Received, Receiver
+from tests.e2e.programs import Program, export, run, running, serving
 
 LOOPBACK = "--egress-allow=loopback"
 REPOSITORIES = 50
@@ -153,13 +150,6 @@ def move(
     )  # fmt: skip
     assert code == 0, said
     return json.loads(shown), said
-
-
-def export(folder: Path, *words: str, **settings: str) -> dict[str, Any]:
-    code, shown, said = run(folder, "export", "--with-secrets", *words, **settings)
-    assert code == 0, said
-    document: dict[str, Any] = json.loads(shown)
-    return document
 
 
 def of_source(source: Source) -> dict[str, Any]:
@@ -339,115 +329,3 @@ def test_mail_moves_to_those_who_have_agreed_there(tmp_path: Path) -> None:
     (moved,) = export(tmp_path)["repositories"]
     assert moved["authorized_emails"] == ["ops@b.test"]
     assert [one["config"] for one in moved["notifications"]] == [{"email": "ops@b.test"}]
-
-
-# What goes wrong on the other side
-
-
-@pytest.fixture
-async def quay() -> AsyncIterator[Receiver]:
-    async with Receiver() as receiver:
-        yield receiver
-
-
-def _json(body: Any, status: int = 200) -> Answer:
-    return Answer(status, [("Content-Type", "application/json")], json.dumps(body).encode())
-
-
-def _answers(received: Received) -> Answer:
-    """A Quay with one organization of one repository."""
-    path = received.path.partition("?")[0].removeprefix("/api/v1/")
-    known: dict[str, Any] = {
-        "user/": {"username": "boss", "organizations": [{"name": "acme"}]},
-        "organization/acme": {"name": "acme", "teams": {}},
-        "organization/acme/robots": {"robots": []},
-        "user/robots": {"robots": []},
-        "repository": {
-            "repositories": [{"namespace": "acme", "name": "web", "is_public": True}]
-            if "acme" in received.path
-            else []
-        },
-        "repository/acme/web/permissions/user/": {"permissions": {}},
-        "repository/acme/web/permissions/team/": {"permissions": {}},
-        "repository/acme/web/notification/": {"notifications": []},
-    }
-    return _json(known[path]) if path in known else _json({"message": "no"}, 404)
-
-
-async def fail(folder: Path, url: str, *words: str) -> tuple[int, str]:
-    """The exit code, and what was said; nothing may have been written."""
-    await asyncio.to_thread(run, folder, "db", "migrate")
-    code, shown, said = await asyncio.to_thread(
-        run, folder, "import", "quay", "--apply", "--url", url, *words,
-        DOCKBELL_IMPORT_TOKEN="token-of-another-place",
-    )  # fmt: skip
-    assert shown == ""
-    assert "Traceback" not in said
-    assert "token-of-another-place" not in said
-    return code, said
-
-
-def _nothing_in(folder: Path) -> bool:
-    document = export(folder)
-    return document == {"format": 1, "users": [], "namespaces": [], "repositories": []}
-
-
-async def test_a_wrong_token_is_said(quay: Receiver, tmp_path: Path) -> None:
-    quay.answer_by(lambda _: _json({"error_type": "invalid_token"}, 401))
-
-    code, said = await fail(tmp_path, quay.url())
-
-    assert (code, said) == (
-        4,
-        f"dockbell: {quay.url()}api/v1/user/ does not accept the token (401).\n",
-    )
-    assert _nothing_in(tmp_path)
-
-
-async def test_an_unreachable_quay_is_said(tmp_path: Path) -> None:
-    async with Receiver() as gone:
-        url = gone.url("")
-
-    code, said = await fail(tmp_path, f"{url}", "--rate", "1000")
-
-    assert code == 5
-    assert "refused the connection" in said
-
-
-@pytest.mark.parametrize(
-    ("broken", "words"),
-    [
-        (Answer(body=b'{"notifications": [{"uuid": "240662'), "no JSON, or a part of it"),
-        (_json({"notifications": [{"uuid": 5}]}), "Expected `str`, got `int`"),
-        (_json({}), "missing required field `notifications`"),
-        (Answer(body=b"[" * 100_000), "answered"),
-        (Answer(418, body=b"<html>oops"), "answered 418. Is there a Quay?"),
-    ],
-)
-async def test_a_half_answer_writes_nothing_of_its_repository(
-    quay: Receiver, tmp_path: Path, broken: Answer, words: str
-) -> None:
-    quay.answer_by(
-        lambda received: broken if "/notification/" in received.path else _answers(received)
-    )
-
-    code, said = await fail(tmp_path, quay.url("").rstrip("/"))
-
-    assert code == 1
-    assert words in said
-    assert export(tmp_path)["repositories"] == []
-    assert re.search(r"1 things have moved in before this\. Run it again to go on\.", said)
-
-
-async def test_a_huge_answer_is_not_read_to_its_end(quay: Receiver, tmp_path: Path) -> None:
-    def endless() -> Iterator[bytes]:
-        while True:
-            yield b" " * 65536
-
-    quay.answer_by(lambda _: Answer(body=endless))
-
-    code, said = await fail(tmp_path, quay.url(""))
-
-    assert code == 5
-    assert "has more than 16777216 bytes" in said
-    assert _nothing_in(tmp_path)
