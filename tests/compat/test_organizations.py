@@ -130,7 +130,9 @@ async def test_change_organization_changes_the_address(world: World) -> None:
     assert said(taken) == (400, invalid("E-mail address already used"))
     assert said(tags) == (
         400,
-        invalid("tag_expiration_s cannot be changed: this server keeps no removed tags"),
+        invalid(
+            "tag_expiration_s cannot be changed here: an operator sets it for all, as keep_deleted_tags"
+        ),
     )
     assert said(refused) == (403, FORBIDDEN)
 

@@ -53,7 +53,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]], shape: Shape | None) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
-        table.add_column(name.upper().replace("_", " "), overflow="fold")
+        # An id that is folded cannot be copied.
+        is_id = name == "id" or name.endswith("_id")
+        table.add_column(name.upper().replace("_", " "), overflow="fold", no_wrap=is_id)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     Console(soft_wrap=not sys.stdout.isatty()).print(table)

@@ -24,11 +24,15 @@ MEANINGS: Mapping[Scope, Meaning] = {
             "See repositories",
             "See and pull the repositories that you may see.",
         ),
-        Meaning(Scope.REPO_WRITE, "Push to repositories", "The same, and push to them."),
+        Meaning(
+            Scope.REPO_WRITE,
+            "Push to repositories",
+            "Pull from your repositories and push to them.",
+        ),
         Meaning(
             Scope.REPO_ADMIN,
             "Manage repositories",
-            "The same, and manage them and their notifications.",
+            "Pull from your repositories, push to them, and manage them and their notifications.",
             is_dangerous=True,
         ),
         Meaning(Scope.REPO_CREATE, "Create repositories", "Create repositories."),
@@ -36,7 +40,7 @@ MEANINGS: Mapping[Scope, Meaning] = {
         Meaning(
             Scope.USER_ADMIN,
             "Manage your account",
-            "The same, and change it, read your inbox and create organizations.",
+            "Read your account and your inbox, change your account, and create organizations.",
             is_dangerous=True,
         ),
         Meaning(

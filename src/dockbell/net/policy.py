@@ -130,7 +130,8 @@ class EgressPolicy:
         """Why no connection to this address may be opened for this host and port, or None if one may."""
         if self._is_own(host, port, address):
             return Refusal(
-                Code.BLOCKED_ADDRESS, f"{_shown(host)} is this server's own address."
+                Code.BLOCKED_ADDRESS,
+                f"{_shown(host)} with the port {port} is this server's own address, by its settings.",
             )
         if self._is_named(host, address):
             return None

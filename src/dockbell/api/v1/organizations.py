@@ -94,7 +94,7 @@ async def change_organization(call: Call, organization: FromPath[str]) -> Respon
         body = call.json(_CHANGE)
         if body.get("tag_expiration_s", TAG_EXPIRATION_SECONDS) != TAG_EXPIRATION_SECONDS:
             raise InvalidRequestError(
-                "tag_expiration_s cannot be changed: this server keeps no removed tags"
+                "tag_expiration_s cannot be changed here: an operator sets it for all, as keep_deleted_tags"
             )
         if "email" in body:
             await organizations.change_email(tx, admin, body["email"])
