@@ -564,9 +564,12 @@ class MovingIn:
 
 @contextlib.asynccontextmanager
 async def moving_in(
-    settings: Settings, url: str, token: str, *, rate: float
+    settings: Settings, url: str, token: str, *, rate: float, say: Callable[[str], None]
 ) -> AsyncIterator[MovingIn]:
-    """The database that is here, and the Quay at `url` to move in from. Raise SetupError for what cannot work."""
+    """The database that is here, and the Quay at `url` to move in from. Raise SetupError for what cannot work.
+
+    `say` hears of waits for that Quay.
+    """
     address = address_of(url)
     resolver = Resolver()
     sender = _sender_of(settings, resolver)
@@ -584,7 +587,9 @@ async def moving_in(
     async with existing(settings) as store:
         try:
             yield MovingIn(
-                store, Quay(fetcher, address, token, rate=rate), MoveIns(notifications)
+                store,
+                Quay(fetcher, address, token, rate=rate, say=say),
+                MoveIns(notifications),
             )
         finally:
             await fetcher.close()

@@ -67,9 +67,13 @@ async def test_what_passes_is_asked_again(there: Receiver, quay: Quay, slept: Sl
     there.answer(drop="reset", times=1)
     there.answer(body=ME, cut=60, drop="close", times=1)
     there.answer(body=ME)
+    said: list[str] = []
+    quay.say = said.append
 
     assert await quay.myself() == ("boss", ())
 
+    assert said[0] == f"{quay.address} answers 429; trying again in 7 s …"
+    assert len(said) == 3
     # The connection that was reset had been kept: it is replaced at once.
     assert [one for one in slept if one > 0.1] == [7.0, 2.0, 4.0]
     assert len(there.requests) == 5

@@ -12,7 +12,13 @@ from dockbell.cli.direct import opened
 from dockbell.cli.failures import say
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.advice import advice_of
-from dockbell.domain.errors import ConfigError, InvalidRequestError, UnavailableError
+from dockbell.domain.errors import (
+    ConfigError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 from dockbell.domain.live import Position
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.observability.logs import plain
@@ -46,15 +52,23 @@ async def list_page(
     settings: Settings, place: Place, wanted: DeliveryFilter, *, before: str, limit: int
 ) -> tuple[Sequence[DeliveryRecord], str | None]:
     async with opened(settings) as store, store.read() as tx:
-        admin = await areas.admin_of(
-            tx,
-            SYSTEM,
-            repository=place.repository,
-            namespace=place.namespace,
-            is_instance=place.is_instance,
-            notification_id=wanted.notification_id,
-            event_id=wanted.event_id,
-        )
+        try:
+            admin = await areas.admin_of(
+                tx,
+                SYSTEM,
+                repository=place.repository,
+                namespace=place.namespace,
+                is_instance=place.is_instance,
+                notification_id=wanted.notification_id,
+                event_id=wanted.event_id,
+            )
+        except (ForbiddenError, NotFoundError) as error:
+            # An operator may see everything, so it can only be that it is not there.
+            name = place.repository or place.namespace
+            if name is None:
+                raise
+            kind = "repository" if place.repository else "user or organization"
+            raise NotFoundError(f"There is no {kind} {name}.") from error
         return await deliveries.list_page(tx, admin, wanted, before=before, limit=limit)
 
 

@@ -24,6 +24,7 @@ _LEFT_BEHIND = (
     "passwords of users: nobody can read them. New users get one with `dockbell users reset-password NAME`",
     "tokens of robots: each robot that is made here has a new one",
     "OAuth applications and access tokens, sessions, and invitations that nobody has accepted yet",
+    "notifications of a whole organization or user",
     "images, tags, logs, build triggers, quotas, and the settings of mirrors and proxies",
 )
 
@@ -39,7 +40,7 @@ async def run(  # noqa: PLR0913 -- one argument for each thing that can be said
 ) -> dict[str, Any]:
     """Make the plan and, if that is wanted, do it; return the report."""
     logs.configure(style=settings.log_format, level="warning")
-    async with bootstrap.moving_in(settings, url, token, rate=rate) as kit:
+    async with bootstrap.moving_in(settings, url, token, rate=rate, say=say) as kit:
         async with kit.store.read() as tx:
             right = await users.superuser(tx, SYSTEM)
             here = {one.name for one in await inventories.list_users(tx, right)}

@@ -178,6 +178,9 @@ class Quay:
     token: str = field(repr=False)
     rate: float = 20.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    say: Callable[[str], None] = lambda _: (
+        None
+    )  # hears of every wait for a Quay that does not answer well
     _next_at: float = 0.0
 
     async def myself(self) -> tuple[str, tuple[str, ...]]:
@@ -320,7 +323,9 @@ class Quay:
             wait = min(_LONGEST_WAIT, 2.0 ** (number - 1))
             try:
                 status, headers, body = await self._ask(url)
+                trouble = f"{self.address} answers {status}"
             except UnreachableError as error:
+                trouble = error.detail
                 if error.code in _LASTING or number == _MOST_TRIES:
                     raise UnavailableError(f"{url} cannot be read: {error.detail}") from error
             else:
@@ -331,6 +336,7 @@ class Quay:
                         f"{url} answered {status}, also when it was asked {number} times."
                     )
                 wait = max(wait, _seconds_of(headers.get("retry-after")))
+            self.say(f"{trouble.rstrip('.')}; trying again in {wait:.0f} s …")
             await self.sleep(wait)
         raise UnavailableError(f"{url} cannot be read.")
 
