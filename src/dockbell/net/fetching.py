@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ import certifi
 from dockbell.domain.methods import Headers, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net import answers, failures, proxies
-from dockbell.net.addresses import Address
 from dockbell.net.answers import Framing, Head, MalformedError
-from dockbell.net.connections import OpenSocket, connect, family_of, open_socket, secured
+from dockbell.net.connections import OpenSocket, connect, open_socket, secured
 from dockbell.net.failures import Failure
+from dockbell.net.guard import Guard
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
@@ -169,14 +168,13 @@ class Fetcher:
         user_agent: str = "dockbell",
         open_socket: OpenSocket = open_socket,
     ) -> None:
-        self._policy = policy
         self._resolver = resolver
         self._connect_timeout = connect_timeout
         self._patience = patience
         self._ca_file = ca_file if ca_file is not None else certifi.where()
         self._proxy = proxy
         self._user_agent = user_agent
-        self._open_socket = open_socket
+        self._guard = Guard(policy, open_socket)
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._kept: dict[_Place, list[_Line]] = {}
 
@@ -324,26 +322,8 @@ class Fetcher:
             else (target.address,)
         )
         for address in addresses:
-            self._judge(target, address)
+            self._guard.judge(target, address)
         return addresses
-
-    def _judge(self, target: Target, address: Address) -> None:
-        refusal = self._policy.refusal(target.host, target.port, address)
-        if refusal is not None:
-            raise UnreachableError(refusal.code, refusal.detail)
-
-    def _make(self, target: Target, address: Address) -> socket.socket:
-        """The socket for this very address, if the guard lets it pass."""
-        self._judge(target, address)
-        made = self._open_socket(
-            family_of(address),
-            socket.SOCK_STREAM,
-            socket.IPPROTO_TCP,
-            (str(address), target.port),
-        )
-        if made is None:
-            raise OSError("no socket was made")
-        return made
 
     async def _connect(self, target: Target, addresses: Addresses, *, verify: bool) -> _Line:
         made = None
@@ -352,13 +332,15 @@ class Fetcher:
             async with asyncio.timeout(self._connect_timeout):
                 if self._proxy is None:
                     made, _ = await connect(
-                        addresses[:_MOST_ADDRESSES], target.port, partial(self._make, target)
+                        addresses[:_MOST_ADDRESSES],
+                        target.port,
+                        partial(self._guard.make, target),
                     )
                 else:
-                    self._judge(target, addresses[0])
+                    self._guard.judge(target, addresses[0])
                     made = await self._proxy.open(
                         self._resolver,
-                        self._open_socket,
+                        self._guard.open_socket,
                         addresses[0],
                         target.port,
                         target.host,

@@ -21,14 +21,14 @@ from dockbell.net.connections import (
     Connection,
     OpenSocket,
     connect,
-    family_of,
     open_socket,
     secured,
 )
 from dockbell.net.failures import Failure
+from dockbell.net.guard import Guard
 from dockbell.net.headers import Outgoing, compose, mask
 from dockbell.net.identities import context_of
-from dockbell.net.policy import EgressPolicy, Refusal
+from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
 from dockbell.net.urls import Target, target_of
@@ -109,7 +109,6 @@ class Sender:
         user_agent: str = "dockbell",
         open_socket: OpenSocket = open_socket,
     ) -> None:
-        self._policy = policy
         self._resolver = resolver
         self._timeout = timeout
         self._connect_timeout = min(connect_timeout, timeout)
@@ -117,7 +116,7 @@ class Sender:
         self._proxy = proxy
         self._tls: ssl.SSLContext | None = None
         self._user_agent = user_agent
-        self._open_socket = open_socket
+        self._guard = Guard(policy, open_socket)
         self._judged: dict[_Place, Addresses] = {}
         self._kept_connections = kept_connections
         self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
@@ -226,16 +225,11 @@ class Sender:
         else:
             addresses = await self._resolver.resolve(target.host)
         for address in addresses:
-            self._judge(target, address)
+            self._guard.judge(target, address)
         if len(self._judged) >= _MOST_JUDGED:
             self._judged.clear()
         self._judged[target.place] = addresses
         return addresses
-
-    def _judge(self, target: Target, address: Address) -> None:
-        refusal = self._policy.refusal(target.host, target.port, address)
-        if refusal is not None:
-            raise _blocked(refusal)
 
     # Turns: so many requests may be under way at once.
 
@@ -443,7 +437,7 @@ class Sender:
                     made, address = await connect(
                         flight.addresses[:_MOST_ADDRESSES],
                         target.port,
-                        partial(self._make, target),
+                        partial(self._guard.make, target),
                     )
                 else:
                     made, address = await self._tunnel(self._proxy, flight)
@@ -479,10 +473,10 @@ class Sender:
 
     async def _tunnel(self, proxy: Proxy, flight: Flight) -> tuple[socket.socket, Address]:
         """A way through the proxy to the first address that it reaches. Each is judged as if we went there ourselves."""
-        target, opener = flight.target, self._open_socket
+        target, opener = flight.target, self._guard.open_socket
         *others, last = flight.addresses[:_MOST_ADDRESSES]
         for address in others:
-            self._judge(target, address)
+            self._guard.judge(target, address)
             try:
                 made = await proxy.open(
                     self._resolver, opener, address, target.port, target.host
@@ -492,22 +486,9 @@ class Sender:
                     raise
             else:
                 return made, address
-        self._judge(target, last)
+        self._guard.judge(target, last)
         made = await proxy.open(self._resolver, opener, last, target.port, target.host)
         return made, last
-
-    def _make(self, target: Target, address: Address) -> socket.socket:
-        """The socket for this very address, if the guard lets it pass."""
-        self._judge(target, address)
-        made = self._open_socket(
-            family_of(address),
-            socket.SOCK_STREAM,
-            socket.IPPROTO_TCP,
-            (str(address), target.port),
-        )
-        if made is None:
-            raise OSError("no socket was made")
-        return made
 
     def _secured(self, tls: Tls | None) -> ssl.SSLContext:
         if tls is not None:
@@ -584,10 +565,6 @@ class Sender:
 
 def _masked(text: str, secrets: Sequence[bytes]) -> str:
     return mask(text.encode("latin-1"), secrets).decode("latin-1")
-
-
-def _blocked(refusal: Refusal) -> UnreachableError:
-    return UnreachableError(refusal.code, refusal.detail, exchange=Exchange())
 
 
 def _unreachable(failure: Failure, exchange: Exchange) -> UnreachableError:
