@@ -21,6 +21,7 @@ from dockbell.store.transactions import Store
 from tests.asgi import Client
 from tests.conftest import SetClock
 from tests.hub import HOST, Hub, open_hub, push_image, rows_of
+from tests.three_ways import listening
 
 KIND = "repo_image_expiry"
 INTAKE = Intake(kinds=events.catalog(), links=Links(f"https://{HOST}"))
@@ -105,6 +106,29 @@ async def test_each_notification_is_told_once_of_what_expires_in_its_days(
 
     assert first == [(week, ["a", "b"], "7 days")]
     assert await told(store) == [*first, (day, ["a", "b"], "1 days")]
+
+
+async def test_a_push_and_an_expiry_reach_a_webhook_a_mailbox_and_a_bell(
+    client: Client, store: Store, clock: SetClock
+) -> None:
+    await push_image(client, "first")
+    async with listening(store, clock, ["repo_push", KIND], event_config={"days": 7}) as ways:
+        await push_image(client, "b", labels=LABEL)
+        await look(store)
+
+        hooks = await ways.webhooks(2)
+        subjects = await ways.subjects(2)
+        bells = await ways.bells(2)
+
+    assert {kind for kind, _ in hooks} == {"repo_push", KIND}
+    for kind, body in [*hooks, *bells]:  # each expiry names the notification that it is for
+        assert ("notification_uuid" in body) == (kind == KIND)
+        body.pop("notification_uuid", None)
+    assert dict(bells) == dict(hooks)
+    assert dict(hooks)["repo_push"]["updated_tags"] == ["b"]
+    assert dict(hooks)[KIND]["tags"] == ["b"]
+    assert len(subjects) == 2
+    assert all("acme/web" in subject for subject in subjects)
 
 
 async def test_the_news_has_quays_body(client: Client, store: Store) -> None:
