@@ -76,7 +76,8 @@ usage: python3 run.py COMMAND ...
   test       run the tests; further words go to pytest
   soak       kill real processes under load and count what arrives (soak --help)
   check      run what every change must pass: format, lint, types, imports, tests, words
-  ...        any other command of dockbell: users create, config show, bench, ...
+  ...        any other command of dockbell: doctor, deliveries list, users create, import quay, export, config show,
+             bench, ...; docs/cli.md has them all, and each has --help
 
 The first run makes .venv in this folder and installs what the lock file names.
 """

@@ -89,7 +89,9 @@ After = Annotated[
         help="Go on from where an earlier tail ended; it says how.", show_default=False
     ),
 ]
-Once = Annotated[bool, typer.Option("--once", help="Print what there is, and end.")]
+Once = Annotated[
+    bool, typer.Option("--once", help="Print what happened since `--after`, and end.")
+]
 
 
 @app.command(
