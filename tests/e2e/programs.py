@@ -22,9 +22,11 @@ LIMIT = 40.0  # seconds; a start takes about one
 
 
 def environment_of(**more: str) -> dict[str, str]:
-    """This process's environment without settings of dockbell, plus these."""
+    """This process's environment without settings of dockbell and of Python's own output, plus these."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("DOCKBELL_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DOCKBELL_") and name != "PYTHONUNBUFFERED"
     }
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", **more}
 

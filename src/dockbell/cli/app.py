@@ -113,4 +113,5 @@ def run(words: Sequence[str]) -> int:
     finally:
         os.umask(before)
         sys.stdout.flush()
+        failures.let_go_of_lines()
     return 0

@@ -56,6 +56,14 @@ def explained() -> Iterator[None]:
         raise SystemExit(int(Code.INTERRUPTED)) from None
 
 
+def let_go_of_lines() -> None:
+    """Forget lines on stderr that could not be written: trying once more, Python would end with a code of its own."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def say(text: str) -> None:
     """Words for the person, if there is anybody to read them; stdout is for what a script takes on."""
     with contextlib.suppress(OSError):
