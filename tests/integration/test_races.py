@@ -185,6 +185,7 @@ async def test_things_are_made_in_an_organization_that_goes(
         "204",
         "403 Unauthorized",
         "404 Not Found",
+        "400 No team devs in organization acme",  # gone already, when somebody gives it a right
     }
     assert await _left_of(people.store, "ns_acme") == {}
 
