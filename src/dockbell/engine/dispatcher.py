@@ -159,7 +159,7 @@ class Dispatcher:
 
     def leases(self) -> Collection[str]:
         """The leases of tries that this process makes, or has made and not written down yet."""
-        longest = self._attempts.guard.total_seconds() + 2 * _SWEEP_SECONDS
+        longest = self._longest + 2 * _SWEEP_SECONDS
         return {
             *(one.job.order.lease for one in self._running if one.seconds < longest),
             *(job.order.lease for job, _ in self._queue),
@@ -357,7 +357,7 @@ class Dispatcher:
 
     def _end_overdue(self) -> None:
         """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
-        longest = self._attempts.guard.total_seconds() + _SWEEP_SECONDS
+        longest = self._longest + _SWEEP_SECONDS
         found_slow = False
         for one in list(self._running):
             seconds = one.seconds
@@ -371,7 +371,7 @@ class Dispatcher:
         if found_slow:
             self._start_some()
             self._wake.set()
-        self._sweep = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._end_overdue)
+        self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._end_overdue)
 
 
 def is_expired(order: Order, oldest: datetime) -> bool:
