@@ -63,8 +63,10 @@ from dockbell.services import expectations, expirations, first_users, quotas, re
 from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
+from dockbell.services.mirrors import Mirrors
 from dockbell.services.move_ins import MoveIns
 from dockbell.services.notifications import Notifications
+from dockbell.services.quotas import Quotas
 from dockbell.services.registry_tokens import open_tokens
 from dockbell.services.reports import Reports
 from dockbell.settings import Settings
@@ -576,10 +578,12 @@ async def moving_in(
     # As with the mail server: the operator names it, so that very host is allowed, private or not, and no other.
     fetcher = _fetcher_of(settings, host_of_url(address), resolver)
     kinds = events.catalog()
+    links = Links(settings.public_address)
+    intake = Intake(kinds=kinds, links=links, metrics=Metrics())
     notifications = Notifications(
         kinds=kinds,
         methods=methods_of(settings),
-        intake=Intake(kinds=kinds, links=Links(settings.public_address), metrics=Metrics()),
+        intake=intake,
         lookups=Lookups(refusal=sender.address_error),
         chance=secrets.token_bytes,
         most=settings.most_notifications,
@@ -589,7 +593,7 @@ async def moving_in(
             yield MovingIn(
                 store,
                 Quay(fetcher, address, token, rate=rate, say=say),
-                MoveIns(notifications),
+                MoveIns(notifications, Mirrors(intake), Quotas(intake), own_host=links.host),
             )
         finally:
             await fetcher.close()

@@ -110,6 +110,58 @@ def _fill(source: Source) -> None:
     source.call(
         "POST", "repository", {"repository": "own", "visibility": "private", "description": ""}
     )
+    _bound(source)
+    _mirror(source)
+
+
+def _bound(source: Source) -> None:
+    """A quota with limits, and who is told of them."""
+    for namespace, notifications in (
+        ("superuser/organization/acme", "organization/acme/notifications"),
+        ("superuser/users/boss", "user/namespacenotifications"),
+    ):
+        source.call("POST", f"{namespace}/quota", {"limit_bytes": 1 << 30})
+        target = {"name": "boss", "kind": "user"}
+        for event, method, config in (
+            ("quota_warning", "webhook", {"url": f"http://127.0.0.2:9/{SECRET}/quota"}),
+            ("quota_error", "quay_notification", {"target": target}),
+            ("quota_error", "email", {}),
+        ):
+            source.call(
+                "POST",
+                notifications,
+                {"event": event, "method": method, "config": config, "eventConfig": {}},
+            )
+    (quota,) = source.call("GET", "organization/acme/quota")
+    for kind, percent in (("Warning", 80), ("Warning", 50), ("Reject", 100)):
+        source.call(
+            "POST",
+            f"organization/acme/quota/{quota['id']}/limit",
+            {"type": kind, "threshold_percent": percent},
+        )
+    (told, *_) = source.call("GET", "organization/acme/notifications")["notifications"]
+    source.pause(told["uuid"])
+
+
+def _mirror(source: Source) -> None:
+    """One as it is, and one that takes pushes for now."""
+    for number in (0, 1):
+        source.call(
+            "POST",
+            f"repository/acme/team/app-0{number}/mirror",
+            {
+                "external_reference": "127.0.0.2:9/team/app",
+                "external_registry_username": "reader" if number == 0 else None,
+                "external_registry_password": SECRET if number == 0 else None,
+                "external_registry_config": {"verify_tls": False},
+                "sync_interval": 3600,
+                "sync_start_date": "2099-01-01T00:00:00Z",
+                "root_rule": {"rule_kind": "tag_glob_csv", "rule_value": ["v*", "latest"]},
+                "robot_username": "acme+ci",
+                "skopeo_timeout_interval": 600,
+            },
+        )
+    source.call("PUT", "repository/acme/team/app-01/changestate", {"state": "NORMAL"})
 
 
 @contextlib.contextmanager
@@ -165,27 +217,50 @@ def test_what_moved_in_is_equal_after_an_export(
 
     assert empty == {"format": 1, "users": [], "namespaces": [], "repositories": []}
     assert "Nothing was written." in said
-    assert plan["remarks"] == report["remarks"] == []
+    mirror = {"what": "mirror", "name": "acme/team/app-00 of 127.0.0.2:9/team/app"}
+    reason = "the password of reader is not told: set it, or the syncs will fail"
+    assert plan["remarks"] == report["remarks"]
+    assert report["remarks"] == [{**mirror, "result": "not moved", "reason": reason}]
     assert [one["name"] for one in plan["changes"]] == [
         one["name"] for one in report["changes"]
     ]
     count = {
         what: len([one for one in report["changes"] if one["what"] == what])
-        for what in ("organization", "team", "robot", "repository", "notification")
-    }
+        for what in (
+            "organization", "team", "robot", "repository", "notification", "quota", "mirror",
+        )
+    }  # fmt: skip
     assert count == {
-        "organization": 1, "team": 2, "robot": 1, "repository": 51, "notification": 200,
+        "organization": 1, "team": 2, "robot": 1, "repository": 51, "notification": 206,
+        "quota": 2, "mirror": 2,
     }  # fmt: skip
     there, moved = of_source(source), export(tmp_path, **here)
     assert moved["repositories"] == there["repositories"]
     assert moved["namespaces"] == [
         *there["namespaces"],
         *(
-            {"name": name, "kind": "user", "email": f"{name}@b.test", "teams": [], "robots": []}
+            {
+                "name": name, "kind": "user", "email": f"{name}@b.test", "teams": [],
+                "robots": [], "quota": None, "notifications": [],
+            }
             for name in ("reader", "writer")
         ),
-    ]
-    (acme, _, *_) = moved["namespaces"]
+    ]  # fmt: skip
+    (acme, *_) = moved["namespaces"]
+    assert acme["quota"] == {
+        "limit_bytes": 1 << 30,
+        "limits": [
+            {"type": "Warning", "limit_percent": 50},
+            {"type": "Warning", "limit_percent": 80},
+            {"type": "Reject", "limit_percent": 100},
+        ],
+    }
+    assert sorted(one["number_of_failures"] >= 3 for one in acme["notifications"]) == [
+        False, False, True,
+    ]  # fmt: skip
+    assert [
+        one["mirror"]["refuses_pushes"] for one in moved["repositories"] if one["mirror"]
+    ] == [True, False]
     assert {team["name"]: (team["role"], team["members"]) for team in acme["teams"]} == TEAMS
     paused = [
         one
@@ -232,7 +307,7 @@ def test_a_move_that_is_killed_goes_on(
 
     assert 25 <= len(half) < REPOSITORIES
     assert all(len(one["notifications"]) == 4 for one in half)
-    assert report["remarks"] == []
+    assert {one["what"] for one in report["remarks"]} <= {"mirror"}
     assert export(tmp_path, **here)["repositories"] == of_source(source)["repositories"]
 
 
@@ -271,7 +346,8 @@ def test_what_cannot_be_saved_here_is_said_and_the_rest_moves(
 
     assert code == 0, said
     refused = [one["reason"] for one in report["remarks"]]
-    assert len(refused) == REPOSITORIES * 2  # the webhooks, and Slack's
+    # The webhooks, and Slack's; those of two namespaces, and two mirrors.
+    assert len(refused) == REPOSITORIES * 2 + 2 + 2
     assert all("DOCKBELL_EGRESS_ALLOW" in reason for reason in refused)
     assert SECRET not in shown + said
     kept = export(tmp_path, **here)["repositories"]

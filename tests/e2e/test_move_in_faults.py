@@ -61,6 +61,42 @@ def _nothing_in(folder: Path) -> bool:
     return document == {"format": 1, "users": [], "namespaces": [], "repositories": []}
 
 
+async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
+    quay: Receiver, tmp_path: Path
+) -> None:
+    def answers(received: Received) -> Answer:
+        path = received.path.partition("?")[0]
+        if path.endswith(("/mirror", "/organization/acme/notifications")):
+            return _json({"message": "no"}, 403)
+        return _answers(received)
+
+    quay.answer_by(answers)
+    await asyncio.to_thread(run, tmp_path, "db", "migrate")
+
+    code, shown, said = await asyncio.to_thread(
+        run, tmp_path, "import", "quay", "--apply", "--url", quay.url(""),
+        DOCKBELL_IMPORT_TOKEN="token-of-another-place",
+    )  # fmt: skip
+
+    assert code == 0, said
+    report = json.loads(shown)
+    assert [one["name"] for one in report["changes"]] == ["acme", "acme/web"]
+    refused, lacking = "is not for this token (403)", "That Quay has none, of any namespace"
+    assert [
+        (
+            one["what"],
+            one["name"],
+            *(word for word in (refused, lacking) if word in one["reason"]),
+        )
+        for one in report["remarks"]
+    ] == [
+        ("quota", "acme", lacking),
+        ("notification", "acme", refused),
+        ("mirror", "acme/web", refused),
+        ("notification", "boss", lacking),
+    ]
+
+
 async def test_a_wrong_token_is_said(quay: Receiver, tmp_path: Path) -> None:
     quay.answer_by(lambda _: _json({"error_type": "invalid_token"}, 401))
 

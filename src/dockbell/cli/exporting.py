@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from dockbell import bootstrap
 from dockbell.cli.direct import opened
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import NotFoundError
-from dockbell.domain.inventories import Document, HeldRepository
+from dockbell.domain.inventories import Document, HeldNamespace, HeldRepository
 from dockbell.domain.masks import masked
 from dockbell.domain.permissions import SuperUser
 from dockbell.services import inventories, users
 from dockbell.settings import Settings
 from dockbell.store.transactions import Store
 
+_Held = TypeVar("_Held", HeldNamespace, HeldRepository)
 Take = Callable[[str, Document], None]  # the kind of a record, and the record
 
 
@@ -23,14 +25,14 @@ async def each(
     """Give out one record after the other: users, then namespaces, then the repositories of each."""
     ways = bootstrap.methods_of(settings)
 
-    def shown(repository: HeldRepository) -> HeldRepository:
+    def shown(held: _Held) -> _Held:
         if with_secrets:
-            return repository
+            return held
         return replace(
-            repository,
+            held,
             notifications=tuple(
                 replace(one, config=masked(ways.get(one.method), one.config))
-                for one in repository.notifications
+                for one in held.notifications
             ),
         )
 
@@ -45,7 +47,7 @@ async def each(
                 held = await inventories.find_namespace(tx, right, name)
                 if held is None:
                     raise NotFoundError(f"There is no user or organization {name}.")
-                take("namespace", held.document())
+                take("namespace", shown(held).document())
         for name in names:
             for repository in await _repositories(store, right, name):
                 take("repository", shown(repository).document())

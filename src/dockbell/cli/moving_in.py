@@ -1,8 +1,9 @@
 """What `import` does: reads one namespace after the other from the other server, and writes each part in a transaction."""
 
+import contextlib
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dockbell import bootstrap
@@ -24,8 +25,10 @@ _LEFT_BEHIND = (
     "passwords of users: nobody can read them. New users get one with `dockbell users reset-password NAME`",
     "tokens of robots: each robot that is made here has a new one",
     "OAuth applications and access tokens, sessions, and invitations that nobody has accepted yet",
-    "notifications of a whole organization or user",
-    "images, tags, logs, build triggers, quotas, and the settings of mirrors and proxies",
+    "passwords of mirrors: set each one anew, by hand or by API",
+    "what only API v2 knows of notifications: filters, further events, forms, rate limits, TLS",
+    "images, tags, logs, build triggers, and quotas of users other than the token's",
+    "settings of proxies, and of mirrors of whole organizations",
 )
 
 
@@ -64,6 +67,7 @@ class _Move:
     right: SuperUser
     applies: bool
     users_here: set[str]
+    lacking: set[Thing] = field(default_factory=set)  # at the other server
     known: dict[str, HeldUser] = field(default_factory=dict)  # of the other server, if it tells
     expected: set[Recipient] = field(default_factory=set)
     changes: list[Subject] = field(default_factory=list)
@@ -87,12 +91,17 @@ class _Move:
         say(
             f"{name}: {len(held.teams)} teams, {len(held.robots)} robots, {len(listed)} repositories"
         )
-        if not held.is_organization and not (held.robots or listed):
+        held = await self._completed(held, own)
+        has_any = held.robots or listed or held.quota or held.notifications
+        if not held.is_organization and not has_any:
             return
         self._expect(held)
-        plan = await self.kit.moves.plan_namespace(self.kit.store.read, self.right, held)
-        people = {member for team in held.teams for member in team.members}
-        await self._do(plan, people if held.is_organization else {name})
+        people = {member for team in held.teams for member in team.members} | _targets_of(held)
+        self.expected |= {Recipient("user", one) for one in people}
+        plan = await self.kit.moves.plan_namespace(
+            self.kit.store.read, self.right, held, self.expected
+        )
+        await self._do(plan, people if held.is_organization else {*people, name})
         if any(
             one.subject == Subject(Thing.ORGANIZATION, name) and not one.is_different
             for one in plan.remarks
@@ -105,6 +114,29 @@ class _Move:
             if done % _SHOW_EVERY == 0 and listed:
                 say(f"{name}: {done} of {count} repositories")
 
+    async def _completed(self, held: HeldNamespace, own: str) -> HeldNamespace:
+        """The namespace with its quota and notifications, as far as they are told; what is not is said."""
+        quay, name = self.kit.quay, held.name
+        quota, notifications = held.quota, held.notifications
+        with self._saying(Subject(Thing.QUOTA, name)):
+            quota = await quay.quota(name, own=own)
+        with self._saying(Subject(Thing.NOTIFICATION, name)):
+            notifications = await quay.namespace_notifications(name, own=own)
+        return replace(held, quota=quota, notifications=notifications)
+
+    @contextlib.contextmanager
+    def _saying(self, subject: Subject) -> Iterator[None]:
+        """Go on without what the other server does not tell, or does not have, and say so; the latter once."""
+        try:
+            yield
+        except ForbiddenError as error:
+            self.remarks.append(Remark(subject, error.detail))
+        except NotFoundError as error:
+            if subject.thing not in self.lacking:
+                self.lacking.add(subject.thing)
+                reason = f"{error.detail} That Quay has none, of any namespace"
+                self.remarks.append(Remark(subject, reason))
+
     async def _repository(self, listed: Listed) -> None:
         subject = Subject(Thing.REPOSITORY, listed.path)
         if listed.kind != "image":
@@ -112,14 +144,17 @@ class _Move:
                 Remark(subject, f"it holds no images but is of the kind {listed.kind}")
             )
             return
-        if listed.state != "NORMAL":
-            reason = f"its state {listed.state} does not move: it takes pushes here"
-            self.remarks.append(Remark(subject, reason))
         try:
             wanted = await self.kit.quay.repository(listed)
         except (ForbiddenError, NotFoundError) as error:
             self.remarks.append(Remark(subject, error.detail))
             return
+        with self._saying(Subject(Thing.MIRROR, listed.path)):
+            wanted = replace(wanted, mirror=await self.kit.quay.mirror(listed))
+        moved = {"NORMAL"} if wanted.mirror is None else {"NORMAL", "MIRROR"}
+        if listed.state not in moved:
+            reason = f"its state {listed.state} does not move: it takes pushes here"
+            self.remarks.append(Remark(subject, reason))
         people = set(wanted.users) | _targets_of(wanted)
         self.expected |= {Recipient("user", one) for one in people}
         plan = await self.kit.moves.plan_repository(
@@ -169,9 +204,9 @@ class _Move:
         }
 
 
-def _targets_of(repository: HeldRepository) -> set[str]:
+def _targets_of(held: HeldNamespace | HeldRepository) -> set[str]:
     """The users whose inboxes its notifications fill."""
-    targets = [one.config.get("target") for one in repository.notifications]
+    targets = [one.config.get("target") for one in held.notifications]
     return {
         name
         for target in targets

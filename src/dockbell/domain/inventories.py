@@ -1,10 +1,11 @@
-"""What a server holds that can be moved to another one: people, teams, robots, repositories, and who is told of what.
+"""What a server holds that can be moved to another one: people, teams, robots, repositories, quotas, mirrors, and who is told of what.
 
 Every document that is made here has its keys and lists in one order, so that two servers can be compared as text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from dockbell.domain.accounts import Role, TeamRole
 from dockbell.domain.repositories import Visibility
@@ -54,26 +55,6 @@ class HeldTeam:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldNamespace:
-    """A user or an organization, without the repositories."""
-
-    name: str
-    is_organization: bool
-    email: str | None = None
-    teams: tuple[HeldTeam, ...] = ()
-    robots: tuple[HeldRobot, ...] = ()
-
-    def document(self) -> Document:
-        return {
-            "name": self.name,
-            "kind": "organization" if self.is_organization else "user",
-            "email": self.email,
-            "teams": [one.document() for one in sorted(self.teams, key=lambda one: one.name)],
-            "robots": [one.document() for one in sorted(self.robots, key=lambda one: one.name)],
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class HeldNotification:
     uuid: str
     event: str
@@ -95,6 +76,80 @@ class HeldNotification:
         }
 
 
+def _documents(notifications: Iterable[HeldNotification]) -> list[Document]:
+    return [one.document() for one in sorted(notifications, key=lambda one: one.uuid)]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldQuota:
+    limit_bytes: int
+    limits: frozenset[tuple[str, int]] = frozenset()  # what happens, and at which percent of it
+
+    def document(self) -> Document:
+        return {
+            "limit_bytes": self.limit_bytes,
+            "limits": [
+                {"type": kind, "limit_percent": percent}
+                for kind, percent in sorted(self.limits, key=lambda one: (one[1], one[0]))
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNamespace:
+    """A user or an organization, without the repositories."""
+
+    name: str
+    is_organization: bool
+    email: str | None = None
+    teams: tuple[HeldTeam, ...] = ()
+    robots: tuple[HeldRobot, ...] = ()
+    quota: HeldQuota | None = None
+    notifications: tuple[HeldNotification, ...] = ()  # its own, not those of its repositories
+
+    def document(self) -> Document:
+        return {
+            "name": self.name,
+            "kind": "organization" if self.is_organization else "user",
+            "email": self.email,
+            "teams": [one.document() for one in sorted(self.teams, key=lambda one: one.name)],
+            "robots": [one.document() for one in sorted(self.robots, key=lambda one: one.name)],
+            "quota": None if self.quota is None else self.quota.document(),
+            "notifications": _documents(self.notifications),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMirror:
+    """How a repository is mirrored, without the password for where it comes from."""
+
+    is_enabled: bool
+    reference: str
+    username: str | None
+    registry_config: Mapping[str, object]
+    globs: tuple[str, ...]
+    interval_seconds: int
+    start_at: datetime | None  # when it is synced next
+    robot: str | None  # its full name
+    timeout_seconds: int
+    refuses_pushes: bool = True  # those of others than itself
+
+    def document(self) -> Document:
+        start_at = self.start_at
+        return {
+            "is_enabled": self.is_enabled,
+            "external_reference": self.reference,
+            "external_registry_username": self.username,
+            "external_registry_config": dict(sorted(self.registry_config.items())),
+            "root_rule": list(self.globs),
+            "sync_interval": self.interval_seconds,
+            "sync_start_date": start_at and start_at.astimezone(UTC).isoformat(),
+            "robot_username": self.robot,
+            "skopeo_timeout_interval": self.timeout_seconds,
+            "refuses_pushes": self.refuses_pushes,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class HeldRepository:
     namespace: str
@@ -107,6 +162,7 @@ class HeldRepository:
     teams: Mapping[str, Role] = field(default_factory=_nobody)
     emails: frozenset[str] = frozenset()  # that have agreed to get its mail
     notifications: tuple[HeldNotification, ...] = ()
+    mirror: HeldMirror | None = None
 
     @property
     def path(self) -> str:
@@ -123,7 +179,6 @@ class HeldRepository:
                 "teams": {name: role.value for name, role in sorted(self.teams.items())},
             },
             "authorized_emails": sorted(self.emails),
-            "notifications": [
-                one.document() for one in sorted(self.notifications, key=lambda one: one.uuid)
-            ],
+            "notifications": _documents(self.notifications),
+            "mirror": None if self.mirror is None else self.mirror.document(),
         }

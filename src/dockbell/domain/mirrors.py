@@ -1,7 +1,7 @@
 """Mirrors: repositories that are kept as another registry has them, and what their events share (quay-compat 3.3)."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +21,9 @@ from dockbell.domain.payloads import one_line, text_of
 
 MOST_TRIES = 3  # Quay: so many in a row, then it waits for the next time
 LONGEST_SYNC = timedelta(hours=12)
+SHORTEST_TIMEOUT = timedelta(seconds=300)  # of one tag; Quay's bounds
+_LONGEST_TIMEOUT = timedelta(hours=12)
+_LONGEST_INTERVAL = timedelta(days=10 * 365)
 MOST_GLOBS = 100
 MOST_TAGS = 100_000
 # What is waited before a sync that failed is tried again.
@@ -123,6 +126,46 @@ def globs_of(texts: Sequence[str]) -> tuple[Glob, ...]:
                 f"The tag pattern `{text[:200]}` is not right: {error}"
             ) from error
     return tuple(found)
+
+
+def interval_of(seconds: int) -> timedelta:
+    """The time from one sync to the next; InvalidRequestError if it is too short or too long."""
+    most = _LONGEST_INTERVAL // timedelta(seconds=1)
+    if not 1 <= seconds <= most:
+        raise InvalidRequestError(f"`sync_interval` must be from 1 to {most} seconds")
+    return timedelta(seconds=seconds)
+
+
+def timeout_of(seconds: int) -> timedelta:
+    """The time that one tag may take; InvalidRequestError outside of Quay's bounds."""
+    least, most = (one // timedelta(seconds=1) for one in (SHORTEST_TIMEOUT, _LONGEST_TIMEOUT))
+    if not least <= seconds <= most:
+        raise InvalidRequestError(
+            f"`skopeo_timeout_interval` must be from {least} to {most} seconds"
+        )
+    return timedelta(seconds=seconds)
+
+
+def merged_config(
+    known: Mapping[str, object], given: Mapping[str, object]
+) -> dict[str, object]:
+    """Quay's three settings; what is given is merged into what is there. A way out of its own has no mirror here."""
+    merged = dict(known)
+    for key in ("verify_tls", "unsigned_images"):
+        if key in given:
+            if not isinstance(given[key], bool):
+                raise InvalidRequestError(f"`external_registry_config.{key}` must be a boolean")
+            merged[key] = given[key]
+    if "proxy" in given:
+        proxy = given["proxy"]
+        if not isinstance(proxy, dict) or any(proxy.values()):
+            raise InvalidRequestError(
+                "A mirror has no proxy of its own here: an operator sets `egress_proxy` for all that leaves"
+            )
+        merged["proxy"] = {
+            key: None for key in ("http_proxy", "https_proxy", "no_proxy") if key in proxy
+        }
+    return merged
 
 
 def next_start(start_at: datetime, interval: timedelta, now: datetime) -> datetime:

@@ -11,8 +11,10 @@ from typing import TypeVar
 from dockbell.domain.accounts import Role
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.inventories import (
+    HeldMirror,
     HeldNamespace,
     HeldNotification,
+    HeldQuota,
     HeldRepository,
     HeldRobot,
     HeldTeam,
@@ -35,6 +37,8 @@ class Thing(StrEnum):
     PERMISSION = "permission"
     EMAIL = "e-mail address"
     NOTIFICATION = "notification"
+    QUOTA = "quota"
+    MIRROR = "mirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,36 @@ class AddEmail:
 
 @dataclass(frozen=True, slots=True)
 class AddNotification:
-    path: str
+    path: str  # of the repository, or the name of the namespace
     notification: HeldNotification
+    is_of_namespace: bool = False
 
     @property
     def subject(self) -> Subject:
-        return _of_notification(self.path, self.notification)
+        one = self.notification
+        return Subject(
+            Thing.NOTIFICATION, f"{self.path} {one.uuid} ({one.event}, {one.method})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AddQuota:
+    namespace: str
+    quota: HeldQuota
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.QUOTA, self.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class AddMirror:
+    path: str
+    mirror: HeldMirror
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(Thing.MIRROR, f"{self.path} of {self.mirror.reference}")
 
 
 Step = (
@@ -147,6 +175,8 @@ Step = (
     | GiveRole
     | AddEmail
     | AddNotification
+    | AddQuota
+    | AddMirror
 )
 
 
@@ -201,8 +231,10 @@ def of_users(wanted: Collection[HeldUser], here: Collection[str]) -> Plan:
     return plan
 
 
-def of_namespace(wanted: HeldNamespace, here: HeldNamespace | None) -> Plan:
-    """What an organization, or a user who is here, lacks; without repositories."""
+def of_namespace(
+    wanted: HeldNamespace, here: HeldNamespace | None, taken: Collection[str] = ()
+) -> Plan:
+    """What an organization, or a user who is here, lacks; without repositories. `taken` is as below."""
     plan = Plan()
     subject = Subject(Thing.ORGANIZATION, wanted.name)
     if not is_namespace(wanted.name):
@@ -222,6 +254,22 @@ def of_namespace(wanted: HeldNamespace, here: HeldNamespace | None) -> Plan:
         else:
             plan.leave(step.subject, "the name is not allowed here")
     _add_teams(plan, wanted, {one.name: one for one in here.teams} if here else {})
+    if wanted.quota is not None:
+        plan.meet(
+            AddQuota(wanted.name, wanted.quota),
+            wanted.quota,
+            None if here is None else here.quota,
+            _otherwise_bounded,
+        )
+    _add_notifications(
+        plan,
+        [
+            AddNotification(wanted.name, one, is_of_namespace=True)
+            for one in wanted.notifications
+        ],
+        () if here is None else here.notifications,
+        taken,
+    )
     return plan
 
 
@@ -268,31 +316,45 @@ def of_repository(
             plan.same += 1
         else:
             plan.steps.append(AddEmail(wanted.path, email))
-    _add_notifications(plan, wanted, here, taken)
+    _add_notifications(
+        plan,
+        [AddNotification(wanted.path, one) for one in wanted.notifications],
+        () if here is None else here.notifications,
+        taken,
+    )
+    if wanted.mirror is not None:
+        _add_mirror(plan, wanted.path, wanted.mirror, None if here is None else here.mirror)
     return plan
 
 
 def _add_notifications(
-    plan: Plan, wanted: HeldRepository, here: HeldRepository | None, taken: Collection[str]
+    plan: Plan,
+    wanted: Collection[AddNotification],
+    here: Collection[HeldNotification],
+    taken: Collection[str],
 ) -> None:
-    notifications = {one.uuid: one for one in here.notifications} if here else {}
-    for one in wanted.notifications:
-        subject = _of_notification(wanted.path, one)
-        if not is_uuid(one.uuid):
-            plan.leave(subject, "its id is no UUID as Quay makes them")
-        elif one.uuid in taken:
-            plan.leave(subject, "another repository here has a notification of this UUID")
+    known = {one.uuid: one for one in here}
+    for step in wanted:
+        uuid = step.notification.uuid
+        if not is_uuid(uuid):
+            plan.leave(step.subject, "its id is no UUID as Quay makes them")
+        elif uuid in taken:
+            plan.leave(step.subject, "another place here has a notification of this UUID")
         else:
-            plan.meet(
-                AddNotification(wanted.path, one),
-                one,
-                notifications.get(one.uuid),
-                _set_otherwise,
-            )
+            plan.meet(step, step.notification, known.get(uuid), _set_otherwise)
 
 
-def _of_notification(path: str, one: HeldNotification) -> Subject:
-    return Subject(Thing.NOTIFICATION, f"{path} {one.uuid} ({one.event}, {one.method})")
+def _add_mirror(plan: Plan, path: str, wanted: HeldMirror, here: HeldMirror | None) -> None:
+    step = AddMirror(path, wanted)
+    if wanted.robot is None:
+        plan.leave(step.subject, "its robot is gone there, and without one nothing is synced")
+        return
+    plan.meet(step, wanted, here, _mirrored_otherwise)
+    if here is None and wanted.username is not None:
+        plan.leave(
+            step.subject,
+            f"the password of {wanted.username} is not told: set it, or the syncs will fail",
+        )
 
 
 def _otherwise_named(there: HeldNamespace, here: HeldNamespace) -> str:
@@ -327,6 +389,29 @@ def _set_otherwise(there: HeldNotification, here: HeldNotification) -> str:
         ("title", there.title, here.title),
         ("config", there.config, here.config),
         ("event_config", there.event_config, here.event_config),
+    )
+    names = [name for name, one, other in pairs if one != other]
+    return f"it has another {', '.join(names)}" if names else ""
+
+
+def _otherwise_bounded(there: HeldQuota, here: HeldQuota) -> str:
+    if there.limit_bytes != here.limit_bytes:
+        return f"it is {here.limit_bytes} bytes"
+    return "it has other limits" if there.limits != here.limits else ""
+
+
+def _mirrored_otherwise(there: HeldMirror, here: HeldMirror) -> str:
+    """When it is synced next is no difference: that moves on with each sync."""
+    pairs = (
+        ("location", there.reference, here.reference),
+        ("username", there.username, here.username),
+        ("configuration", there.registry_config, here.registry_config),
+        ("tag pattern", there.globs, here.globs),
+        ("interval", there.interval_seconds, here.interval_seconds),
+        ("robot", there.robot, here.robot),
+        ("time limit", there.timeout_seconds, here.timeout_seconds),
+        ("switch", there.is_enabled, here.is_enabled),
+        ("repository state", there.refuses_pushes, here.refuses_pushes),
     )
     names = [name for name, one, other in pairs if one != other]
     return f"it has another {', '.join(names)}" if names else ""

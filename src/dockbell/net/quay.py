@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -19,16 +20,19 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.inventories import (
+    HeldMirror,
     HeldNamespace,
     HeldNotification,
+    HeldQuota,
     HeldRepository,
     HeldRobot,
     HeldTeam,
     HeldUser,
 )
 from dockbell.domain.methods import UnreachableError
+from dockbell.domain.mirrors import SHORTEST_TIMEOUT
 from dockbell.domain.outcomes import Code
-from dockbell.domain.repositories import Visibility
+from dockbell.domain.repositories import RepositoryState, Visibility
 from dockbell.net.fetching import Fetcher
 from dockbell.net.urls import target_of
 
@@ -146,6 +150,33 @@ class _Notifications(msgspec.Struct):
     notifications: list[_Notification]
 
 
+class _Limit(msgspec.Struct):
+    type: str
+    limit_percent: int
+
+
+class _Quota(msgspec.Struct):
+    limit_bytes: int
+    limits: list[_Limit] = []
+    default_config: bool = False  # the whole server's, shown where there is no other
+
+
+class _Rule(msgspec.Struct):
+    rule_value: list[str]
+
+
+class _Mirror(msgspec.Struct):
+    is_enabled: bool
+    external_reference: str
+    sync_interval: int
+    root_rule: _Rule
+    sync_start_date: datetime | None = None
+    external_registry_username: str | None = None
+    external_registry_config: dict[str, Any] | None = None
+    robot_username: str | None = None
+    skopeo_timeout_interval: int | None = None  # older ones have none
+
+
 class _Email(msgspec.Struct):
     confirmed: bool = False
 
@@ -260,7 +291,7 @@ class Quay:
 
     async def repository(self, listed: Listed) -> HeldRepository:
         """All there is to know of a listed repository. Its administrator's token is needed."""
-        address = f"repository/{'/'.join(map(_part, listed.path.split('/')))}"
+        address = _address(listed)
         users = await self._get(f"{address}/permissions/user/", _Permissions)
         teams: Mapping[str, _Held] = {}
         teams = (await self._get(f"{address}/permissions/team/", _Permissions)).permissions
@@ -280,18 +311,53 @@ class Quay:
             emails=frozenset(
                 [email for email in sorted(emails) if await self._has_agreed(address, email)]
             ),
-            notifications=tuple(
-                HeldNotification(
-                    one.uuid.lower(),
-                    one.event,
-                    one.method,
-                    one.title,
-                    one.config,
-                    one.event_config or {},
-                    max(0, one.number_of_failures),
-                )
-                for one in notifications.notifications
-            ),
+            notifications=_held(notifications),
+        )
+
+    async def quota(self, namespace: str, *, own: str) -> HeldQuota | None:
+        """How much the organization, or the token's user `own`, may store. NotFoundError where there are no quotas at all."""
+        place = "user" if namespace == own else f"organization/{_part(namespace)}"
+        found = [
+            one
+            for one in await self._get(f"{place}/quota", list[_Quota])
+            if not one.default_config
+        ]
+        if not found:
+            return None
+        limits = frozenset((one.type, one.limit_percent) for one in found[0].limits)
+        return HeldQuota(found[0].limit_bytes, limits)
+
+    async def namespace_notifications(
+        self, namespace: str, *, own: str
+    ) -> tuple[HeldNotification, ...]:
+        """Those of the organization, or of the token's user `own`, itself. NotFoundError where there is no such thing."""
+        place = (
+            "user/namespacenotifications"
+            if namespace == own
+            else f"organization/{_part(namespace)}/notifications"
+        )
+        return _held(await self._get(place, _Notifications))
+
+    async def mirror(self, listed: Listed) -> HeldMirror | None:
+        """How a listed repository is mirrored; None if it is not, or there are no mirrors at all."""
+        try:
+            found = await self._get(f"{_address(listed)}/mirror", _Mirror)
+        except NotFoundError:
+            return None
+        seconds = found.skopeo_timeout_interval
+        return HeldMirror(
+            is_enabled=found.is_enabled,
+            reference=found.external_reference,
+            username=found.external_registry_username or None,
+            registry_config=found.external_registry_config or {},
+            globs=tuple(found.root_rule.rule_value),
+            interval_seconds=found.sync_interval,
+            start_at=found.sync_start_date,
+            robot=found.robot_username,
+            timeout_seconds=int(SHORTEST_TIMEOUT.total_seconds())
+            if seconds is None
+            else seconds,
+            refuses_pushes=listed.state == RepositoryState.MIRROR,
         )
 
     async def _robots(self, path: str, namespace: str) -> tuple[HeldRobot, ...]:
@@ -375,6 +441,25 @@ def address_of(text: str) -> str:
 def host_of_url(address: str) -> str:
     """The host of what `address_of` returned."""
     return target_of(address).host
+
+
+def _address(listed: Listed) -> str:
+    return f"repository/{'/'.join(map(_part, listed.path.split('/')))}"
+
+
+def _held(found: _Notifications) -> tuple[HeldNotification, ...]:
+    return tuple(
+        HeldNotification(
+            one.uuid.lower(),
+            one.event,
+            one.method,
+            one.title,
+            one.config,
+            one.event_config or {},
+            max(0, one.number_of_failures),
+        )
+        for one in found.notifications
+    )
 
 
 def _part(text: str) -> str:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import NamespaceKind
 from dockbell.domain.inventories import (
+    HeldMirror,
     HeldNamespace,
     HeldNotification,
+    HeldQuota,
     HeldRepository,
     HeldRobot,
     HeldTeam,
@@ -13,14 +15,16 @@ from dockbell.domain.inventories import (
 )
 from dockbell.domain.names import is_namespace
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOf, SuperUser
-from dockbell.domain.repositories import Repository
+from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace, SuperUser
+from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
 from dockbell.store import (
     authorized_emails,
+    mirrors,
     namespaces,
     notification_lists,
     permissions,
+    quotas,
     robots,
     teams,
 )
@@ -47,8 +51,7 @@ async def list_namespaces(tx: Tx, superuser: SuperUser) -> Sequence[str]:
 
 
 async def find_namespace(tx: Tx, superuser: SuperUser, name: str) -> HeldNamespace | None:
-    """The user or organization with its teams and robots."""
-    del superuser
+    """The user or organization with its teams, robots, quota, and the notifications that are its own."""
     found = await namespaces.find(tx, name) if is_namespace(name) else None
     if found is None:
         return None
@@ -72,7 +75,17 @@ async def find_namespace(tx: Tx, superuser: SuperUser, name: str) -> HeldNamespa
             HeldRobot(robot.name.removeprefix(f"{name}+"), robot.description)
             for robot, _ in await robots.list_for(tx, found.id, None)
         ),
+        quota=await _quota(tx, found.id),
+        notifications=await _notifications(tx, AdminOfAll(superuser.actor, found)),
     )
+
+
+async def _quota(tx: Tx, namespace_id: str) -> HeldQuota | None:
+    found = await quotas.find(tx, namespace_id)
+    if found is None:
+        return None
+    limits = frozenset((one.kind.value, one.percent) for one in found.limits)
+    return HeldQuota(found.limit_bytes, limits)
 
 
 async def list_repositories(
@@ -93,7 +106,7 @@ async def list_repositories(
 
 
 async def hold(tx: Tx, superuser: SuperUser, repository: Repository) -> HeldRepository:
-    """The repository with its roles, and the notifications that are its own."""
+    """The repository with its roles, how it is mirrored, and the notifications that are its own."""
     users = await permissions.list_held(tx, repository.id)
     held_by_teams = await permissions.list_teams(tx, repository.id)
     return HeldRepository(
@@ -105,10 +118,29 @@ async def hold(tx: Tx, superuser: SuperUser, repository: Repository) -> HeldRepo
         teams={one.team: one.role for one in held_by_teams},
         emails=frozenset(await authorized_emails.list_confirmed(tx, repository.id)),
         notifications=await _notifications(tx, AdminOf(superuser.actor, repository)),
+        mirror=await _mirror(tx, repository),
     )
 
 
-async def _notifications(tx: Tx, admin: AdminOf) -> tuple[HeldNotification, ...]:
+async def _mirror(tx: Tx, repository: Repository) -> HeldMirror | None:
+    found = await mirrors.find(tx, repository.id)
+    if found is None:
+        return None
+    return HeldMirror(
+        is_enabled=found.is_enabled,
+        reference=found.reference,
+        username=found.username,
+        registry_config=found.registry_config,
+        globs=found.globs,
+        interval_seconds=int(found.interval.total_seconds()),
+        start_at=found.start_at,
+        robot=found.robot,
+        timeout_seconds=int(found.timeout.total_seconds()),
+        refuses_pushes=repository.state is RepositoryState.MIRROR,
+    )
+
+
+async def _notifications(tx: Tx, admin: AdminOfPlace) -> tuple[HeldNotification, ...]:
     found: list[Notification] = []
     after = ""
     while page := await notification_lists.list_of_place(tx, admin, after=after, limit=_PAGE):

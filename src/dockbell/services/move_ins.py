@@ -5,16 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dockbell.domain import authorized_emails as rules
-from dockbell.domain.accounts import Actor, NamespaceKind
+from dockbell.domain.accounts import Actor, Namespace, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import DockbellError, InvalidRequestError
-from dockbell.domain.inventories import HeldNamespace, HeldNotification, HeldRepository
+from dockbell.domain.inventories import (
+    HeldMirror,
+    HeldNamespace,
+    HeldNotification,
+    HeldQuota,
+    HeldRepository,
+)
 from dockbell.domain.methods import Recipient
+from dockbell.domain.mirrors import Mirror, interval_of, merged_config, timeout_of
 from dockbell.domain.move_ins import (
     AddEmail,
     AddMember,
+    AddMirror,
     AddNotification,
     AddOrganization,
+    AddQuota,
     AddRepository,
     AddRobot,
     AddTeam,
@@ -26,12 +35,19 @@ from dockbell.domain.move_ins import (
     of_namespace,
     of_repository,
 )
-from dockbell.domain.permissions import AdminOf, AdminOfNamespace, AdminOfPlace, SuperUser
-from dockbell.domain.repositories import Repository
+from dockbell.domain.permissions import (
+    AdminOf,
+    AdminOfAll,
+    AdminOfNamespace,
+    AdminOfPlace,
+    SuperUser,
+)
+from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
 from dockbell.services import (
     audit_entries,
     inventories,
+    mirrors,
     organizations,
     passwords,
     permissions,
@@ -42,7 +58,9 @@ from dockbell.services import (
     users,
 )
 from dockbell.services.lookups import Lookup, Lookups, Reading
+from dockbell.services.mirrors import Mirrors, WantedMirror
 from dockbell.services.notifications import NewNotification, Notifications
+from dockbell.services.quotas import Quotas
 from dockbell.store import authorized_emails, namespaces
 from dockbell.store import notifications as notification_rows
 from dockbell.store import repositories as repository_rows
@@ -90,13 +108,26 @@ class MoveIns:
     """What the command line asks. A plan is made with no transaction open, and done in one: all of it, or nothing."""
 
     notifications: Notifications
+    mirrors: Mirrors
+    quotas: Quotas
+    own_host: str  # of which nothing here is a mirror
 
     async def plan_namespace(
-        self, reading: Reading, superuser: SuperUser, wanted: HeldNamespace
+        self,
+        reading: Reading,
+        superuser: SuperUser,
+        wanted: HeldNamespace,
+        expected: Collection[Recipient],
     ) -> Plan:
+        """What the namespace itself lacks here. `expected` is as below."""
         async with reading() as tx:
             here = await inventories.find_namespace(tx, superuser, wanted.name)
-        return of_namespace(wanted, here)
+            place = await namespaces.find(tx, wanted.name) if here is not None else None
+            taken = await _taken(tx, wanted.notifications, "" if place is None else place.id)
+        plan = of_namespace(wanted, here, taken)
+        right = AdminOfAll(superuser.actor, place or _namespace_to_be(wanted, tx.now))
+        await self._check_notifications(reading, right, plan, expected, ())
+        return plan
 
     async def plan_repository(
         self,
@@ -109,32 +140,53 @@ class MoveIns:
         async with reading() as tx:
             place = await repository_rows.find(tx, wanted.namespace, wanted.name)
             here = None if place is None else await inventories.hold(tx, superuser, place)
-            uuids = [one.uuid for one in wanted.notifications]
-            places = await notification_rows.places_of_uuids(tx, uuids)
             place = place or _to_be(wanted, tx.now)
-        taken = {uuid for uuid, place_id in places.items() if place_id != place.id}
+            taken = await _taken(tx, wanted.notifications, place.id)
         plan = of_repository(wanted, here, taken)
-        lookups = _ExpectingLookups(
-            refusal=self.notifications.lookups.refusal,
-            recipients=expected,
-            emails=wanted.emails,
-        )
-        checking = replace(self.notifications, lookups=lookups)
         right = AdminOf(superuser.actor, place)
-        emails = set[object]()
-        for step in list(plan.steps):
-            if isinstance(step, AddNotification):
-                try:
-                    await checking.check(reading, right, _new(step.notification))
-                except InvalidRequestError as error:
-                    plan.steps.remove(step)
-                    plan.leave(step.subject, error.detail)
-                else:
-                    emails.add(step.notification.config.get("email"))
+        await self._check_notifications(reading, right, plan, expected, wanted.emails)
+        emails = {
+            one.notification.config.get("email")
+            for one in plan.steps
+            if isinstance(one, AddNotification)
+        }
         plan.steps = [
             one for one in plan.steps if not isinstance(one, AddEmail) or one.email in emails
         ]
+        for step in [one for one in plan.steps if isinstance(one, AddMirror)]:
+            try:
+                await mirrors.check(
+                    reading,
+                    right,
+                    self.notifications.lookups,
+                    self.own_host,
+                    _mirror_of(step.mirror, place.id),
+                )
+            except InvalidRequestError as error:
+                plan.steps.remove(step)
+                plan.remarks = [one for one in plan.remarks if one.subject != step.subject]
+                plan.leave(step.subject, error.detail)
         return plan
+
+    async def _check_notifications(
+        self,
+        reading: Reading,
+        right: AdminOfPlace,
+        plan: Plan,
+        recipients: Collection[Recipient],
+        emails: Collection[str],
+    ) -> None:
+        """Take out of the plan what may not be made here, and say why."""
+        lookups = _ExpectingLookups(
+            refusal=self.notifications.lookups.refusal, recipients=recipients, emails=emails
+        )
+        checking = replace(self.notifications, lookups=lookups)
+        for step in [one for one in plan.steps if isinstance(one, AddNotification)]:
+            try:
+                await checking.check(reading, right, _new(step.notification))
+            except InvalidRequestError as error:
+                plan.steps.remove(step)
+                plan.leave(step.subject, error.detail)
 
     async def do(self, tx: Tx, superuser: SuperUser, steps: Sequence[Step]) -> Sequence[Remark]:
         """Do the steps in the caller's transaction; return those that cannot be done, and why. They change nothing."""
@@ -151,13 +203,17 @@ class MoveIns:
 
     async def _do(self, tx: Tx, superuser: SuperUser, step: Step) -> None:
         match step:
-            case AddRepository() | GiveRole() | AddEmail() | AddNotification():
+            case AddNotification():
+                await self._add_notification(tx, superuser.actor, step)
+            case AddQuota(namespace, quota):
+                await self._add_quota(tx, superuser, namespace, quota)
+            case AddRepository() | GiveRole() | AddEmail() | AddMirror():
                 await self._do_in_repository(tx, superuser.actor, step)
             case _:
                 await _do_in_namespace(tx, superuser, step)
 
     async def _do_in_repository(
-        self, tx: Tx, actor: Actor, step: AddRepository | GiveRole | AddEmail | AddNotification
+        self, tx: Tx, actor: Actor, step: AddRepository | GiveRole | AddEmail | AddMirror
     ) -> None:
         match step:
             case AddRepository(repository):
@@ -177,9 +233,8 @@ class MoveIns:
                     await permissions.put_held(tx, right, holder, role)
             case AddEmail(path, email):
                 await self._add_email(tx, await repositories.admin_of(tx, actor, path), email)
-            case AddNotification(path, notification):
-                right = await repositories.admin_of(tx, actor, path)
-                await self._add_notification(tx, right, notification)
+            case AddMirror(path, mirror):
+                await self._add_mirror(tx, await repositories.admin_of(tx, actor, path), mirror)
 
     async def _add_email(self, tx: Tx, admin: AdminOf, email: str) -> None:
         await authorized_emails.carry_over(
@@ -192,10 +247,29 @@ class MoveIns:
             tx, admin.actor, admin.repository, "authorize_repo_email", email=email
         )
 
-    async def _add_notification(
-        self, tx: Tx, admin: AdminOf, notification: HeldNotification
+    async def _add_mirror(self, tx: Tx, admin: AdminOf, mirror: HeldMirror) -> None:
+        wanted = _mirror_of(mirror, admin.repository.id)
+        await self.mirrors.create(tx, admin, WantedMirror(wanted, robot=mirror.robot or ""))
+        if not mirror.refuses_pushes:
+            await mirrors.set_state(tx, admin, RepositoryState.NORMAL)
+
+    async def _add_quota(
+        self, tx: Tx, superuser: SuperUser, namespace: str, quota: HeldQuota
     ) -> None:
+        made = await self.quotas.create(tx, superuser, namespace, quota.limit_bytes)
+        for kind, percent in sorted(quota.limits, key=lambda one: one[1]):
+            await self.quotas.add_limit(
+                tx, superuser, namespace, made.id, kind=kind, percent=percent
+            )
+
+    async def _add_notification(self, tx: Tx, actor: Actor, step: AddNotification) -> None:
         """Make it with the failures that it had: what Quay has switched off arrives paused."""
+        admin = (
+            await repositories.admin_of_all(tx, actor, step.path)
+            if step.is_of_namespace
+            else await repositories.admin_of(tx, actor, step.path)
+        )
+        notification = step.notification
         made = await self.notifications.create(tx, admin, _new(notification))
         if notification.failures:
             await notification_rows.set_streak(tx, made.id, notification.failures)
@@ -231,6 +305,35 @@ async def _do_in_namespace(
                 robot.name,
                 description=robot.description,
             )
+
+
+async def _taken(
+    tx: Tx, notifications: Collection[HeldNotification], place_id: str
+) -> Collection[str]:
+    """The UUIDs of these that notifications of other places have."""
+    places = await notification_rows.places_of_uuids(tx, [one.uuid for one in notifications])
+    return {uuid for uuid, found in places.items() if found != place_id}
+
+
+def _mirror_of(held: HeldMirror, repository_id: str) -> Mirror:
+    """The mirror as it will be here; InvalidRequestError for settings that none has here."""
+    return Mirror(
+        repository_id=repository_id,
+        is_enabled=held.is_enabled,
+        reference=held.reference,
+        username=held.username,
+        registry_config=merged_config({}, held.registry_config),
+        robot=held.robot,
+        globs=held.globs,
+        interval=interval_of(held.interval_seconds),
+        start_at=held.start_at,
+        timeout=timeout_of(held.timeout_seconds),
+    )
+
+
+def _namespace_to_be(wanted: HeldNamespace, now: datetime) -> Namespace:
+    kind = NamespaceKind.ORGANIZATION if wanted.is_organization else NamespaceKind.USER
+    return Namespace(id="", name=wanted.name, kind=kind, email=wanted.email, created_at=now)
 
 
 def _to_be(wanted: HeldRepository, now: datetime) -> Repository:

@@ -9,7 +9,13 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath
 
 from dockbell.domain.errors import ConflictError, InvalidRequestError
-from dockbell.domain.mirrors import Mirror
+from dockbell.domain.mirrors import (
+    SHORTEST_TIMEOUT,
+    Mirror,
+    interval_of,
+    merged_config,
+    timeout_of,
+)
 from dockbell.domain.repositories import RepositoryState
 from dockbell.services import mirrors, repositories
 from dockbell.services.mirrors import WantedMirror
@@ -17,8 +23,6 @@ from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
 _LONGEST = 1024
-_MOST_SECONDS = 10 * 365 * 86400
-_TIMEOUTS = (300, 43_200)  # Quay's bounds of the time for one tag
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 
 _SHARED = (
@@ -109,7 +113,7 @@ async def create_mirror(call: Call, repository: FromPath[str]) -> Response[bytes
         globs=(),
         interval=timedelta(days=1),
         start_at=None,
-        timeout=timedelta(seconds=_TIMEOUTS[0]),
+        timeout=SHORTEST_TIMEOUT,
     )
     wanted = _wanted(fresh, body)
     await _check(call, admin, wanted.mirror)
@@ -203,13 +207,7 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
         if start_at is None:
             raise InvalidRequestError("Incorrect DateTime format for sync_start_date.")
     interval = body.get("sync_interval")
-    if interval is not None and not 1 <= interval <= _MOST_SECONDS:
-        raise InvalidRequestError(f"`sync_interval` must be from 1 to {_MOST_SECONDS} seconds")
     timeout = body.get("skopeo_timeout_interval")
-    if timeout is not None and not _TIMEOUTS[0] <= timeout <= _TIMEOUTS[1]:
-        raise InvalidRequestError(
-            f"`skopeo_timeout_interval` must be from {_TIMEOUTS[0]} to {_TIMEOUTS[1]} seconds"
-        )
     if body.get("architecture_filter"):
         raise InvalidRequestError(
             "`architecture_filter` is not taken: a mirror here has all platforms of an image"
@@ -219,11 +217,13 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
         is_enabled=body.get("is_enabled", known.is_enabled),
         reference=body.get("external_reference", known.reference),
         username=body.get("external_registry_username", known.username) or None,
-        registry_config=_config_of(known.registry_config, body),
+        registry_config=merged_config(
+            known.registry_config, body.get("external_registry_config", {})
+        ),
         globs=_globs_of(body["root_rule"]) if "root_rule" in body else known.globs,
-        interval=known.interval if interval is None else timedelta(seconds=interval),
+        interval=known.interval if interval is None else interval_of(interval),
         start_at=start_at,
-        timeout=known.timeout if timeout is None else timedelta(seconds=timeout),
+        timeout=known.timeout if timeout is None else timeout_of(timeout),
     )
     return WantedMirror(
         mirror,
@@ -243,27 +243,6 @@ def _globs_of(rule: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         raise InvalidRequestError("`rule_value` must be a list of tag patterns")
     return tuple(values)
-
-
-def _config_of(known: Mapping[str, object], body: Mapping[str, Any]) -> dict[str, object]:
-    """Quay's three settings; what is given is merged into what is there. A way out of its own has no mirror here."""
-    given = body.get("external_registry_config", {})
-    merged = dict(known)
-    for key in ("verify_tls", "unsigned_images"):
-        if key in given:
-            if not isinstance(given[key], bool):
-                raise InvalidRequestError(f"`external_registry_config.{key}` must be a boolean")
-            merged[key] = given[key]
-    if "proxy" in given:
-        proxy = given["proxy"]
-        if not isinstance(proxy, dict) or any(proxy.values()):
-            raise InvalidRequestError(
-                "A mirror has no proxy of its own here: an operator sets `egress_proxy` for all that leaves"
-            )
-        merged["proxy"] = {
-            key: None for key in ("http_proxy", "https_proxy", "no_proxy") if key in proxy
-        }
-    return merged
 
 
 HANDLERS = [get_mirror, create_mirror, change_mirror, sync_now, cancel_sync, change_state]
