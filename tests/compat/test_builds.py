@@ -73,7 +73,6 @@ async def test_a_build_has_quays_keys_and_phase(writer: Client) -> None:
         "pull_robot": None,
         "repository": {"namespace": "acme", "name": "web"},
         "error": "broken",
-        "archive_url": None,
     }
 
 

@@ -41,6 +41,8 @@ async def test_create_organization_answers_created_and_makes_the_owner(world: Wo
         "invoice_email_address",
         "tag_expiration_s",
         "is_free_account",
+        "quotas",
+        "quota_report",
     ]
     assert (body["name"], body["email"], body["is_admin"], body["ordered_teams"]) == (
         "new-org",

@@ -54,6 +54,7 @@ async def test_an_organizations_quota_from_its_making_to_its_end(superuser: Clie
     one = f"{ORG}/{listed['id']}"
     shown = await superuser.get(one)
     changed = await superuser.put(one, {"limit": "2 GiB"})
+    unchanged = await superuser.put(one, {})
     gone = await superuser.delete(one)
 
     assert said(before) == (200, [])
@@ -61,6 +62,7 @@ async def test_an_organizations_quota_from_its_making_to_its_end(superuser: Clie
     assert said(again) == (400, invalid("Organization quota for 'acme' already exists"))
     assert said(shown) == (200, quota(listed["id"], GIB, "1.0 GiB"))
     assert said(changed) == (200, quota(listed["id"], 2 * GIB, "2.0 GiB"))
+    assert said(unchanged) == said(changed)
     assert (gone.status, gone.body) == (204, b"")
     assert said(await superuser.get(one)) == (404, NOT_FOUND)
 
@@ -71,7 +73,7 @@ async def test_limits_are_made_shown_changed_and_deleted(superuser: Client) -> N
     limits = f"{ORG}/{listed['id']}/limit"
 
     warning = await superuser.post(limits, {"type": "Warning", "threshold_percent": 80})
-    reject = await superuser.post(limits, {"type": "Reject", "threshold_percent": 100})
+    reject = await superuser.post(limits, {"type": "reject", "threshold_percent": 100})
     twice = await superuser.post(limits, {"type": "Warning", "threshold_percent": 80})
     second = await superuser.post(limits, {"type": "Reject", "threshold_percent": 90})
     shown = (await superuser.get(limits)).json()
@@ -115,6 +117,63 @@ async def test_superusers_give_users_quotas_which_these_may_read(
     assert said(await admin.get(OWN)) == (200, [])
 
 
+async def test_what_has_a_quota_shows_it_with_what_it_stores(
+    world: World, superuser: Client
+) -> None:
+    await superuser.post(ORG, {"limit_bytes": GIB})
+    (listed,) = (await superuser.get(ORG)).json()
+    await superuser.post(
+        f"{ORG}/{listed['id']}/limit", {"type": "Warning", "threshold_percent": 80}
+    )
+    await superuser.post(SUPER_USER, {"limit_bytes": 4096})
+    async with world.store.begin() as tx:
+        of_acme = t.namespace_storage.c.namespace_id == "ns_acme"
+        await tx.run(update(t.namespace_storage).where(of_acme).values(used_bytes=7))
+    boss = await world.client("boss", "org:admin repo:read")
+
+    organization = (await boss.get("/api/v1/organization/acme")).json()
+    stranger = (await (await world.client("admin")).get("/api/v1/organization/acme")).json()
+    own = (await (await world.client("admin")).get("/api/v1/user/")).json()
+    every = (await superuser.get("/api/v1/superuser/organizations/")).json()["organizations"]
+    people = (await superuser.get("/api/v1/superuser/users/")).json()["users"]
+    listed_web = await boss.get("/api/v1/repository?namespace=acme&quota=true")
+    web = listed_web.json()["repositories"][0]
+
+    def report(used: int, size: int | None, *limits: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "quotas": limits,
+            "quota_report": {
+                "quota_bytes": used,
+                "configured_quota": size,
+                "running_backfill": "complete",
+                "backfill_status": "complete",
+            },
+        }
+
+    def quotas_in(view: dict[str, Any]) -> dict[str, Any]:
+        short = [
+            (
+                one["limit_bytes"],
+                [(each["type"], each["limit_percent"]) for each in one["limits"]],
+            )
+            for one in view["quotas"]
+        ]
+        return {"quotas": short, "quota_report": view["quota_report"]}
+
+    acme = {**report(7, GIB), "quotas": [(GIB, [("Warning", 80)])]}
+    admin = {**report(0, 4096), "quotas": [(4096, [])]}
+    assert quotas_in(organization) == acme
+    assert "quotas" not in stranger
+    assert sorted(organization["quotas"][0]) == ["id", "limit_bytes", "limits"]
+    assert quotas_in(own) == admin
+    assert {one["name"]: quotas_in(one) for one in every} == {
+        "acme": acme,
+        "other": {**report(0, None), "quotas": []},
+    }
+    assert quotas_in(next(one for one in people if one["name"] == "admin")) == admin
+    assert web["quota_report"] == {"quota_bytes": 0, "configured_quota": GIB}
+
+
 async def test_the_superusers_route_of_organizations_is_about_the_same_quota(
     superuser: Client,
 ) -> None:
@@ -154,9 +213,10 @@ async def test_members_see_a_quota_and_only_superusers_change_it(
     [
         ({}, "'limit_bytes' is a required property"),
         ({"limit_bytes": "1"}, "'1' is not of type 'integer'"),
-        ({"limit_bytes": 0}, f"limit_bytes must be from 1 to {(1 << 63) // 100}"),
+        ({"limit_bytes": 0}, "Invalid quota size limit value: '0'"),
         ({"limit_bytes": 1 << 70}, f"limit_bytes must be from 1 to {(1 << 63) // 100}"),
         ({"limit": "a lot"}, "limit must be a size such as '10 GiB'"),
+        ({"limit": "1 GiB", "limit_bytes": 1}, "Give limit_bytes or limit, not both"),
     ],
 )
 async def test_a_size_that_is_none_is_refused_in_words(

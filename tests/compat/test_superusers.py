@@ -4,7 +4,14 @@ import pytest
 
 from dockbell.domain.accounts import NamespaceKind, Powers
 from dockbell.store.transactions import Store
-from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, Statements, said
+from tests.accounts import (
+    FORBIDDEN,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    Statements,
+    invalid,
+    said,
+)
 from tests.asgi import Client
 from tests.world import World, add_namespace, open_world
 
@@ -239,6 +246,35 @@ async def test_full_access_takes_the_scope_and_what_is_not_there_is_unknown(
 
     assert refused == [(403, FORBIDDEN)] * len(CHANGES)
     assert unknown == [(404, NOT_FOUND)] * 3
+
+
+@pytest.mark.parametrize(
+    ("key", "path"), [("users", "users"), ("organizations", "organizations")]
+)
+async def test_lists_come_in_pages_where_a_limit_is_given(
+    world: World, key: str, path: str
+) -> None:
+    client = await world.client("admin", "super:user")
+    for name in ("one", "two"):
+        await client.post("/api/v1/superuser/users", {"username": f"{name}-person"})
+        boss = await world.client("boss", "user:admin")
+        await boss.post("/api/v1/organization", {"name": name})
+    whole = (await client.get(f"/api/v1/superuser/{path}")).json()
+    first = (await client.get(f"/api/v1/superuser/{path}?limit=2")).json()
+    rest = await client.get(
+        f"/api/v1/superuser/{path}?limit=100&next_page={first['next_page']}"
+    )
+    high = await client.get(f"/api/v1/superuser/{path}?limit=101")
+    low = await client.get(f"/api/v1/superuser/{path}?limit=0")
+
+    assert len(first[key]) == 2
+    assert sorted(one["name"] for one in first[key] + rest.json()[key]) == sorted(
+        one["name"] for one in whole[key]
+    )
+    assert list(rest.json()) == [key]
+    assert "next_page" not in whole
+    assert said(high) == (400, invalid("Page limit cannot be above 100"))
+    assert said(low) == (400, invalid("Page limit cannot be below 1"))
 
 
 async def test_organizations_are_listed_and_deleted(world: World) -> None:

@@ -168,6 +168,13 @@ async def test_a_superuser_makes_changes_and_deletes_users(world: World) -> None
         "verified": True,
         "super_user": False,
         "enabled": True,
+        "quotas": [],
+        "quota_report": {
+            "quota_bytes": 0,
+            "configured_quota": None,
+            "running_backfill": "complete",
+            "backfill_status": "complete",
+        },
     }
     assert (changed.json()["email"], changed.json()["enabled"]) == ("m@example.com", False)
     assert [user["name"] for user in listed.json()["users"]] == [
@@ -193,12 +200,14 @@ async def test_made_and_encrypted_passwords_sign_in_until_they_are_changed(
         ]
         with pytest.raises(SignInError):
             await authentication.actor_of_password(tx, "boss", made["encrypted_password"], None)
-    await boss.put(f"{ALL}newbie", {"password": "another-good-one"})
+    changed = await boss.put(f"{ALL}newbie", {"password": "another-good-one"})
     async with world.store.read() as tx:
+        given = changed.json()["encrypted_password"]
+        again = await authentication.actor_of_password(tx, "newbie", given, None)
         with pytest.raises(SignInError):
             await authentication.actor_of_password(tx, "newbie", made["password"], None)
 
-    assert names == ["newbie", "newbie"]
+    assert (names, again.name) == (["newbie", "newbie"], "newbie")
 
 
 async def test_refusals_name_their_reason(world: World) -> None:
@@ -210,6 +219,7 @@ async def test_refusals_name_their_reason(world: World) -> None:
         said(await boss.put(f"{ALL}reader", {"password": "short"})),
         said(await boss.put(f"{ALL}nobody", {"enabled": "yes"})),
         said(await boss.put(f"{ALL}reader", {"enabled": "yes"})),
+        said(await boss.put(f"{ALL}boss", {"enabled": False})),
         said(await boss.delete(f"{ALL}boss")),
     ]
 
@@ -224,7 +234,8 @@ async def test_refusals_name_their_reason(world: World) -> None:
         ),
         (404, NOT_FOUND),
         (400, invalid("'yes' is not of type 'boolean'")),
-        (400, invalid("You cannot delete your own account")),
+        (400, invalid("Cannot update a superuser")),
+        (400, invalid("Cannot delete a superuser")),
     ]
 
 

@@ -75,6 +75,14 @@ class Quota:
         return self.limit_bytes * min(percents) // 100 if percents else None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How much a namespace stores, and its quota if it has one."""
+
+    used: int
+    quota: Quota | None
+
+
 def event_fields(limit: QuotaLimit, usage: int, limit_bytes: int) -> Mapping[str, object]:
     """The event's own fields in Quay's body (quay-compat 3.3). `limit_bytes` is the whole quota."""
     return {

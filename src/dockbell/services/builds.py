@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dockbell.domain.accounts import ActorKind, NamespaceKind
+from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.build_reports import (
     EVENT_OF,
     Build,
@@ -17,7 +17,7 @@ from dockbell.domain.errors import NotFoundError
 from dockbell.domain.events import Performer, Subject
 from dockbell.domain.permissions import ReaderOf, ReporterOf
 from dockbell.domain.repositories import Repository
-from dockbell.services import audit_entries
+from dockbell.services import audit_entries, repositories
 from dockbell.services.intake import Draft, Intake
 from dockbell.store import builds
 from dockbell.store.transactions import DuplicateError, Tx
@@ -32,6 +32,14 @@ class Reported:
     build: Build
     is_new: bool
     event_id: str | None  # None if it told nothing new
+
+
+async def viewer_of_logs(tx: Tx, actor: Actor, path: str) -> ReaderOf:
+    """The right to read what the repository's builds said, or raise: of who may push, and of readonly superusers."""
+    if actor.is_readonly_superuser:
+        return await repositories.reader_of(tx, actor, path)
+    writer = await repositories.writer_of(tx, actor, path)
+    return ReaderOf(writer.actor, writer.repository)
 
 
 @dataclass(frozen=True, slots=True)

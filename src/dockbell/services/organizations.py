@@ -195,6 +195,16 @@ async def list_all(tx: Tx, viewer: SuperViewer) -> Sequence[Namespace]:
     return await namespaces.list_organizations(tx)
 
 
+async def list_page(
+    tx: Tx, viewer: SuperViewer, *, after: str, limit: int
+) -> tuple[Sequence[Namespace], str | None]:
+    """At most so many organizations after that id, and the id to go on from if there are more."""
+    del viewer
+    found = await namespaces.list_organizations_page(tx, after=after, limit=limit + 1)
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
 async def delete_by_superuser(tx: Tx, superuser: SuperUser, name: str) -> None:
     """As `delete`, for any organization; NotFoundError if there is none of that name."""
     access = await _access(tx, superuser.actor, name)

@@ -126,6 +126,18 @@ async def list_all(tx: Tx, viewer: SuperViewer) -> Sequence[User]:
     return await user_rows.list_all(tx)
 
 
+async def list_page(
+    tx: Tx, viewer: SuperViewer, *, after: str, limit: int, with_disabled: bool
+) -> tuple[Sequence[User], str | None]:
+    """At most so many users after that id, and the id to go on from if there are more."""
+    del viewer
+    found = await user_rows.list_page(
+        tx, after=after, limit=limit + 1, with_disabled=with_disabled
+    )
+    page = found[:limit]
+    return page, page[-1].namespace.id if len(found) > limit else None
+
+
 async def create_with_password(
     tx: Tx, superuser: SuperUser, *, username: str, email: str | None
 ) -> NewUser:
@@ -212,7 +224,6 @@ async def change(  # noqa: PLR0913 -- one argument for each thing that can chang
 ) -> User:
     """Change what is given of an account."""
     user = await load(tx, superuser.actor, username)
-    changed: dict[str, object] = {"username": username}
     if password is not None and not passwords.is_allowed(password):
         raise InvalidRequestError(
             "Invalid password, password must be at least 8 characters and contain no whitespace."
@@ -220,24 +231,41 @@ async def change(  # noqa: PLR0913 -- one argument for each thing that can chang
     if email is not None and email != user.namespace.email:
         await check_email(tx, email)
         await namespaces.set_email(tx, user.namespace.id, email)
-        changed["email"] = email
+        await _note_change(
+            tx,
+            superuser,
+            user,
+            "user_change_email",
+            email=email,
+            old_email=user.namespace.email,
+        )
     if password is not None:
         await user_rows.set_password(tx, user.namespace.id, await passwords.hash_of(password))
-        changed["password"] = "(changed)"  # noqa: S105 -- a remark, not a password
+        await _note_change(tx, superuser, user, "user_change_password")
     if is_enabled is not None:
         await user_rows.set_enabled(tx, user.namespace.id, is_enabled=is_enabled)
-        changed["enabled"] = is_enabled
+        kind = "user_enable" if is_enabled else "user_disable"
+        await _note_change(tx, superuser, user, kind)
     if password is not None or is_enabled is False:
         await sessions.remove_all(tx, user.namespace.id)
+    return await load(tx, superuser.actor, username)
+
+
+async def _note_change(
+    tx: Tx, superuser: SuperUser, user: User, kind: str, **more: object
+) -> None:
     await audit_entries.write(
         tx,
         superuser.actor,
-        "user_change",
+        kind,
         namespace_id=user.namespace.id,
         repository_id=None,
-        metadata=changed,
+        metadata={
+            "username": user.namespace.name,
+            "superuser": superuser.actor.name,
+            **more,
+        },
     )
-    return await load(tx, superuser.actor, username)
 
 
 async def set_own_password(tx: Tx, me: Self, password: str) -> None:
@@ -266,10 +294,7 @@ async def set_own_password(tx: Tx, me: Self, password: str) -> None:
 
 async def delete(tx: Tx, superuser: SuperUser, username: str) -> None:
     """Remove an account with all that it owns; what waits to be delivered for it is cancelled."""
-    user = await load(tx, superuser.actor, username)
-    if user.namespace.id == superuser.actor.id:
-        raise InvalidRequestError("You cannot delete your own account")
-    await remove(tx, superuser.actor, user)
+    await remove(tx, superuser.actor, await load(tx, superuser.actor, username))
 
 
 async def remove(tx: Tx, actor: Actor, user: User) -> None:

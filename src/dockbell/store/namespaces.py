@@ -84,6 +84,17 @@ async def list_organizations(tx: Tx) -> Sequence[Namespace]:
     return [of_row(row) for row in rows]
 
 
+async def list_organizations_page(tx: Tx, *, after: str, limit: int) -> Sequence[Namespace]:
+    """At most so many organizations after that id, in the order of their ids."""
+    rows = await tx.rows(
+        select(*COLUMNS)
+        .where(namespaces.c.kind == NamespaceKind.ORGANIZATION.value, namespaces.c.id > after)
+        .order_by(namespaces.c.id)
+        .limit(limit)
+    )
+    return [of_row(row) for row in rows]
+
+
 async def set_email(tx: Tx, namespace_id: str, email: str | None) -> None:
     await tx.run(update(namespaces).where(namespaces.c.id == namespace_id).values(email=email))
 

@@ -1,6 +1,6 @@
 """Rows of quotas and their limits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import delete, insert, select, update
 
@@ -11,9 +11,15 @@ from dockbell.store.transactions import Tx
 
 async def find(tx: Tx, namespace_id: str) -> Quota | None:
     """The namespace's quota with its limits, the lowest first. One query."""
+    return (await find_many(tx, [namespace_id])).get(namespace_id)
+
+
+async def find_many(tx: Tx, namespace_ids: Sequence[str]) -> Mapping[str, Quota]:
+    """The same for each of these namespaces that has one. One query."""
     rows = await tx.rows(
         select(
             quotas.c.id,
+            quotas.c.namespace_id,
             quotas.c.limit_bytes,
             quota_limits.c.id.label("limit_id"),
             quota_limits.c.kind,
@@ -21,17 +27,19 @@ async def find(tx: Tx, namespace_id: str) -> Quota | None:
             quota_limits.c.crossed_at,
         )
         .outerjoin(quota_limits, quota_limits.c.quota_id == quotas.c.id)
-        .where(quotas.c.namespace_id == namespace_id)
+        .where(quotas.c.namespace_id.in_(namespace_ids))
         .order_by(quota_limits.c.percent, quota_limits.c.id)
     )
-    if not rows:
-        return None
-    limits = [
-        QuotaLimit(row.limit_id, LimitKind(row.kind), row.percent, row.crossed_at)
+    limits: dict[int, list[QuotaLimit]] = {row.id: [] for row in rows}
+    for row in rows:
+        if row.limit_id is not None:
+            limits[row.id].append(
+                QuotaLimit(row.limit_id, LimitKind(row.kind), row.percent, row.crossed_at)
+            )
+    return {
+        row.namespace_id: Quota(row.id, row.namespace_id, int(row.limit_bytes), limits[row.id])
         for row in rows
-        if row.limit_id is not None
-    ]
-    return Quota(rows[0].id, namespace_id, int(rows[0].limit_bytes), limits)
+    }
 
 
 async def namespaces_with_one(tx: Tx) -> Sequence[str]:

@@ -4,7 +4,7 @@ The sum is kept in a row, and whoever changes it holds that row until the end of
 pushes at once see each other. It stands above repositories in the order of locks (`store.locks`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, insert, select, update
 
@@ -36,12 +36,28 @@ async def hold(tx: Tx, namespace_id: str) -> int:
 
 async def find(tx: Tx, namespace_id: str) -> int:
     """The sum, without holding it."""
-    row = await tx.first(
-        select(namespace_storage.c.used_bytes).where(
-            namespace_storage.c.namespace_id == namespace_id
+    return (await find_many(tx, [namespace_id])).get(namespace_id, 0)
+
+
+async def find_many(tx: Tx, namespace_ids: Sequence[str]) -> Mapping[str, int]:
+    """The same for each of these namespaces that stores anything. One query."""
+    rows = await tx.rows(
+        select(namespace_storage.c.namespace_id, namespace_storage.c.used_bytes).where(
+            namespace_storage.c.namespace_id.in_(namespace_ids)
         )
     )
-    return 0 if row is None else int(row.used_bytes)
+    return {row.namespace_id: int(row.used_bytes) for row in rows}
+
+
+async def of_repositories(tx: Tx, repository_ids: Sequence[str]) -> Mapping[str, int]:
+    """How much each of these repositories stores, its blobs once, if it stores anything. One query."""
+    rows = await tx.rows(
+        select(repository_blobs.c.repository_id, func.sum(blobs.c.size).label("used_bytes"))
+        .join(blobs, blobs.c.digest == repository_blobs.c.digest)
+        .where(repository_blobs.c.repository_id.in_(repository_ids))
+        .group_by(repository_blobs.c.repository_id)
+    )
+    return {row.repository_id: int(row.used_bytes) for row in rows}
 
 
 async def holds(tx: Tx, namespace_id: str, digest: str) -> bool:

@@ -69,6 +69,15 @@ async def list_all(tx: Tx) -> Sequence[User]:
     return [_of_row(row) for row in rows]
 
 
+async def list_page(tx: Tx, *, after: str, limit: int, with_disabled: bool) -> Sequence[User]:
+    """At most so many users after that id, in the order of their ids."""
+    wanted = _USER.where(namespaces.c.id > after)
+    if not with_disabled:
+        wanted = wanted.where(users.c.is_enabled.is_(True))
+    rows = await tx.rows(wanted.order_by(namespaces.c.id).limit(limit))
+    return [_of_row(row) for row in rows]
+
+
 async def exist(tx: Tx) -> bool:
     """Whether there is any user."""
     return await tx.first(select(users.c.namespace_id).limit(1)) is not None

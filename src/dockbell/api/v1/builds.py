@@ -50,7 +50,6 @@ def _shown(build: Build, reader: ReaderOf, *, can_write: bool) -> dict[str, obje
             "name": reader.repository.name,
         },
         "error": details.error_message,
-        "archive_url": None,
     }
 
 
@@ -121,10 +120,8 @@ async def get_build_logs(
     path = call.path(repository)
     start = call.number("start", 0, "The index of the first log line to return (int)")
     async with call.read() as tx:
-        actor = await call.actor(tx)
-        await repositories.writer_of(tx, actor, path)
-        reader = await repositories.reader_of(tx, actor, path)
-        found = await builds.load(tx, reader, uuid)
+        viewer = await builds.viewer_of_logs(tx, await call.actor(tx), path)
+        found = await builds.load(tx, viewer, uuid)
     lines = _lines(found)
     start = max(0, start)
     return call.reply(200, {"start": start, "total": len(lines), "logs": lines[start:]})

@@ -1,11 +1,15 @@
 """Organizations with Quay's addresses, shapes and statuses (quay-compat 6.6)."""
 
+from typing import Any
+
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
+from dockbell.api.v1.quotas import report
 from dockbell.api.v1.views import avatar, team_avatar
+from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import InvalidRequestError
-from dockbell.services import organizations, users
+from dockbell.services import organizations, quotas, users
 from dockbell.services.organizations import Organization
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
@@ -67,6 +71,14 @@ def shown(organization: Organization) -> dict[str, object]:
     return view
 
 
+async def _shown_with_quota(tx: Any, actor: Actor, found: Organization) -> dict[str, object]:
+    view = shown(found)
+    if found.is_member or found.is_admin:
+        namespace_id = found.namespace.id
+        view |= report((await quotas.standings_of(tx, actor, [namespace_id]))[namespace_id])
+    return view
+
+
 @post(_ALL)
 async def create_organization(call: Call) -> Response[bytes]:
     """201 `"Created"`."""
@@ -79,10 +91,12 @@ async def create_organization(call: Call) -> Response[bytes]:
 
 @get(_ONE)
 async def get_organization(call: Call, organization: FromPath[str]) -> Response[bytes]:
-    """200 with what the caller may see: everybody the name, members the teams, admins the address."""
+    """200 with what the caller may see: everybody the name, members the teams and the quota, admins the address."""
     async with call.read() as tx:
-        found = await organizations.load(tx, await call.actor(tx), organization)
-    return call.reply(200, shown(found))
+        actor = await call.actor(tx)
+        found = await organizations.load(tx, actor, organization)
+        view = await _shown_with_quota(tx, actor, found)
+    return call.reply(200, view)
 
 
 @put(_ONE)
@@ -99,7 +113,8 @@ async def change_organization(call: Call, organization: FromPath[str]) -> Respon
         if "email" in body:
             await organizations.change_email(tx, admin, body["email"])
         found = await organizations.load(tx, actor, organization)
-    return call.reply(200, shown(found))
+        view = await _shown_with_quota(tx, actor, found)
+    return call.reply(200, view)
 
 
 @delete(_ONE, status_code=200)

@@ -11,8 +11,9 @@ from dockbell.api.v1.organizations import TAG_EXPIRATION_SECONDS
 from dockbell.api.v1.views import date
 from dockbell.domain.accounts import Role
 from dockbell.domain.errors import NotFoundError
+from dockbell.domain.quotas import Standing
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.services import repositories
+from dockbell.services import quotas, repositories
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
@@ -40,7 +41,10 @@ _ONE = "/repository/{repository:str}"
 
 
 def _shown_in_list(
-    repository: Repository, call: Call, modified: Mapping[str, datetime]
+    repository: Repository,
+    call: Call,
+    modified: Mapping[str, datetime],
+    used: Mapping[str, Standing],
 ) -> dict[str, object]:
     view: dict[str, object] = {
         "namespace": repository.namespace,
@@ -56,6 +60,13 @@ def _shown_in_list(
     if call.flag("popularity"):
         view["popularity"] = 0.0
     view["is_starred"] = False
+    standing = used.get(repository.id)
+    if standing is not None:
+        quota = standing.quota
+        view["quota_report"] = {
+            "quota_bytes": standing.used,
+            "configured_quota": None if quota is None else quota.limit_bytes,
+        }
     return view
 
 
@@ -74,8 +85,11 @@ async def list_repositories(call: Call) -> Response[bytes]:
         modified: Mapping[str, datetime] = {}
         if call.flag("last_modified"):
             modified = await repositories.last_modified(tx, actor, found)
+        used: Mapping[str, Standing] = {}
+        if call.flag("quota"):
+            used = await quotas.standings_of_repositories(tx, actor, found)
     answer: dict[str, object] = {
-        "repositories": [_shown_in_list(one, call, modified) for one in found]
+        "repositories": [_shown_in_list(one, call, modified, used) for one in found]
     }
     if last_id is not None:
         answer["next_page"] = page_tokens.to_token(last_id)

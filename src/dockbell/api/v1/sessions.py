@@ -6,7 +6,7 @@ from litestar import Response, get, post, put
 
 from dockbell.api.v1.users import shown_self
 from dockbell.domain.sessions import csrf_token_of
-from dockbell.services import organizations, sessions, users
+from dockbell.services import sessions, users
 from dockbell.services.authentication import SignInError, TooManySignInsError, UnverifiedError
 from dockbell.web import sessions as cookies
 from dockbell.web import sign_ins
@@ -84,13 +84,12 @@ async def change_self(call: Call) -> Response[bytes]:
         password = call.json(_CHANGE).get("password")
         if password is not None:
             await users.set_own_password(tx, me, password)
-        myself = await users.load_own(tx, me)
-        own = await organizations.list_own(tx, me)
+        view = await shown_self(tx, me)
     headers = {}
     if password is not None and me.actor.session_id is not None:
         session = await sign_ins.sign_in(call, me.actor.name, password)
         headers = cookies.keep(call.faces.links, session)
-    return call.reply(200, shown_self(myself, own), headers)
+    return call.reply(200, view, headers)
 
 
 @post("/signout", status_code=200)

@@ -4,7 +4,7 @@ from litestar import Response, post
 
 from dockbell.api.v1.users import shown_self
 from dockbell.domain.errors import NotFoundError, UnauthenticatedError
-from dockbell.services import authentication, organizations, users
+from dockbell.services import authentication, users
 from dockbell.web import sessions as cookies
 from dockbell.web import sign_ins
 from dockbell.web.bodies import Property, Schema
@@ -52,7 +52,7 @@ async def sign_up(call: Call) -> Response[bytes]:
         if made is None:
             raise NotFoundError
         me = await users.myself(tx, made)
-        view = shown_self(await users.load_own(tx, me), await organizations.list_own(tx, me))
+        view = await shown_self(tx, me)
     return call.reply(200, view, cookies.keep(call.faces.links, session))
 
 

@@ -1,12 +1,13 @@
 """The first user, oneself, and other people, with Quay's addresses and shapes (quay-compat 6.1, 6.6)."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
 from dockbell.api.v1.organizations import TAG_EXPIRATION_SECONDS
+from dockbell.api.v1.quotas import report
 from dockbell.api.v1.views import avatar, holder_avatar, team_avatar
 from dockbell.domain.accounts import Scope, User
 from dockbell.domain.errors import (
@@ -16,9 +17,9 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from dockbell.services import first_users, organizations, users
+from dockbell.domain.permissions import Self
+from dockbell.services import first_users, organizations, quotas, users
 from dockbell.services.organizations import OwnOrganization
-from dockbell.services.users import Oneself
 from dockbell.web import sessions
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
@@ -105,8 +106,10 @@ def _shown_stranger(user: User) -> dict[str, object]:
     }
 
 
-def shown_self(myself: Oneself, own: Sequence[OwnOrganization]) -> dict[str, object]:
+async def shown_self(tx: Any, me: Self) -> dict[str, object]:
     """The caller's own account as they see it."""
+    myself = await users.load_own(tx, me)
+    own = await organizations.list_own(tx, me)
     user = myself.user
     view = _shown_stranger(user)
     if myself.sees_details:
@@ -127,6 +130,7 @@ def shown_self(myself: Oneself, own: Sequence[OwnOrganization]) -> dict[str, obj
             "location": None,
             "is_free_account": True,
             "has_password_set": user.has_password,
+            **report(await quotas.standing_of_self(tx, me)),
         }
     view["organizations"] = [
         _shown_organization(one, with_details=myself.sees_details) for one in own
@@ -152,9 +156,8 @@ async def get_self(call: Call) -> Response[bytes]:
                 401,
                 session_required=False,
             )
-        myself = await users.load_own(tx, me)
-        own = await organizations.list_own(tx, me)
-    return call.reply(200, shown_self(myself, own))
+        view = await shown_self(tx, me)
+    return call.reply(200, view)
 
 
 @get("/users/{name:str}")
