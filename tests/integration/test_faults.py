@@ -53,7 +53,7 @@ async def test_statements_that_fail_now_and_then_cost_no_try(
     for _ in range(10):
         await record(store, clock)
     chance, failures = random.Random(29), 0
-    ways = {name: getattr(Tx, name) for name in ("hot_each", "rows", "first", "run")}
+    ways = {name: getattr(Tx, name) for name in ("hot_run", "hot_each", "rows", "first", "run")}
 
     def failing(name: str) -> Any:
         async def way(self: Tx, *arguments: Any) -> Any:

@@ -156,7 +156,7 @@ async def test_a_lease_under_way_ends_before_what_waits_is_cancelled(
         await queues.record(tx, [notification_id])
 
     async with store.begin() as tx:
-        await lanes.find_ready(tx, 10)
+        await tx.hot_run(tx.dialect.find_ready(t.to_micros(tx.now), 10))
         going = await _begin(store, removal)
         await lanes.pause(tx, notification_id)
         await lanes.resume(tx, notification_id)

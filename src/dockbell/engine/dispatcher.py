@@ -29,11 +29,17 @@ _log = structlog.get_logger("dockbell.engine")
 
 POLL_SECONDS = 2.0
 _BATCH = 500
+# More than one lease takes, so that results do not pile up while a turn takes longer than the tries.
+_MOST_SETTLED = 1000
 # So many may be leased beyond what fits now: one batch for the hands while a turn settles another.
 _MOST_AHEAD = 2 * _BATCH
 # Under load a turn waits so long for company, because each has its price. When idle nothing waits.
 _GATHER_SECONDS = 0.025
-_GATHER_SECONDS_IF_CROWDED = 0.002
+_GATHER_SECONDS_IF_CROWDED = 0.001
+# A lane that is full waits for its own results. Taken all together they would be sent together again, and come back
+# together: a few at a time go their own ways, and none waits for the turn of all.
+_FEW = 16
+_SHARE_OF_CROWD = 4
 _SWEEP_SECONDS = 0.25
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
@@ -92,9 +98,9 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_hurried = False
+        self._is_crowded = False  # something is due but has no room in its lane
         self._enough = self._many()
         self._longest = attempts.guard.total_seconds()
-        self._is_crowded = False  # something is due but has no room in its lane
         # By the loop's clock:
         self._started_at = 0.0
         self._look_at = 0.0  # when something may be due
@@ -217,12 +223,15 @@ class Dispatcher:
 
     def _many(self) -> int:
         """So many results, or so much room, make a turn worth it at once."""
+        if self._is_crowded:
+            return _FEW
         return max(1, self._concurrency // 2, min(self._ahead, _BATCH))
 
     async def _turn(self) -> None:
         tried, self._tried = self._tried, []
         self._metrics.note_tries(tried)
-        batch = self._settler.batch()
+        few = max(_FEW, len(self._settler) // _SHARE_OF_CROWD)
+        batch = self._settler.batch(few if self._is_crowded else _MOST_SETTLED)
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
         # that end during this one, and during the next. A turn that only leases must not forget at once how
         # many that was, or nothing is under way until the next.
@@ -295,7 +304,7 @@ class Dispatcher:
         await self._crowd.take_turns(tx, jobs, leased.front)
         ended = await deliveries.release(tx, orphans, state=State.CANCELLED)
         tx.after.append(partial(self._metrics.note_ended, State.CANCELLED, len(ended)))
-        jobs, held = await self._hosts.sift(tx, jobs)
+        jobs, held = await self._hosts.sift(tx, jobs, leased.breakers)
         jobs, too_many, rests = pace.sift(jobs)
         if not held and not rests:
             return jobs, leased.outlook

@@ -127,13 +127,13 @@ class Hosts:
             }
 
     async def sift(
-        self, tx: Tx, jobs: Sequence[Job]
+        self, tx: Tx, jobs: Sequence[Job], open_breakers: Mapping[str, Breaker]
     ) -> tuple[Sequence[Job], Sequence[tuple[Job, datetime]]]:
         """Part jobs that may be tried now from those that are to be held, with the time until which.
 
         A test is always tried: somebody waits for what it says.
         """
-        self._open = await breakers.find_open(tx)
+        self._open = open_breakers
         if not self._open:
             return jobs, ()
         good, held = [], []

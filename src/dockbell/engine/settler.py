@@ -17,9 +17,6 @@ from dockbell.store.transactions import Store, Tx
 
 _log = structlog.get_logger("dockbell.engine")
 
-# More than one lease takes, so that results do not pile up while a turn takes longer than the tries.
-_BATCH = 1000
-
 
 class Settler:
     """Writes results down in batches, in the order they came.
@@ -43,9 +40,9 @@ class Settler:
     def put(self, result: Result) -> None:
         self._results.append(result)
 
-    def batch(self) -> Sequence[Result]:
-        """The results that come next. They stay here until `forget`, because a transaction can fail."""
-        return list(islice(self._results, _BATCH))
+    def batch(self, most: int) -> Sequence[Result]:
+        """The results that come next, so many at most. They stay here until `forget`, because a transaction can fail."""
+        return list(islice(self._results, most))
 
     async def settle(self, tx: Tx, batch: Sequence[Result]) -> Settled:
         return await deliveries.settle(tx, batch, self._worker)

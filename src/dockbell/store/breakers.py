@@ -7,6 +7,7 @@ from sqlalchemy import delete, or_, select, update
 
 from dockbell.domain.breakers import Breaker
 from dockbell.store import lanes
+from dockbell.store.dialects.statements import Plan
 from dockbell.store.tables import breakers, of_micros
 from dockbell.store.transactions import Tx
 
@@ -16,7 +17,12 @@ _FIND_OPEN = "SELECT host, open_until, failed_trials, trial_until, code FROM bre
 
 async def find_open(tx: Tx) -> Mapping[str, Breaker]:
     """All open breakers, by host."""
-    rows = await tx.hot(_FIND_OPEN)
+    return await tx.hot_run(finding_open())
+
+
+def finding_open() -> Plan[Mapping[str, Breaker]]:
+    """The steps of `find_open`, for whoever does more together with them."""
+    (rows,) = yield ((_FIND_OPEN, ()),)
     return {
         row[0]: Breaker(
             row[0],

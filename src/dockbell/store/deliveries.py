@@ -1,20 +1,20 @@
 """Deliveries: recorded with their event, leased, sent, settled. The queue of the engine."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
+from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.outcomes import Code, Failed, Fault
-from dockbell.store import attempts, interruptions, lanes, retries, standings
-from dockbell.store.dialects.statements import Batch, Move, Moved, Terms
+from dockbell.store import attempts, breakers, interruptions, lanes, retries, standings
+from dockbell.store.dialects.statements import Batch, Move, Moved, Plan, Terms
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
 from dockbell.store.tables import lanes as lane_rows
@@ -39,6 +39,9 @@ class Leased:
         str, int
     ]  # of their notifications that still exist: when they were last changed
     outlook: Outlook
+    breakers: Mapping[str, Breaker] = field(
+        default_factory=dict
+    )  # those that are open, by host
     front: datetime | None = (
         None  # the first turn of its lanes, if there may be more than fitted
     )
@@ -63,15 +66,24 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     more than its share. A delivery whose earlier lease ran out was taken back by `rescue`: its worker died or
     hung, and may already have sent it. Targets can therefore see an event twice.
     """
-    ready = await lanes.find_ready(tx, limit)
+    leased = await tx.hot_run(
+        _leasing(
+            tx.dialect,
+            tx.now,
+            Terms(to_micros(tx.now), limit, worker, tx.new_id("lse"), to_micros(until)),
+        )
+    )
+    return replace(leased, orders=await _with_series(tx, leased.orders))
+
+
+def _leasing(dialect: ModuleType, now: datetime, terms: Terms) -> Plan[Leased]:
+    ready, first_turn = yield from dialect.find_ready(terms.now, terms.limit)
     if not ready:
-        return Leased((), {}, await lanes.outlook(tx))
-    front = await lanes.turn_of(tx, ready[0][0]) if len(ready) == limit else None
-    token = tx.new_id("lse")
-    share = math.ceil(limit / len(ready))
-    terms = Terms(to_micros(tx.now), share, limit, worker, token, to_micros(until))
-    rows, versions = await tx.dialect.lease(tx.hot_each, ready, terms)
+        return Leased((), {}, (yield from lanes.looking(now)))
+    front = of_micros(first_turn) if len(ready) == terms.limit else None
+    rows, versions = yield from dialect.lease(ready, terms)
     moments = {micros: of_micros(micros) for micros in {row[7] for row in rows}}
+    token = terms.token
     orders = [
         Order(
             row[0],
@@ -86,10 +98,10 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
         )
         for row in rows
     ]
-    outlook = (
-        Outlook(tx.now, is_crowded=False) if len(rows) == limit else await lanes.outlook(tx)
-    )
-    return Leased(await _with_series(tx, orders), versions, outlook, front)
+    outlook = Outlook(now, is_crowded=False)
+    if len(rows) < terms.limit:
+        outlook = yield from lanes.looking(now)
+    return Leased(orders, versions, outlook, (yield from breakers.finding_open()), front)
 
 
 async def _with_series(tx: Tx, orders: Sequence[Order]) -> Sequence[Order]:
@@ -122,15 +134,16 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     ]
     batch = list(once.values())
     weighty, well = standings.weigh(batch)
-    moved: Moved = await tx.dialect.settle(
-        tx.hot_each,
-        Batch(
-            [_move_of(result) for result in batch],
-            worker,
-            to_micros(tx.now),
-            well,
-            settles_lanes=not weighty,
-        ),
+    moved: Moved = await tx.hot_run(
+        tx.dialect.settle(
+            Batch(
+                [_move_of(result) for result in batch],
+                worker,
+                to_micros(tx.now),
+                well,
+                settles_lanes=not weighty,
+            )
+        )
     )
     late = [batch[place] for place in moved.late]
     too_late = set(moved.late)
@@ -183,6 +196,7 @@ def _move_of(result: Result) -> Move:
         None if decision.due_at is None else to_micros(decision.due_at),
         int(decision.is_charged),
         result.outcome.code._value_,
+        order.lane_id,
         attempts.row_of(result),
     )
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, literal, select, update
 
 from dockbell.domain.deliveries import State
-from dockbell.store.dialects.statements import ReadyLane, Statement
+from dockbell.store.dialects.statements import Plan, Statement
 from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
@@ -88,12 +88,6 @@ async def put_in_front(tx: Tx, lane_id: str) -> None:
     await tx.run(update(lanes).where(lanes.c.id == lane_id).values(served_at=of_micros(-1)))
 
 
-async def turn_of(tx: Tx, lane_id: str) -> datetime | None:
-    """The lane's turn: those with an earlier one are served before it."""
-    row = await tx.first(select(lanes.c.served_at).where(lanes.c.id == lane_id))
-    return None if row is None else row.served_at
-
-
 async def latest_turn(tx: Tx) -> datetime | None:
     """The last turn of all lanes that wait to be served."""
     row = await tx.first(
@@ -108,17 +102,6 @@ async def set_turns(tx: Tx, turns: Mapping[str, datetime]) -> None:
     """Serve these lanes, which this transaction has leased from, again at that turn."""
     rows = [(lane_id, to_micros(turn)) for lane_id, turn in turns.items()]
     await tx.hot(tx.dialect.SET_TURNS, tx.dialect.packed(rows))
-
-
-async def find_ready(tx: Tx, limit: int) -> Sequence[ReadyLane]:
-    """Lanes with something due and the room in each, the one served longest ago first.
-
-    On PostgreSQL they are locked for this transaction; those that another process has locked are left out.
-    """
-    ready: Sequence[ReadyLane] = await tx.dialect.find_ready(
-        tx.hot_each, to_micros(tx.now), limit
-    )
-    return ready
 
 
 async def settle(tx: Tx, ended: Mapping[str, tuple[int, datetime | None]]) -> None:
@@ -169,10 +152,15 @@ FROM lanes WHERE next_due_at IS NOT NULL AND NOT is_paused
 
 async def outlook(tx: Tx) -> Outlook:
     """What lanes have to offer from now on. Reads only."""
-    ((next_due_at, crowded_since),) = await tx.hot(_OUTLOOK)
+    return await tx.hot_run(looking(tx.now))
+
+
+def looking(now: datetime) -> Plan[Outlook]:
+    """The steps of `outlook`, for whoever does more together with them."""
+    (((next_due_at, crowded_since),),) = yield ((_OUTLOOK, ()),)
     return Outlook(
         None if next_due_at is None else of_micros(next_due_at),
-        is_crowded=crowded_since is not None and crowded_since <= to_micros(tx.now),
+        is_crowded=crowded_since is not None and crowded_since <= to_micros(now),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, AsyncAdaptedQueuePool, Executable, Insert, event
 from sqlalchemy.engine import Row
@@ -31,9 +31,11 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.ids import Clock, NewId
 from dockbell.store.dialects import sqlite, sqlite_driver
-from dockbell.store.dialects.statements import Statement
+from dockbell.store.dialects.statements import Plan, Statement
 from dockbell.store.failures import meaning_of, meaning_of_driver
 from dockbell.store.seals import Seal
+
+_Result = TypeVar("_Result")
 
 NOTIFY_CHANNEL = "dockbell_deliveries"
 _CONNECT_SECONDS = 5
@@ -112,6 +114,23 @@ class Tx:
             except Exception as error:
                 await self._forget_if_broken(driver, error)
                 raise
+
+    async def hot_run(self, plan: Plan[_Result]) -> _Result:
+        """Execute the statements of a plan, step after step; return what it returns."""
+        with _explained:
+            if self.dialect is sqlite:
+                result: _Result = await (await self._sqlite()).execute_plan(plan)
+            else:
+                result = await self._each_step(plan)
+            return result
+
+    async def _each_step(self, plan: Plan[Any]) -> Any:
+        try:
+            statements = next(plan)
+            while True:
+                statements = plan.send(await self.hot_each(statements))
+        except StopIteration as done:
+            return done.value
 
     async def hot_all(self, statements: Iterable[Statement]) -> int:
         """Execute hand-written changes one after another; return how many rows they met."""

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as _insert
 
 from dockbell.store.dialects.statements import (
     Batch,
-    HotEach,
     Moved,
+    Plan,
     ReadyLane,
     Statement,
     Terms,
@@ -135,15 +135,18 @@ WITH ready AS MATERIALIZED (
 ), quiet AS MATERIALIZED (
   SELECT id FROM lanes WHERE id IN (SELECT id FROM ready) FOR UPDATE SKIP LOCKED
 )
-SELECT ready.id, ready.room, quiet.id IS NOT NULL FROM ready LEFT JOIN quiet ON quiet.id = ready.id
+SELECT ready.id, ready.room, quiet.id IS NOT NULL, ready.served_at FROM ready LEFT JOIN quiet ON quiet.id = ready.id
 ORDER BY ready.served_at
 """
 
 
-async def find_ready(hot: HotEach, now: int, limit: int) -> Sequence[ReadyLane]:
-    """Lanes with something due, the one served longest ago first. They are locked; locked ones are left out."""
-    (rows,) = await hot(((_FIND_READY, (now, limit)),))
-    return [tuple(row) for row in rows]
+def find_ready(now: int, limit: int) -> Plan[tuple[Sequence[ReadyLane], int]]:
+    """Lanes with something due, the one served longest ago first, and its turn (0 if there is none).
+
+    They are locked for this transaction; those that another process has locked are left out.
+    """
+    (rows,) = yield ((_FIND_READY, (now, limit)),)
+    return [(row[0], row[1], row[2]) for row in rows], rows[0][3] if rows else 0
 
 
 # MATERIALIZED, because a plan that runs the picking twice would lock twice as many. One statement does not see
@@ -185,15 +188,15 @@ SELECT taken.*, n.updated_at FROM taken LEFT JOIN notifications AS n ON n.id = t
 _in_turn = itemgetter(8, 0)  # by due time, then id
 
 
-async def lease(
-    hot: HotEach, ready: Sequence[ReadyLane], terms: Terms
-) -> tuple[Sequence[Sequence[Any]], Mapping[str, int]]:
+def lease(
+    ready: Sequence[ReadyLane], terms: Terms
+) -> Plan[tuple[Sequence[Sequence[Any]], Mapping[str, int]]]:
     """Lease what is due in these lanes; return the rows, and when each of their notifications was last changed."""
     ids, rooms, quiet = _joined(ready)
     parameters = (
-        ids, rooms, quiet, terms.now, terms.share, terms.limit, terms.worker, terms.token, terms.until,
+        ids, rooms, quiet, terms.now, terms.share(ready), terms.limit, terms.worker, terms.token, terms.until,
     )  # fmt: skip
-    (rows,) = await hot(((_LEASE, parameters),))
+    (rows,) = yield ((_LEASE, parameters),)
     return sorted(rows, key=_in_turn), {row[1]: row[9] for row in rows if row[9] is not None}
 
 
@@ -244,7 +247,7 @@ SELECT false, a ->> 0 FROM done WHERE a ->> 0 NOT IN (SELECT id FROM moved)
 """
 
 
-async def settle(hot: HotEach, batch: Batch) -> Moved:
+def settle(batch: Batch) -> Plan[Moved]:
     """Move the deliveries whose lease still stands, and write down their attempts.
 
     Their lanes too, unless a notification has to be locked before them.
@@ -258,7 +261,7 @@ async def settle(hot: HotEach, batch: Batch) -> Moved:
         " ".join(batch.well),
         batch.settles_lanes,
     )
-    (rows,) = await hot(((_SETTLE, parameters),))
+    (rows,) = yield ((_SETTLE, parameters),)
     failing = {row[1] for row in rows if row[0]}
     late = {row[1] for row in rows if not row[0]}
     return Moved(

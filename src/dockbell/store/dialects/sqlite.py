@@ -16,8 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as _insert
 
 from dockbell.store.dialects.statements import (
     Batch,
-    HotEach,
     Moved,
+    Plan,
     ReadyLane,
     Statement,
     Terms,
@@ -125,8 +125,8 @@ FROM events WHERE id IN (SELECT value ->> 0 FROM json_each(?1))
 # Rows that come back as one JSON document: the driver gives the interpreter's lock away for each step of a
 # statement, so that five hundred rows are five hundred chances to wait for it.
 _FIND_READY = """
-SELECT json_group_array(json_array(id, room)) FROM (
-  SELECT id, max_inflight - inflight AS room FROM lanes
+SELECT json_group_array(json_array(id, room, served_at)) FROM (
+  SELECT id, max_inflight - inflight AS room, served_at FROM lanes
   WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= ?1 AND inflight < max_inflight
     AND (held_until IS NULL OR held_until <= ?1)
   ORDER BY served_at LIMIT ?2
@@ -134,10 +134,14 @@ SELECT json_group_array(json_array(id, room)) FROM (
 """
 
 
-async def find_ready(hot: HotEach, now: int, limit: int) -> Sequence[ReadyLane]:
-    """Lanes with something due, the one served longest ago first. All are quiet: only one transaction writes."""
-    (((found,),),) = await hot(((_FIND_READY, (now, limit)),))
-    return [(lane_id, room, True) for lane_id, room in _decode(found)]
+def find_ready(now: int, limit: int) -> Plan[tuple[Sequence[ReadyLane], int]]:
+    """Lanes with something due, the one served longest ago first, and its turn (0 if there is none).
+
+    All are quiet: only one transaction writes.
+    """
+    (((found,),),) = yield ((_FIND_READY, (now, limit)),)
+    rows = _decode(found)
+    return [(lane_id, room, True) for lane_id, room, _ in rows], rows[0][2] if rows else 0
 
 
 # There is no LATERAL, but a correlated IN with a LIMIT walks the index of each lane just as well.
@@ -167,23 +171,22 @@ SELECT id, updated_at FROM notifications WHERE id IN (SELECT value FROM json_eac
 _in_turn = itemgetter(8, 0)  # by due time, then id
 
 
-async def lease(
-    hot: HotEach, ready: Sequence[ReadyLane], terms: Terms
-) -> tuple[Sequence[Sequence[Any]], Mapping[str, int]]:
+def lease(
+    ready: Sequence[ReadyLane], terms: Terms
+) -> Plan[tuple[Sequence[Sequence[Any]], Mapping[str, int]]]:
     """Lease what is due in these lanes; return the rows, and when each of their notifications was last changed."""
     lanes = _encode([lane_id for lane_id, _, _ in ready])
-    (((found,),),) = await hot(((_PICK, (lanes, terms.now, terms.share)),))
+    share = terms.share(ready)
+    (((found,),),) = yield ((_PICK, (lanes, terms.now, share)),)
     rows = _fitting(sorted(_decode(found), key=_in_turn), ready, terms)
     taken = Counter([row[3] for row in rows])
     served = _encode([(lane_id, taken[lane_id]) for lane_id, _, _ in ready])
     chosen = _encode([row[9] for row in rows])
     asked = _encode(list({row[1] for row in rows}))
-    _, _, versions = await hot(
-        (
-            (_LEASE, (chosen, terms.worker, terms.token, terms.until)),
-            (_SERVE, (served, terms.now)),
-            (_FIND_VERSIONS, (asked,)),
-        )
+    _, _, versions = yield (
+        (_LEASE, (chosen, terms.worker, terms.token, terms.until)),
+        (_SERVE, (served, terms.now)),
+        (_FIND_VERSIONS, (asked,)),
     )
     return rows, dict(versions)
 
@@ -193,7 +196,7 @@ def _fitting(
 ) -> Sequence[Sequence[Any]]:
     """Those of the rows, which are in turn, that their lanes have room for: of each lane the first before the second."""
     room = {lane_id: room for lane_id, room, _ in ready}
-    if len(rows) <= terms.limit and min(room.values()) >= terms.share:
+    if len(rows) <= terms.limit and min(room.values()) >= terms.share(ready):
         return rows
     places: Counter[str] = Counter()
     fitting = []
@@ -242,14 +245,14 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND (failure_streak <> 0 OR failin
 """
 
 
-async def settle(hot: HotEach, batch: Batch) -> Moved:
+def settle(batch: Batch) -> Plan[Moved]:
     """Move the deliveries whose lease still stands, and write down their attempts.
 
-    Lanes are left to the caller, who knows then what was late.
+    Their lanes too, unless a notification has to be locked before them.
     """
     moves = batch.moves
     leases = _encode([(one.delivery_id, one.lease) for one in moves])
-    (((found,),),) = await hot(((_FIND_HELD, (leases,)),))
+    (((found,),),) = yield ((_FIND_HELD, (leases,)),)
     held: Sequence[tuple[int, int, int]] = _decode(found)
     alike: defaultdict[tuple[str, int, str], list[tuple[int, int | None]]] = defaultdict(list)
     values: list[Any] = []
@@ -265,12 +268,22 @@ async def settle(hot: HotEach, batch: Batch) -> Moved:
             statements.append((_END, (_encode(rows), charge, code, state, batch.now)))
     statements += _attempts_of(values)
     statements.append((_FIND_FAILING, (_encode(list(batch.well)),)))
-    failing = (await hot(statements))[-1]
+    failing = {row[0] for row in (yield statements)[-1]}
     if len(held) == len(moves):
         late: Sequence[int] = ()
     else:
         late = sorted(set(range(len(moves))) - {place for place, _, _ in held})
-    return Moved(late, {row[0] for row in failing}, has_settled_lanes=False)
+    settles_lanes = batch.settles_lanes and not failing
+    if settles_lanes and held:
+        ended = Counter([moves[place].lane_id for place, _, _ in held])
+        dues: dict[str, int] = {}
+        for place, _, _ in held:
+            lane_id, due_at = moves[place].lane_id, moves[place].due_at
+            if due_at is not None:
+                dues[lane_id] = min(due_at, dues.get(lane_id, due_at))
+        lanes = [(lane_id, count, dues.get(lane_id)) for lane_id, count in ended.items()]
+        yield ((SETTLE_LANES, packed(lanes)),)
+    return Moved(late, failing, has_settled_lanes=settles_lanes)
 
 
 def add_attempts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:

@@ -10,6 +10,8 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
+from dockbell.store.dialects.statements import Plan
+
 _KEPT_STATEMENTS = 512
 _ROWS_A_STEP = 64
 
@@ -96,6 +98,23 @@ class OneHopConnection(aiosqlite.Connection):
 
         def work(connection: sqlite3.Connection) -> list[list[Any]]:
             return [connection.execute(sql, values).fetchall() for sql, values in statements]
+
+        return await self.run(work)
+
+    async def execute_plan(self, plan: Plan[_Result]) -> _Result:
+        """Execute all its steps in one hand-over; return what it returns."""
+
+        def work(connection: sqlite3.Connection) -> _Result:
+            try:
+                statements = next(plan)
+                while True:
+                    rows = [
+                        connection.execute(sql, values).fetchall() for sql, values in statements
+                    ]
+                    statements = plan.send(rows)
+            except StopIteration as done:
+                result: _Result = done.value
+                return result
 
         return await self.run(work)
 

@@ -1,13 +1,16 @@
 """What the dialects' own functions take and give, and how they execute their statements."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import math
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 # The text with its parameters, as the driver takes them.
 Statement = tuple[str, tuple[Any, ...]]
-# `Tx.hot_each`: executes them one after another and returns the rows of each.
-HotEach = Callable[[Sequence[Statement]], Awaitable[Sequence[Sequence[Any]]]]
+_T = TypeVar("_T")
+# Several steps: each gives statements and is given the rows of each of them. On SQLite all run in the database's thread,
+# since to hand over between threads costs more than most statements do (`Tx.hot_run`).
+Plan = Generator[Sequence[Statement], Sequence[Sequence[Any]], _T]
 # A lane's id, the room in it, and whether no producer is adding to it just now.
 ReadyLane = tuple[str, int, bool]
 
@@ -17,11 +20,14 @@ class Terms:
     """How much may be leased, by whom and until when. Times are microseconds, as the tables hold them."""
 
     now: int
-    share: int  # of each lane at most
     limit: int  # of all lanes together
     worker: str
     token: str
     until: int
+
+    def share(self, ready: Sequence[ReadyLane]) -> int:
+        """So much of each of these lanes at most."""
+        return math.ceil(self.limit / len(ready))
 
 
 class Move(NamedTuple):
@@ -33,6 +39,7 @@ class Move(NamedTuple):
     due_at: int | None
     charge: int  # 1 if the try counts against the waits, else 0
     code: str
+    lane_id: str
     attempt: tuple[Any, ...]
 
 
