@@ -57,6 +57,68 @@ async def lanes_in_use(store: Store) -> list[tuple[object, ...]]:
     return await rows(store, statement)
 
 
+async def spoil(store: Store, lane_id: str, **values: object) -> None:
+    async with store.begin() as tx:
+        await tx.run(t.lanes.update().where(t.lanes.c.id == lane_id).values(**values))
+
+
+async def recount(store: Store) -> list[str]:
+    async with store.read() as tx:
+        wrong = await lanes.find_wrong(tx, "", None)
+    async with store.begin() as tx:
+        return list(await lanes.recount(tx, wrong))
+
+
+async def test_lanes_that_count_wrong_are_found_and_put_right(
+    store: Store, clock: SetClock
+) -> None:
+    first, second, third, right = sorted(await prepare(store, 4))
+    async with store.begin() as tx:
+        for one in (first, second, third, right):
+            await add_backlog(tx, one, 3)
+    leased = await lease(store, 4)
+    await spoil(store, first, inflight=lanes.WIDTH)
+    await spoil(store, second, inflight=-5)
+    await spoil(store, third, next_due_at=None)
+
+    counted = await recount(store)
+
+    assert (len(leased), counted) == (4, [first, second, third])
+    await assert_lanes_are_right(store)
+    assert await recount(store) == []
+
+
+async def test_a_recount_counts_with_what_is_under_way(store: Store, clock: SetClock) -> None:
+    """What is leased and not settled stays so, and the lane takes no more than its width."""
+    (one,) = await prepare(store)
+    async with store.begin() as tx:
+        await add_backlog(tx, one, lanes.WIDTH + 10)
+    orders = await lease(store)
+    await spoil(store, one, inflight=0)
+
+    await recount(store)
+
+    assert (len(orders), await lease(store)) == (lanes.WIDTH, ())
+    await settle(store, [result_of(order) for order in orders])
+    assert len(await lease(store)) == 10
+    await assert_lanes_are_right(store)
+
+
+async def test_a_lane_that_somebody_holds_is_left_for_the_next_look(
+    store: Store, clock: SetClock
+) -> None:
+    (one,) = await prepare(store)
+    async with store.begin() as tx:
+        await add_backlog(tx, one, 1)
+    await spoil(store, one, inflight=7)
+    if store.engine.dialect.name == "postgresql":  # the other has one writer at a time
+        async with store.begin() as holder:
+            await holder.rows(select(t.lanes.c.id).with_for_update(key_share=True))
+            assert await recount(store) == []
+
+    assert await recount(store) == [one]
+
+
 async def test_news_does_not_stand_behind_what_is_tried_again(
     store: Store, clock: SetClock
 ) -> None:

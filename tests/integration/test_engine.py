@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from structlog.testing import capture_logs
 
 from dockbell.domain import ids
@@ -525,6 +525,35 @@ async def test_what_a_former_process_left_is_sent_at_the_start(
         (2, "delivered", "ok"),
     ]
     assert len(receiver.requests) == 1
+
+
+async def test_lanes_that_count_wrong_are_put_right_at_the_start(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    """One seems to be full, one to have nothing. All is sent once, and no more at once than the lane takes."""
+    full, idle = (
+        await add(store, receiver.url("/full")),
+        await add(store, receiver.url("/idle")),
+    )
+    for _ in range(6):
+        await record(store, clock)
+    async with store.begin() as tx:
+        lane = update(t.lanes).where(t.lanes.c.id == bindparam("lane"))
+        await tx.run(lane.values(max_inflight=2, inflight=9), [{"lane": full.id}])
+        await tx.run(lane.values(max_inflight=2, next_due_at=None), [{"lane": idle.id}])
+    may_end = asyncio.Event()
+    receiver.answer(wait=may_end)
+
+    async with running(store, clock):
+        begun = await receiver.wait_for(4)
+        await queues.assert_lanes_are_right(store)
+        assert sorted(one.path for one in begun) == ["/full", "/full", "/idle", "/idle"]
+        may_end.set()
+        await until_states(store, *["delivered"] * 12)
+
+    sent = [one.header("webhook-id") for one in receiver.requests]
+    assert len(sent) == len(set(sent)) == 12
+    await queues.assert_lanes_are_right(store)
 
 
 async def test_a_lease_of_another_process_is_respected_until_it_ends(

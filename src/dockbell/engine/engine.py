@@ -138,6 +138,7 @@ class Engine:
         self._store.bell = self.ring
         self._dispatcher.start()
         self._rescuer.chore.start()
+        self._rescuer.chore.ring()  # a former process may have left lanes that say what is not so
         self._pruner.chore.start()
         self._unfolder.chore.start()
         self._unfolder.ring()  # a former process may have left some

@@ -1,4 +1,4 @@
-"""The rescuer: takes back leases whose process died or hung."""
+"""The rescuer: takes back leases whose process died or hung, and counts anew what lanes say of themselves."""
 
 from collections.abc import Callable, Collection
 
@@ -6,16 +6,19 @@ import structlog
 
 from dockbell.engine.chores import Chore
 from dockbell.observability.metrics import Metrics
-from dockbell.store import deliveries
+from dockbell.store import deliveries, lanes
 from dockbell.store.transactions import Store
 
 _log = structlog.get_logger("dockbell.engine")
 
 EVERY_SECONDS = 5.0
+_PART = 1000  # lanes that are looked at in one query
 
 
 class Rescuer:
-    """Looks every few seconds. It only writes when a lease ran out.
+    """Looks every few seconds. It only writes when a lease ran out, or a lane is not what its deliveries say.
+
+    Its first look goes over all lanes, the later ones each over a part of them.
 
     `in_hand` tells the leases that this process still works on. After an outage of the database they can have run
     out while their results wait to be written down: taking them back would send the same once more.
@@ -34,6 +37,8 @@ class Rescuer:
         self._chance = chance
         self._in_hand = in_hand
         self._metrics = metrics or Metrics()
+        self._has_been_round = False
+        self._after = ""  # the last lane that was looked at
         self.chore = Chore(self._look, every, "rescuer", "leases could not be looked at")
 
     async def rescue(self, *, own_everything: bool = False) -> int:
@@ -68,3 +73,19 @@ class Rescuer:
             is_needed = await deliveries.has_expired(tx)
         if is_needed:
             await self.rescue()
+        while await self._recount() and not self._has_been_round:
+            pass
+        self._has_been_round = True
+
+    async def _recount(self) -> bool:
+        """Look over the next lanes and put right those that are wrong; return whether there are more."""
+        async with self._store.read() as tx:
+            upto = await lanes.next_part(tx, self._after, _PART)
+            wrong = await lanes.find_wrong(tx, self._after, upto)
+        if wrong:
+            async with self._store.begin() as tx:
+                counted = await lanes.recount(tx, wrong)
+            if counted:
+                _log.warning("lanes counted anew", lanes=len(counted), first=counted[0])
+        self._after = upto or ""
+        return upto is not None

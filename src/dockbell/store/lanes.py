@@ -7,8 +7,20 @@ next lease that looks puts it right. Only a lease moves it to later, everything 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, func, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from dockbell.domain.deliveries import State
 from dockbell.store.dialects.statements import Plan, Statement
@@ -202,6 +214,92 @@ async def resume(tx: Tx, notification_id: str) -> None:
         )
     )
     tx.ring()
+
+
+async def next_part(tx: Tx, after: str, size: int) -> str | None:
+    """The id of the lane so many further on; None if there are not so many."""
+    row = await tx.first(
+        select(lanes.c.id)
+        .where(lanes.c.id > after)
+        .order_by(lanes.c.id)
+        .offset(size - 1)
+        .limit(1)
+    )
+    return None if row is None else row.id
+
+
+def _sending() -> ScalarSelect[int]:
+    return (
+        select(func.count())
+        .where(deliveries.c.lane_id == lanes.c.id, deliveries.c.state == State.SENDING.value)
+        .scalar_subquery()
+    )
+
+
+def _earliest() -> ScalarSelect[Any]:
+    return (
+        select(func.min(deliveries.c.due_at))
+        .where(deliveries.c.lane_id == lanes.c.id, deliveries.c.state == State.WAITING.value)
+        .scalar_subquery()
+    )
+
+
+def _sleeps_through() -> ColumnElement[bool]:
+    """Something waits in the lane, and the lane counts on nothing so early."""
+    return exists().where(
+        deliveries.c.lane_id == lanes.c.id,
+        deliveries.c.state == State.WAITING.value,
+        or_(lanes.c.next_due_at.is_(None), deliveries.c.due_at < lanes.c.next_due_at),
+    )
+
+
+async def find_wrong(tx: Tx, after: str, upto: str | None) -> Sequence[str]:
+    """Lanes in this part that are not what a count of their deliveries says. One query, which reads only.
+
+    A lane and its deliveries are changed in one transaction, so what one query sees fits together or is wrong.
+    """
+    counted = (
+        select(deliveries.c.lane_id, func.count().label("number"))
+        .where(deliveries.c.state == State.SENDING.value)
+        .group_by(deliveries.c.lane_id)
+        .subquery()
+    )
+    statement = (
+        select(lanes.c.id)
+        .outerjoin(counted, counted.c.lane_id == lanes.c.id)
+        .where(
+            lanes.c.id > after,
+            or_(lanes.c.inflight != func.coalesce(counted.c.number, 0), _sleeps_through()),
+        )
+        .order_by(lanes.c.id)
+    )
+    rows = await tx.rows(statement if upto is None else statement.where(lanes.c.id <= upto))
+    return [row.id for row in rows]
+
+
+async def recount(tx: Tx, ids: Collection[str]) -> Sequence[str]:
+    """Count anew what of these lanes is under way, and when more of it is due; return those that were counted.
+
+    The lanes are locked before the statement that counts: whoever leases or settles changes them too, and either has
+    committed, so that it is counted, or adds to what was counted. Lanes that somebody holds are left out.
+    """
+    rows = await tx.rows(
+        select(lanes.c.id)
+        .where(lanes.c.id.in_(ids))
+        .order_by(lanes.c.id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    held = [row.id for row in rows]
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id.in_(held))
+        .values(
+            inflight=_sending(),
+            next_due_at=case((_sleeps_through(), _earliest()), else_=lanes.c.next_due_at),
+        )
+    )
+    tx.ring()
+    return held
 
 
 async def _lock(tx: Tx, notification_id: str) -> None:
