@@ -28,7 +28,7 @@ from dockbell.api.v2.handlers import HANDLERS as V2_HANDLERS
 from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.domain import clair
 from dockbell.domain.accounts import SYSTEM, Powers
-from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.errors import SetupError, TooOldError, UnavailableError
 from dockbell.domain.ids import IdMaker
 from dockbell.domain.links import Links
 from dockbell.domain.mailboxes import Sender as MailSender
@@ -73,6 +73,7 @@ from dockbell.settings import Settings
 from dockbell.sources import scanners
 from dockbell.store import addresses, canary, data_folders, key_files, seals
 from dockbell.store.clocks import DatabaseClock
+from dockbell.store.schema import check as check_schema
 from dockbell.store.schema import is_settled, migrate
 from dockbell.store.transactions import Store, check_sqlite_file
 from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
@@ -94,6 +95,7 @@ _JOB_SECONDS = 1
 _EXPIRY_SECONDS = 30
 _QUOTA_SECONDS = 300
 _CLAIR_SECONDS = 5
+_SCHEMA_SECONDS = 3
 
 
 def _now() -> datetime:
@@ -192,6 +194,9 @@ class Application:
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
+    # Why this program is too old for the tables, once a newer one has migrated them.
+    _too_old: TooOldError | None = None
+    _is_outgrown: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def prepare(self) -> None:
         """Migrate the database and check that the secret key fits it, or make that on the very first start."""
@@ -231,7 +236,7 @@ class Application:
             others=[*V1_PUBLIC_HANDLERS, *PUBLIC_HANDLERS, *UI_HANDLERS, *CLAIR_HANDLERS],
             registry=registry,
             intake=self._event_intake(),
-            checks={"engine": self._engine_problem},
+            checks={"engine": self._engine_problem, "schema": self._schema_problem},
             warnings={"network": self._network_problem},
             scrapes=self.scrapes,
             hub=self.hub,
@@ -248,6 +253,7 @@ class Application:
             asyncio.create_task(self._every(_CLOCK_CHECK_SECONDS, self._set_clock)),
             asyncio.create_task(self._every(_KEY_CHECK_SECONDS, self._look_at_key)),
             asyncio.create_task(self._every(_PURGE_SECONDS, self._purge)),
+            asyncio.create_task(self._every(_SCHEMA_SECONDS, self._look_at_schema)),
             asyncio.create_task(pulse.feel(self.scrapes.metrics)),
         ]
         if self.engine is not None:
@@ -321,6 +327,26 @@ class Application:
         if self.engine is None or self._is_delivering:
             return None
         return "The engine is stopping."
+
+    async def _schema_problem(self) -> str | None:
+        return None if self._too_old is None else self._too_old.detail
+
+    async def outgrown(self) -> TooOldError | None:
+        """Wait until this program is too old for the tables, because a newer one has migrated them; return why."""
+        await self._is_outgrown.wait()
+        return self._too_old
+
+    async def _look_at_schema(self) -> None:
+        """Learn that the tables no longer take this program, which it may not know while it runs."""
+        if self._too_old is not None:
+            return
+        try:
+            async with self.store.read() as tx:
+                await check_schema(tx)
+        except TooOldError as error:
+            _log.error("this version is too old for the tables, and stops", reason=error.detail)
+            self._too_old = error
+            self._is_outgrown.set()
 
     async def _network_problem(self) -> str | None:
         return None if self.engine is None else self.engine.network_problem()

@@ -1,8 +1,10 @@
 """`dockbell serve` as a process: starting, refusing to start, ending."""
 
+import contextlib
 import json
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +167,19 @@ def test_a_worker_delivers_only_and_ends_with_zero(tmp_path: Path, database_url:
         code = worker.end()
 
     assert code == 0
+
+
+def test_a_server_that_is_too_old_for_migrated_tables_ends_in_order(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        database = sqlite3.connect(tmp_path / "dockbell-data" / "dockbell.db")
+        with contextlib.closing(database), database:
+            database.execute("UPDATE schema_floors SET revision = '9999'")
+        code = server.process.wait(30)
+
+    assert code == 6
+    assert "this version is too old for the tables, and stops" in server.said
+    last = "dockbell: The tables of the database were migrated, and now need a version of schema 9999 or newer"
+    assert server.said.splitlines()[-1].startswith(last)
 
 
 def test_a_request_that_hangs_does_not_hold_up_a_second_signal(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from dockbell.settings import Settings
 from dockbell.store import notifications, tables
 from dockbell.store.transactions import Store
 from tests import queues
+from tests.asgi import Client
 from tests.e2e.programs import ROOT, environment_of, run
 from tests.receiver import Receiver
 
@@ -94,6 +95,30 @@ async def listen(store: Store, url: str, kind: str, **event_config: object) -> N
             .where(tables.notifications.c.id == made.id)
             .values(created_at=tx.now - timedelta(days=30))
         )
+
+
+async def test_a_process_that_is_too_old_for_the_tables_says_so(
+    application: Application,
+) -> None:
+    client = Client(application.asgi)
+    store, floors = application.store, tables.schema_floors
+    await application._look_at_schema()
+    before = await client.get("/readyz")
+    ((floor,),) = await queues.rows(store, select(floors.c.revision))
+    async with store.begin() as tx:
+        await tx.run(update(floors).values(revision="9999"))
+    try:
+        await application._look_at_schema()
+        error = await application.outgrown()
+    finally:
+        async with store.begin() as tx:
+            await tx.run(update(floors).values(revision=floor))
+    after = await client.get("/readyz")
+
+    assert (before.status, after.status) == (200, 503)
+    assert error is not None
+    assert after.json()["reasons"] == {"schema": error.detail}
+    assert "need a version of schema 9999 or newer" in error.detail
 
 
 async def test_news_of_expiry_and_of_silence_is_delivered(

@@ -9,8 +9,9 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from dockbell.domain.errors import SetupError
+from dockbell.domain.errors import SetupError, TooOldError
 from dockbell.store import schema
+from dockbell.store import tables as t
 from dockbell.store.migrations import steps
 from dockbell.store.transactions import Store
 from tests.conftest import SetClock
@@ -144,6 +145,21 @@ async def test_a_program_below_the_floor_is_refused_and_changes_nothing(
         "Start that version, or restore a backup made with this one."
     )
     assert await schema.revision(store) == NEXT
+
+
+async def test_a_program_that_runs_learns_that_it_is_below_the_floor(
+    store: Store, versions: Versions
+) -> None:
+    await versions.upgrade(floor=schema.NEWEST)
+    async with store.read() as tx:
+        await schema.check(tx)  # newer tables that take it
+
+    async with store.begin() as tx:
+        await tx.run(t.schema_floors.update().values(revision=NEXT))
+
+    async with store.read() as tx:
+        with pytest.raises(TooOldError, match="need a version of schema 9999 or newer"):
+            await schema.check(tx)
 
 
 def test_each_step_says_who_works_with_what_it_leaves() -> None:

@@ -96,7 +96,7 @@ def root(
     later beats the earlier.
 
     Exit codes: 0 done, 1 not done, 2 wrong usage, 3 not found, 4 not allowed, 5 the server or the database
-    cannot be reached.
+    cannot be reached, 6 this version is too old for the database.
     """
     del shows_version
 

@@ -12,6 +12,7 @@ from dockbell.domain.errors import (
     DockbellError,
     ForbiddenError,
     NotFoundError,
+    TooOldError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -24,6 +25,7 @@ class Code(IntEnum):
     NOT_FOUND = 3
     NOT_ALLOWED = 4
     NO_SERVER = 5
+    TOO_OLD = 6
     INTERRUPTED = 130
 
 
@@ -35,6 +37,8 @@ def code_of(error: DockbellError) -> Code:
             return Code.NOT_ALLOWED
         case UnavailableError():
             return Code.NO_SERVER
+        case TooOldError():
+            return Code.TOO_OLD
         case _:
             return Code.FAILED
 

@@ -17,6 +17,7 @@ import uvloop
 from dockbell import bootstrap
 from dockbell.cli import garbage
 from dockbell.cli.failures import say
+from dockbell.domain.errors import TooOldError
 from dockbell.observability import logs
 from dockbell.observability.versions import version
 from dockbell.settings import Settings
@@ -55,17 +56,34 @@ async def _run(settings: Settings, listener: socket.socket | None) -> None:
         garbage.look_seldom()
         if listener is None:
             _log.info("delivering", database=_database(settings))
-            await stop.wait()
+            too_old = await _until_told(stop, application)
             await application.drain()
         else:
-            await _serve(application, listener, stop)
+            too_old = await _serve(application, listener, stop)
     finally:
         await application.close()
+    if too_old is not None:
+        raise too_old
+
+
+async def _until_told(
+    stop: asyncio.Event, application: bootstrap.Application
+) -> TooOldError | None:
+    """Wait for a signal, or until this program is too old for the tables; return why it is, then."""
+    stopping = asyncio.create_task(stop.wait())
+    ageing = asyncio.create_task(application.outgrown())
+    try:
+        await asyncio.wait({stopping, ageing}, return_when=asyncio.FIRST_COMPLETED)
+        return ageing.result() if ageing.done() else None
+    finally:
+        stopping.cancel()
+        ageing.cancel()
 
 
 async def _serve(
     application: bootstrap.Application, listener: socket.socket, stop: asyncio.Event
-) -> None:
+) -> TooOldError | None:
+    """Serve until it is told to stop or too old for the tables; return why it is, then."""
     server = _Server(
         uvicorn.Config(
             application.asgi,
@@ -84,13 +102,15 @@ async def _serve(
     # quicker waits in the listener's queue.
     await _announce(application)
     serving = asyncio.create_task(server.serve([listener]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    told = asyncio.create_task(_until_told(stop, application))
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    too_old = told.result() if told.done() else None
+    told.cancel()
     server.should_exit = True
     # Requests and tries that are under way end side by side, each within its own limit.
     await asyncio.gather(serving, application.drain())
     _log.info("stopped")
+    return too_old
 
 
 class _Server(uvicorn.Server):

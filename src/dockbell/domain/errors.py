@@ -102,3 +102,7 @@ class SetupError(DockbellError):
     """The server cannot start."""
 
     kind = "setup"
+
+
+class TooOldError(SetupError):
+    """The version is too old for the tables of the database."""

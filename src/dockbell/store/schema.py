@@ -13,10 +13,10 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.errors import SetupError, TooOldError, UnavailableError
 from dockbell.store import addresses
 from dockbell.store.tables import schema_floors
-from dockbell.store.transactions import Store
+from dockbell.store.transactions import Store, Tx
 
 NEWEST = "0029"  # the newest revision in `migrations`; tests/migration holds it to that
 
@@ -47,7 +47,7 @@ def _is_settled(connection: Connection) -> bool:
     if floor is not None and floor <= NEWEST:
         return True
     needed = "" if floor is None else f", which needs a version of schema {floor} or newer"
-    raise SetupError(
+    raise TooOldError(
         f"The database was written by a newer dockbell (schema {current}){needed}. "
         "Start that version, or restore a backup made with this one."
     )
@@ -70,7 +70,7 @@ async def migrate(store: Store) -> bool:
     """Bring the tables to the newest schema; return whether anything changed.
 
     All steps happen in one transaction. Newer tables stay as they are if this program works with them; else
-    raise SetupError.
+    raise TooOldError, and SetupError if it cannot be migrated.
     """
     try:
         async with _connected(store) as connection, connection.begin():
@@ -80,9 +80,19 @@ async def migrate(store: Store) -> bool:
 
 
 async def is_settled(store: Store) -> bool:
-    """Whether there is nothing to migrate. Raise SetupError for a database that this program is too old for."""
+    """Whether there is nothing to migrate. Raise TooOldError for a database that this program is too old for."""
     async with _connected(store) as connection:
         return await connection.run_sync(_is_settled)
+
+
+async def check(tx: Tx) -> None:
+    """Raise TooOldError if the tables have been migrated since to some that this program does not work with. One query."""
+    row = await tx.first(select(schema_floors.c.revision))
+    if row is not None and row.revision > NEWEST:
+        raise TooOldError(
+            f"The tables of the database were migrated, and now need a version of schema {row.revision} or newer; "
+            f"this one is of schema {NEWEST}. Start that version."
+        )
 
 
 async def revision(store: Store) -> str | None:
