@@ -47,6 +47,7 @@ async def add_notification(
     url: str = "https://hooks.test/a",
     kind: str = "repo_push",
     event_config: dict[str, object] | None = None,
+    in_order: bool = False,
 ) -> Notification:
     return await notifications.insert(
         tx,
@@ -57,6 +58,7 @@ async def add_notification(
         title=None,
         config={"url": url},
         event_config=event_config or {},
+        in_order=in_order,
     )
 
 

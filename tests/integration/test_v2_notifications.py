@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.masks import MASK
+from dockbell.store import lanes, throttles
 from dockbell.store import tables as t
-from dockbell.store import throttles
 from dockbell.store.transactions import Store
 from tests import queues, records
 from tests.accounts import Statements
@@ -28,7 +28,7 @@ NEW: dict[str, Any] = {
     "title": "ci",
 }
 
-FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit, tls"
+FIELDS = "repository, namespace, instance, event, events, method, config, event_config, filter, payload_form, title, rate_limit, in_order, tls"
 RATES = "A rate limit is between 0.01 and 1000 deliveries per second, or null for none."
 
 
@@ -85,6 +85,7 @@ async def test_a_new_one_is_shown_masked_with_its_secret_once(
         "failing_since": None,
         "failure_streak": 0,
         "rate_limit": None,
+        "in_order": False,
         "created_at": "2026-03-14T12:00:00Z",
     }
     assert made["id"].startswith("ntf_")
@@ -224,6 +225,7 @@ async def test_a_change_keeps_what_it_leaves_out(world: World, admin: Client) ->
     [
         (throttles.ASKED, "retry_after"),
         (throttles.PACED, "rate_limit"),
+        (lanes.IN_ORDER, "order"),
         ("hooks.test:443", "host"),
     ],
 )
@@ -279,6 +281,34 @@ async def test_a_rate_limit_is_set_changed_copied_and_taken_away(
         {"per_second": 0.5},
         None,
     ]
+
+
+async def test_order_is_set_changed_copied_and_taken_away(world: World, admin: Client) -> None:
+    made = await make(admin, in_order=True)
+    one = f"{BASE}/{made['id']}"
+    kept = await admin.send("PATCH", one, {"title": "new"})
+    copy = await admin.post(f"{one}/copy", {"repository": "acme/web"})
+    for _ in range(3):
+        await records.push(world)
+    ordered = await queues.lease(world.store)
+    await queues.settle(world.store, [queues.result_of(order) for order in ordered])
+    none = await admin.send("PATCH", one, {"in_order": False})
+    beside = await queues.lease(world.store)
+
+    shown = [answer.json()["notification"]["in_order"] for answer in (kept, copy, none)]
+    assert (made["in_order"], shown) == (True, [True, True, False])
+    copied = copy.json()["notification"]["id"]
+    assert sorted(order.notification_id for order in ordered) == [made["id"], copied]
+    assert sorted(order.notification_id for order in beside) == [made["id"]] * 2 + [copied]
+
+
+async def test_order_is_a_yes_or_a_no(admin: Client) -> None:
+    refused = await admin.post(BASE, {**NEW, "in_order": "yes"})
+
+    assert (refused.status, errors_of(refused)) == (
+        400,
+        [("in_order", "It must be true or false, not text")],
+    )
 
 
 async def test_a_change_is_checked_like_a_new_one(admin: Client) -> None:

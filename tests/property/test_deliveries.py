@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ NOTIFICATIONS = 3
 GONE = Rejected(Code.HTTP_410, "410", gone=True)
 
 _number = st.integers(0, NOTIFICATIONS - 1)
-_step = st.one_of(
+a_step = st.one_of(
     st.tuples(st.just("record"), st.sets(_number, min_size=1)),
     st.tuples(st.just("record"), st.sets(_number, min_size=1)),
     st.tuples(st.just("test"), _number),
@@ -177,14 +178,18 @@ class History:
             assert (finished_at is not None) == (state not in {"waiting", "sending"})
 
 
-async def _fresh(store: Store, clock: SetClock) -> History:
+_Kind = TypeVar("_Kind", bound=History)
+
+
+async def fresh(store: Store, clock: SetClock, kind: type[_Kind]) -> _Kind:
+    """Such a history, of an empty store with some notifications."""
     async with store.begin() as tx:
         for table in (t.attempts, t.deliveries, t.lanes, t.events, t.notifications):
             await tx.run(delete(table))
         if await tx.first(select(t.namespaces.c.id)) is None:
             await queues.add_place(tx)
         ids = [(await queues.add_notification(tx)).id for _ in range(NOTIFICATIONS)]
-    return History(store, clock, ids)
+    return kind(store, clock, ids)
 
 
 # The store is emptied for each example, so that it may be shared.
@@ -193,7 +198,7 @@ async def _fresh(store: Store, clock: SetClock) -> History:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(steps=st.lists(_step, min_size=5, max_size=25))
+@given(steps=st.lists(a_step, min_size=5, max_size=25))
 @example(
     steps=[("record", {2}), ("lease", 1), ("settle", ["again"]), ("pass", 1), ("resume", 2)]
 )  # what waits for a retry is due since it was made
@@ -206,7 +211,7 @@ async def _fresh(store: Store, clock: SetClock) -> History:
 async def test_no_history_loses_a_delivery_or_miscounts_a_lane(
     store: Store, clock: SetClock, steps: list[tuple[str, object]]
 ) -> None:
-    history = await _fresh(store, clock)
+    history = await fresh(store, clock, History)
     for step in steps:
         await history.take(step)
         await history.check()

@@ -35,6 +35,7 @@ _AT_ONCE = 200
 _HELD = {
     "retry_after": "its target asked for time",
     "rate_limit": "its rate limit is used up",
+    "order": "the first of its notification is tried again then",
     "host": "its host does not answer or is busy",
 }
 

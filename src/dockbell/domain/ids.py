@@ -19,6 +19,7 @@ _CHANCE_LETTERS = _RANDOM_BITS // 5
 _TIME_LETTERS = 26 - _CHANCE_LETTERS
 _LETTER_OF_BYTE = (_ALPHABET * 8).encode()
 _DRAWN_AT_ONCE = 256
+_MOST_AHEAD = 1000  # milliseconds by which an id may be ahead of the clock
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -38,6 +39,7 @@ def _letters_of(milliseconds: int, chance: int) -> str:
 class IdMaker:
     """Makes ids like `compose` does, many of them cheaply: every event and every delivery needs one.
 
+    Each sorts after the one before, unless the clock goes back: what is recorded at one moment keeps its order.
     Chance is drawn for many at once, so a process must not be copied (forked) while it makes ids. One thread only.
     """
 
@@ -45,27 +47,41 @@ class IdMaker:
         """`chance` gives that many unpredictable bytes."""
         self._clock = clock
         self._chance = chance
-        self._milliseconds = -1
+        self._milliseconds = -1  # of the clock, when it was read last
+        self._stamp = -1  # those in the id: ahead of the clock when many are made in one
         self._time_letters = ""
-        self._drawn: list[str] = []  # letters of chance that are not used yet
+        self._drawn: list[
+            str
+        ] = []  # letters of chance that are not used yet, the greatest first
 
     def __call__(self, prefix: str) -> str:
         milliseconds = _milliseconds_of(self._clock())
         if milliseconds != self._milliseconds:
-            self._time_letters = _letters_of(milliseconds, 0)[:_TIME_LETTERS]
             self._milliseconds = milliseconds
-        if not self._drawn:
+            if not 0 <= self._stamp - milliseconds < _MOST_AHEAD:
+                self._set_stamp(milliseconds)
+                if not self._drawn:
+                    self._draw()
+        if not self._drawn:  # the first of the next can be less than the last of these
+            self._set_stamp(self._stamp + 1)
             self._draw()
         return f"{prefix}_{self._time_letters}{self._drawn.pop()}"
+
+    def _set_stamp(self, milliseconds: int) -> None:
+        self._stamp = milliseconds
+        self._time_letters = _letters_of(milliseconds, 0)[:_TIME_LETTERS]
 
     def _draw(self) -> None:
         # Five of the bits of each byte, because a letter stands for five.
         drawn = self._chance(_CHANCE_LETTERS * _DRAWN_AT_ONCE)
         letters = drawn.translate(_LETTER_OF_BYTE).decode("ascii")
-        self._drawn += [
-            letters[first : first + _CHANCE_LETTERS]
-            for first in range(0, len(letters), _CHANCE_LETTERS)
-        ]
+        self._drawn = sorted(
+            (
+                letters[first : first + _CHANCE_LETTERS]
+                for first in range(0, len(letters), _CHANCE_LETTERS)
+            ),
+            reverse=True,
+        )
 
 
 def _milliseconds_of(moment: datetime) -> int:

@@ -49,6 +49,7 @@ class Notification:
     further_kinds: tuple[str, ...] = ()
     filters: Mapping[str, object] | None = None
     rate_limit: float | None = None  # deliveries in a second
+    in_order: bool = False  # one at a time, each when the one before is over
     failing_since: datetime | None = None  # its first failed try since one that succeeded
     tls: Tls | None = None
     # Signing secrets that were live when this was read, newest first.

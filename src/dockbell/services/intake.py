@@ -100,8 +100,9 @@ class Intake:
             if len(its) <= fan_out.PART:
                 made += its
             else:
-                made += its[: fan_out.PART]
-                later.append(its[fan_out.PART :])
+                first, rest = await fan_out.part(tx, its)
+                made += first
+                later.append(rest)
         if made:
             await fan_out.record(tx, made)
             tx.ring()

@@ -44,6 +44,7 @@ from dockbell.store import (
     notification_tls,
     notifications,
     redeliveries,
+    sequences,
     throttles,
 )
 from dockbell.store.transactions import Tx
@@ -74,6 +75,7 @@ class NewNotification:
     further_kinds: tuple[str, ...] = ()
     filters: Mapping[str, object] | None = None
     rate_limit: float | None = None  # deliveries in a second
+    in_order: bool = False  # one at a time, each when the one before is over
     tls: Tls | None = None
     uuid: str | None = None  # that it had elsewhere; nobody else's here
 
@@ -170,6 +172,7 @@ class Notifications:
             further_kinds=new.further_kinds,
             filters=new.filters,
             rate_limit=new.rate_limit,
+            in_order=new.in_order,
             uuid=new.uuid,
         )
         if new.tls is not None:
@@ -244,6 +247,7 @@ class Notifications:
             filters=new.filters,
             payload_form=new.payload_form,
             rate_limit=new.rate_limit,
+            in_order=new.in_order,
             tls=new.tls,
         )
         if not await notification_lists.update_settings(
@@ -257,12 +261,16 @@ class Notifications:
             filters=made.filters,
             payload_form=made.payload_form,
             rate_limit=made.rate_limit,
+            in_order=made.in_order,
         ):
             raise NotFoundError
         await notifications.put_kinds(tx, made)
         if new.tls != known.tls:
             await notification_tls.put(tx, known.id, new.tls)
-        await throttles.lift(tx, known.id)  # lanes come after notifications, whoever locks them
+        # Lanes come after notifications, whoever locks them.
+        if made.in_order is not known.in_order:
+            await (sequences.begin if made.in_order else sequences.end)(tx, known.id)
+        await throttles.lift(tx, known.id)
         if self.methods[new.method].signs:
             secrets = await signing_secrets.make_missing(tx, admin, made, self.chance)
             made = replace(made, secrets=tuple(secrets))

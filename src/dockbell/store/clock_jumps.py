@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, select, type_coerce, update
+from sqlalchemy import BigInteger, Column, ColumnElement, case, select, type_coerce, update
 
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.deliveries import State
@@ -35,7 +35,14 @@ async def set_right(tx: Tx, back_by: timedelta) -> bool:
     await tx.run(
         update(deliveries)
         .where(deliveries.c.state == State.SENDING.value)
-        .values(leased_until=_earlier(deliveries.c.leased_until, back_by))
+        .values(
+            leased_until=_earlier(deliveries.c.leased_until, back_by),
+            # Where deliveries keep their order, one that fails waits with the due time that it had.
+            due_at=case(
+                (deliveries.c.due_at > tx.now, _earlier(deliveries.c.due_at, back_by)),
+                else_=type_coerce(deliveries.c.due_at, BigInteger),
+            ),
+        )
     )
     await tx.rows(select(lanes.c.id).order_by(lanes.c.id).with_for_update())
     for column in (lanes.c.next_due_at, lanes.c.held_until):

@@ -13,7 +13,15 @@ from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.outcomes import Code, Failed, Fault
-from dockbell.store import attempts, breakers, interruptions, lanes, retries, standings
+from dockbell.store import (
+    attempts,
+    breakers,
+    interruptions,
+    lanes,
+    retries,
+    sequences,
+    standings,
+)
 from dockbell.store.dialects.statements import Batch, Move, Moved, Plan, Terms
 from dockbell.store.lanes import Outlook
 from dockbell.store.tables import deliveries, of_micros, to_micros
@@ -134,10 +142,11 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     ]
     batch = list(once.values())
     weighty, well = standings.weigh(batch)
+    ordered = await _ordered_among(tx, batch) if weighty else ()
     moved: Moved = await tx.hot_run(
         tx.dialect.settle(
             Batch(
-                [_move_of(result) for result in batch],
+                [_move_of(result, ordered) for result in batch],
                 worker,
                 to_micros(tx.now),
                 well,
@@ -159,7 +168,7 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
         counted = Counter([result.order.lane_id for result in held])
         ended = {lane_id: (count, None) for lane_id, count in counted.items()}
     else:
-        retried = retries.among(held) if weighty else ()
+        retried = retries.among(held, ordered) if weighty else ()
         leave = {id(result) for result in retried}
         ended = _ended(
             (
@@ -171,6 +180,7 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     if not moved.has_settled_lanes:
         await lanes.settle(tx, ended)
         await retries.move(tx, retried)
+        await sequences.hold(tx, _next_tries(held, ordered))
     deferred = [result for result in late if not await _record_late(tx, result, worker)]
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
@@ -187,13 +197,32 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     )
 
 
-def _move_of(result: Result) -> Move:
+async def _ordered_among(tx: Tx, batch: Sequence[Result]) -> Collection[str]:
+    """The lanes in which what waits again keeps its place."""
+    return await sequences.find(
+        tx, {one.order.lane_id for one in batch if one.decision.state is State.WAITING}
+    )
+
+
+def _next_tries(settled: Sequence[Result], ordered: Collection[str]) -> Mapping[str, datetime]:
+    """Until when each of these lanes waits for what failed in it."""
+    until: dict[str, datetime] = {}
+    if ordered:
+        for result in settled:
+            lane_id, due = result.order.lane_id, result.decision.due_at
+            if lane_id in ordered and due is not None:
+                until[lane_id] = max(due, until.get(lane_id, due))
+    return until
+
+
+def _move_of(result: Result, ordered: Collection[str]) -> Move:
     decision, order = result.decision, result.order
+    due = None if order.lane_id in ordered else decision.due_at
     return Move(
         order.delivery_id,
         order.lease,
         decision.state._value_,
-        None if decision.due_at is None else to_micros(decision.due_at),
+        None if due is None else to_micros(due),
         int(decision.is_charged),
         result.outcome.code._value_,
         order.lane_id,
@@ -229,6 +258,8 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 async def _record_late(tx: Tx, result: Result, worker: str) -> bool:
     """Write down a late try; False if somebody else holds its delivery just now."""
     delivery_id = result.order.delivery_id
+    if not await sequences.keeps_still(tx, result.order.lane_id):
+        return False
     counted = await tx.hot(tx.dialect.COUNT_LATE, (delivery_id,))
     if counted:
         await attempts.record_late(tx, counted[0][0], result, worker)
@@ -325,6 +356,7 @@ async def rescue(
             deliveries.c.interruptions,
             deliveries.c.leased_by,
             deliveries.c.leased_until,
+            deliveries.c.due_at,
         )
         .where(ran_out)
         # Those that were interrupted before come first: who of them is suspect shows among them.
@@ -335,13 +367,18 @@ async def rescue(
     guilty = await interruptions.find_guilty(
         tx, [Interruption(row.id, row.interruptions + 1, row.leased_by) for row in rows]
     )
+    ordered = await sequences.find(tx, {row.lane_id for row in rows})
     ended: list[tuple[str, datetime | None]] = []
+    held: dict[str, datetime] = {}
     moved = []
     for row in rows:
         times = row.interruptions + 1
         is_dead = row.id in guilty
         due = tx.now + wait_of(times, chance())
         ended.append((row.lane_id, None if is_dead else due))
+        if row.lane_id in ordered and not is_dead:
+            held[row.lane_id] = max(due, held.get(row.lane_id, due))
+            due = row.due_at  # its place
         moved.append(
             {
                 "of_id": row.id,
@@ -370,6 +407,7 @@ async def rescue(
             tx, {row.id: row.notification_id for row in rows if row.id in guilty}
         )
     await lanes.settle(tx, _ended(ended))
+    await sequences.hold(tx, held)
     if rows:
         tx.ring()
     dead = [row["of_id"] for row in moved if row["of_state"] == State.DEAD.value]

@@ -12,7 +12,7 @@ from operator import itemgetter
 from sqlalchemy import delete, insert, select
 
 from dockbell.domain.deliveries import Trigger
-from dockbell.store import lanes
+from dockbell.store import lanes, sequences
 from dockbell.store.tables import fan_outs, notifications, to_micros
 from dockbell.store.transactions import Tx
 
@@ -64,6 +64,16 @@ async def record(
         for one in paused:
             await lanes.put_in_front(tx, lane_of(one))
     return made
+
+
+async def part(tx: Tx, wanted: Sequence[Wanted]) -> tuple[Sequence[Wanted], Sequence[Wanted]]:
+    """Which of very many deliveries of one event are made with it, and which later.
+
+    Those of notifications that are sent in order are made with it: later events could come before them otherwise.
+    """
+    ordered = await sequences.find(tx, [one for _, _, one, _ in wanted[PART:]])
+    first = [one for place, one in enumerate(wanted) if place < PART or one[2] in ordered]
+    return first, [one for one in wanted[PART:] if one[2] not in ordered]
 
 
 async def put_off(tx: Tx, wanted: Sequence[Wanted]) -> None:

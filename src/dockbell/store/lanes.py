@@ -31,6 +31,10 @@ WIDTH = 64  # deliveries of one notification that are under way at once, over al
 TEST_WIDTH = 4
 RETRY_WIDTH = 32
 REDELIVERY_WIDTH = 16
+ORDERED_WIDTH = (
+    1  # of the one lane of a notification that is sent in order (store/sequences.py)
+)
+IN_ORDER = "in-order"  # stands in `held_by` of such a lane while its first delivery waits for another try
 REDELIVERIES = ":redelivery"
 
 
@@ -212,6 +216,11 @@ async def resume(tx: Tx, notification_id: str) -> None:
             is_paused=False,
             next_due_at=func.coalesce(earliest, literal(tx.now, Moment)),
         )
+    )
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id == notification_id, lanes.c.held_by == IN_ORDER)
+        .values(held_until=None, held_by=None)
     )
     tx.ring()
 

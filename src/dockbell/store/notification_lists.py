@@ -135,6 +135,7 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
     filters: Mapping[str, object] | None,
     payload_form: PayloadForm,
     rate_limit: float | None,
+    in_order: bool,
 ) -> bool:
     """Change what the notification does; tries that begin after the commit do it the new way.
 
@@ -153,6 +154,7 @@ async def update_settings(  # noqa: PLR0913 -- one argument for each column that
             filter=filters,
             payload_form=payload_form.value,
             rate_limit=rate_limit,
+            in_order=in_order,
             updated_at=tx.now,
         )
     )

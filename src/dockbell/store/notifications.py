@@ -21,7 +21,7 @@ from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.notifications import INSTANCE, Notification
 from dockbell.domain.signing import Signature
-from dockbell.store import notification_tls, signing_secrets
+from dockbell.store import notification_tls, sequences, signing_secrets
 from dockbell.store.tables import notification_kinds, notifications
 from dockbell.store.transactions import Tx
 
@@ -45,6 +45,7 @@ _COLUMNS = (
     notifications.c.further_kinds,
     notifications.c.filter,
     notifications.c.rate_limit,
+    notifications.c.in_order,
 )
 
 
@@ -89,6 +90,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         further_kinds,
         filters,
         rate_limit,
+        in_order,
     ) = row
     return Notification(
         id=found_id,
@@ -110,6 +112,7 @@ def of_row(tx: Tx, row: Sequence[Any]) -> Notification:
         further_kinds=_kinds_of(further_kinds),
         filters=filters,
         rate_limit=rate_limit,
+        in_order=in_order,
     )
 
 
@@ -128,6 +131,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
     further_kinds: tuple[str, ...] = (),
     filters: Mapping[str, object] | None = None,
     rate_limit: float | None = None,
+    in_order: bool = False,
     uuid: str | None = None,
 ) -> Notification:
     """Add a notification that is neither paused nor has failed; return it as it is now, without secrets.
@@ -148,6 +152,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         payload_form=payload_form,
         signatures=signatures,
         rate_limit=rate_limit,
+        in_order=in_order,
         failure_streak=0,
         paused_at=None,
         pause_reason=None,
@@ -169,6 +174,7 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
             payload_form=payload_form.value,
             signatures=" ".join(signatures),
             rate_limit=rate_limit,
+            in_order=in_order,
             failure_streak=0,
             created_at=tx.now,
             updated_at=tx.now,
@@ -177,6 +183,8 @@ async def insert(  # noqa: PLR0913 -- one argument for each column a caller fill
         )
     )
     await _add_kinds(tx, made)
+    if in_order:
+        await sequences.begin(tx, made.id)
     return made
 
 

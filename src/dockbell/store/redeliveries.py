@@ -3,7 +3,7 @@
 from sqlalchemy import select, update
 
 from dockbell.domain.deliveries import State, Trigger
-from dockbell.store import lanes
+from dockbell.store import lanes, locks, sequences
 from dockbell.store.tables import deliveries, notifications
 from dockbell.store.transactions import Tx
 
@@ -28,17 +28,22 @@ async def redeliver(
     """Make the delivery due now with a new series of tries; a try that was planned for later is dropped by it.
 
     Return False, with nothing changed, if it is being sent, or if the last redelivery had the same `key`.
-    A test stays a test: it is tried once, and never counts against its notification.
+    A test stays a test: it is tried once, and never counts against its notification. One of a notification that is
+    sent in order goes out before those of later events.
     """
     is_test = trigger is Trigger.TEST
+    is_ordered = not is_test and bool(await sequences.find(tx, [notification_id]))
     lane_of = lanes.lane_of_tests if is_test else lanes.lane_of_redeliveries
-    lane_id = lane_of(notification_id)
-    await lanes.touch(
-        tx,
-        [(lane_id, notification_id, False)],
-        tx.now,
-        width=lanes.TEST_WIDTH if is_test else lanes.REDELIVERY_WIDTH,
-    )
+    lane_id = notification_id if is_ordered else lane_of(notification_id)
+    if is_ordered:
+        await locks.hold_lanes(tx, notification_id)
+    else:
+        await lanes.touch(
+            tx,
+            [(lane_id, notification_id, False)],
+            tx.now,
+            width=lanes.TEST_WIDTH if is_test else lanes.REDELIVERY_WIDTH,
+        )
     # One statement decides. A lease or a second click that runs at the same time is seen by its condition.
     is_free = deliveries.c.state != State.SENDING.value
     if key is not None:
@@ -53,13 +58,15 @@ async def redeliver(
             tries=0,
             attempts_before=deliveries.c.attempts,
             interruptions=0,
-            due_at=tx.now,
+            due_at=sequences.place(tx) if is_ordered else tx.now,
             finished_at=None,
             request_key=key,
         )
     )
     if changed == 0:
         return False
+    if is_ordered:
+        await sequences.serve(tx, [lane_id])
     tx.ring()
     return True
 

@@ -4,13 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.records import DeliveryFilter, JobState, RedeliveryJob
-from dockbell.store import lanes
+from dockbell.store import lanes, locks, sequences
 from dockbell.store.delivery_lists import matching
-from dockbell.store.tables import deliveries, events, notifications
+from dockbell.store.tables import Moment, deliveries, events, notifications
 from dockbell.store.tables import redelivery_jobs as table
 from dockbell.store.transactions import Tx
 
@@ -160,12 +170,17 @@ async def _redeliver(tx: Tx, wanted: DeliveryFilter, pairs: Sequence[tuple[str, 
     if not ids:
         return 0
     reached = sorted({notification_id for _, notification_id in pairs} & open_ones)
-    await lanes.touch(
-        tx,
-        [(lanes.lane_of_redeliveries(one), one, False) for one in reached],
-        tx.now,
-        width=lanes.REDELIVERY_WIDTH,
-    )
+    ordered = await sequences.find(tx, reached)
+    if ordered:
+        await locks.take_lanes(tx, [*ordered, *map(lanes.lane_of_redeliveries, reached)])
+    if beside := [one for one in reached if one not in ordered]:
+        await lanes.touch(
+            tx,
+            [(lanes.lane_of_redeliveries(one), one, False) for one in beside],
+            tx.now,
+            width=lanes.REDELIVERY_WIDTH,
+        )
+    is_ordered = deliveries.c.notification_id.in_(ordered)
     is_free = deliveries.c.state != State.SENDING.value
     if wanted.states:  # it may have moved on since it was looked for
         is_free &= deliveries.c.state.in_([state.value for state in wanted.states])
@@ -175,15 +190,20 @@ async def _redeliver(tx: Tx, wanted: DeliveryFilter, pairs: Sequence[tuple[str, 
         .values(
             state=State.WAITING.value,
             trigger=Trigger.REDELIVER.value,
-            lane_id=deliveries.c.notification_id + lanes.REDELIVERIES,
+            lane_id=case(
+                (is_ordered, deliveries.c.notification_id),
+                else_=deliveries.c.notification_id + lanes.REDELIVERIES,
+            ),
             tries=0,
             attempts_before=deliveries.c.attempts,
             interruptions=0,
-            due_at=tx.now,
+            due_at=case((is_ordered, sequences.place(tx)), else_=literal(tx.now, Moment)),
             finished_at=None,
             request_key=None,
         )
     )
+    if ordered:
+        await sequences.serve(tx, ordered)
     tx.ring()
     return sent
 

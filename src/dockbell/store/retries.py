@@ -1,6 +1,6 @@
 """Retries: what failed waits in a lane of its own, so that news of the same notification does not stand behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -12,14 +12,15 @@ from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.transactions import Tx
 
 
-def among(settled: Sequence[Result]) -> Sequence[Result]:
-    """Those of the results whose delivery leaves the news and waits for another try."""
+def among(settled: Sequence[Result], ordered: Collection[str]) -> Sequence[Result]:
+    """Those of the results whose delivery leaves the news and waits for another try: not from these lanes."""
     return [
         result
         for result in settled
         if result.decision.state is State.WAITING
         and result.decision.is_charged
         and result.order.lane_id == result.order.notification_id
+        and result.order.lane_id not in ordered
     ]
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -461,6 +462,8 @@ notifications = Table(
     Column("payload_form", String, nullable=False, server_default="quay"),
     Column("signatures", String, nullable=False, server_default="v1"),  # spaces between
     Column("rate_limit", Float),  # deliveries in a second; None is no limit
+    # One at a time, in the order of their events. The width of its lane says the same to the queue.
+    Column("in_order", Boolean, nullable=False, server_default=false()),
     Column("failure_streak", Integer, nullable=False, default=0),
     Column("paused_at", Moment),
     Column("pause_reason", String),

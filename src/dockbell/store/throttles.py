@@ -48,7 +48,8 @@ async def lift(tx: Tx, notification_id: str) -> None:
     await tx.run(
         update(lanes)
         .where(
-            lanes.c.id.in_(store.lanes_of(notification_id)), lanes.c.held_by.in_([ASKED, PACED])
+            lanes.c.id.in_(store.lanes_of(notification_id)),
+            lanes.c.held_by.in_([ASKED, PACED, store.IN_ORDER]),
         )
         .values(held_until=None, held_by=None)
     )

@@ -15,9 +15,9 @@ def test_an_id_maker_makes_what_compose_makes() -> None:
         lambda: NOON, lambda size: bytes(itertools.islice(itertools.cycle(range(32)), size))
     )
 
-    made = sorted([maker("evt"), maker("evt")])
+    made = {maker("evt") for _ in range(256)}
 
-    by_hand = [
+    by_hand = {
         compose(
             "evt",
             NOON,
@@ -28,7 +28,7 @@ def test_an_id_maker_makes_what_compose_makes() -> None:
             NOON,
             sum(letter << 5 * (15 - place) for place, letter in enumerate(range(16, 32))),
         ),
-    ]
+    }
     assert made == by_hand
 
 
@@ -40,8 +40,28 @@ def test_ids_are_never_the_same_and_in_order_of_time() -> None:
 
     assert len(set(made)) == 2000
     assert [one for one in made if not re.fullmatch("evt_[0-9a-hjkmnp-tv-z]{26}", one)] == []
-    assert [one[:14] for one in made] == sorted(one[:14] for one in made)
-    assert len({one[:14] for one in made}) == 7
+    assert made == sorted(made)
+    stamps = {one[:14] for one in made}
+    assert stamps < {
+        compose("evt", NOON + timedelta(milliseconds=ms), 0)[:14] for ms in range(10)
+    }
+
+
+def test_ids_made_in_one_moment_are_in_the_order_they_were_asked_for() -> None:
+    maker = IdMaker(lambda: NOON, os.urandom)
+
+    made = [maker("dlv") for _ in range(1000)]
+
+    assert made == sorted(made)
+
+
+def test_ids_follow_a_clock_that_was_set_back() -> None:
+    moments = iter([NOON, NOON - timedelta(hours=2)])
+    maker = IdMaker(lambda: next(moments), os.urandom)
+
+    first, second = maker("dlv"), maker("dlv")
+
+    assert second < first
 
 
 def test_every_letter_of_chance_is_as_frequent_as_any_other() -> None:

@@ -44,9 +44,13 @@ _CODES: Mapping[StatusClass, Sequence[str]] = {
     "4xx": ("http_4xx", "http_410", "http_429"),
     "5xx": ("http_5xx",),
 }
-HeldFor = Literal["retry_after", "rate_limit", "host"]
+HeldFor = Literal["retry_after", "rate_limit", "order", "host"]
 # Held by a name is held for that host.
-_HELD_FOR: Mapping[str, HeldFor] = {"retry-after": "retry_after", "rate-limit": "rate_limit"}
+_HELD_FOR: Mapping[str, HeldFor] = {
+    "retry-after": "retry_after",
+    "rate-limit": "rate_limit",
+    "in-order": "order",
+}
 RequestKey = Annotated[
     str | None,
     HeaderParameter(

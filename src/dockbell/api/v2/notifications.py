@@ -59,7 +59,10 @@ class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """A standing order: which events of which place go where, and how. `event` is the first of `events`."""
+    """A standing order: which events of which place go where, and how. `event` is the first of `events`.
+
+    `in_order`: one delivery at a time, the next when the one before has arrived or was given up.
+    """
 
     id: str
     uuid: str
@@ -83,6 +86,7 @@ class Notification(msgspec.Struct, frozen=True):
     failing_since: datetime | None
     failure_streak: int
     rate_limit: RateLimit | None
+    in_order: bool
     created_at: datetime
 
 
@@ -130,6 +134,7 @@ class NewNotificationBody(WantedNotification, frozen=True, kw_only=True):
 
     title: Title | None = None
     rate_limit: RateLimit | None = None
+    in_order: bool = False
     tls: TlsBody | None = None
 
 
@@ -146,6 +151,7 @@ class NotificationChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     filter: dict[str, Any] | UnsetType | None = UNSET
     payload_form: PayloadForm | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
+    in_order: bool | UnsetType = UNSET
     tls: TlsBody | UnsetType | None = UNSET
 
 
@@ -223,6 +229,7 @@ def shown(
         rate_limit=None
         if notification.rate_limit is None
         else RateLimit(notification.rate_limit),
+        in_order=notification.in_order,
         created_at=notification.created_at,
     )
 
@@ -313,6 +320,7 @@ async def create_notification(
         data.wanted(),
         title=data.title,
         rate_limit=_rate_of(data.rate_limit),
+        in_order=data.in_order,
         tls=to_tls(data.tls),
     )
     return await _create(call, data.place(), new)
@@ -355,6 +363,7 @@ async def change_notification(
         payload_form=found.payload_form if data.payload_form is UNSET else data.payload_form,
         title=found.title if data.title is UNSET else data.title,
         rate_limit=found.rate_limit if data.rate_limit is UNSET else _rate_of(data.rate_limit),
+        in_order=found.in_order if data.in_order is UNSET else data.in_order,
         tls=found.tls if data.tls is UNSET else to_tls(data.tls, found.tls),
     )
     # A certificate that has run out since must not keep anybody from changing something else.
@@ -452,6 +461,7 @@ async def copy_notification(
         payload_form=found.payload_form,
         signatures=found.signatures,
         rate_limit=found.rate_limit,
+        in_order=found.in_order,
         tls=found.tls,
     )
     named = NamedPlace(data.repository, data.namespace, is_instance=data.instance)
