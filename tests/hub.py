@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from dockbell import events
-from dockbell.domain.accounts import NamespaceKind
+from dockbell.domain.accounts import NamespaceKind, Powers
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
 from dockbell.domain.secrets import hash_of
@@ -113,7 +113,9 @@ class Hub:
         return Client(self.registry, token)
 
 
-async def open_hub(store: Store, folder: Path, clock: Clock) -> Hub:
+async def open_hub(
+    store: Store, folder: Path, clock: Clock, powers: Powers | None = None
+) -> Hub:
     async with store.begin() as tx:
         for name in ("boss", "writer", "reader", "fresh"):
             await add_namespace(tx, name)
@@ -127,7 +129,7 @@ async def open_hub(store: Store, folder: Path, clock: Clock) -> Hub:
         await add_repository(tx, "boss", "open", is_public=True)
         await _add_robot(tx, acme, web)
         tokens = await _open_tokens(tx)
-    return _hub_of(store, folder, clock, tokens)
+    return _hub_of(store, folder, clock, tokens, powers)
 
 
 async def open_hub_beside(store: Store, folder: Path, clock: Clock) -> Hub:
@@ -140,7 +142,13 @@ async def open_hub_beside(store: Store, folder: Path, clock: Clock) -> Hub:
     return _hub_of(store, folder, clock, tokens)
 
 
-def _hub_of(store: Store, folder: Path, clock: Clock, tokens: RegistryTokens) -> Hub:
+def _hub_of(
+    store: Store,
+    folder: Path,
+    clock: Clock,
+    tokens: RegistryTokens,
+    powers: Powers | None = None,
+) -> Hub:
     links = Links(f"https://{HOST}")
     files = Files(folder)
     registry = Registry(
@@ -151,6 +159,7 @@ def _hub_of(store: Store, folder: Path, clock: Clock, tokens: RegistryTokens) ->
         intake=Intake(kinds=events.catalog(), links=links),
         clock=clock,
         tokens=tokens,
+        powers=powers,
     )
     return Hub(store, files, folder, tokens, registry)
 

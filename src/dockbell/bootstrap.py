@@ -227,6 +227,7 @@ class Application:
             clock=self.clock,
             tokens=tokens,
             pulls=Pulls(self.settings.pull_events, random.random),
+            powers=self.faces.powers,
         )
         self.asgi = build_app(
             store=self.store,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockbell.domain.accounts import NamespaceKind, Powers
+from dockbell.domain.accounts import NamespaceKind, Powers, Scope
 from dockbell.store.transactions import Store
 from tests.accounts import (
     FORBIDDEN,
@@ -137,6 +137,20 @@ async def test_a_readonly_superuser_changes_nothing(world: World) -> None:
 
     assert answers == [(403, FORBIDDEN)] * len(answers)
     assert secrets == [(403, FORBIDDEN)] * 2
+
+
+async def test_who_is_named_as_both_is_a_readonly_superuser(store: Store) -> None:
+    both = Powers(frozenset({"admin"}), frozenset({"admin"}), have_full_access=True)
+    client = await (await open_world(store, both)).client("admin", "super:user")
+
+    seen = await _statuses(client, SEEN + OVERSEEN)
+    answers = [
+        said(await client.send(verb, path, body))
+        for verb, path, body in CHANGES[7:] + OVERCHANGES
+    ]
+
+    assert seen == [200] * len(SEEN + OVERSEEN)
+    assert answers == [(403, FORBIDDEN)] * len(answers)
 
 
 async def test_what_is_not_there_is_unknown_to_a_readonly_superuser(world: World) -> None:
@@ -312,8 +326,7 @@ async def test_a_list_takes_as_many_queries_however_long_it_is(world: World, pat
     assert taken[0] == taken[1] > 0
 
 
-async def test_full_access_reaches_api_v2_and_seeing_does_not(powerful: World) -> None:
-    """Readonly superusers are Quay's, and so is what they see: that of API v1."""
+async def test_full_access_reaches_api_v2(powerful: World) -> None:
     client = await powerful.client("reader", "super:user")
     capped = await powerful.client("reader", "repo:admin")
     paths = [
@@ -326,9 +339,77 @@ async def test_full_access_reaches_api_v2_and_seeing_does_not(powerful: World) -
     assert await _statuses(capped, paths) == [403] * len(paths)
 
 
-async def test_a_readonly_superuser_is_nobody_in_particular_in_api_v2(world: World) -> None:
-    viewer = await world.client("fresh", "repo:admin")
+async def test_a_readonly_superuser_sees_in_api_v2_what_administrators_see(
+    world: World,
+) -> None:
+    boss = await world.client("boss", "repo:admin org:admin")
+    viewer = await world.client("fresh", "repo:read")
+    hook = {"event": "repo_push", "method": "webhook", "config": {"url": "http://example.com"}}
+    made = await boss.post("/api/v2/notifications", {**hook, "repository": "acme/web"})
+    notification = f"/api/v2/notifications/{made.json()['notification']['id']}"
+    await boss.post(f"{notification}/test?wait=0")
+    (delivery,) = (await boss.get("/api/v2/deliveries?repository=acme/web")).json()["items"]
+    job = await boss.post("/api/v2/redelivery-jobs", {"repository": "acme/web"})
+    event = delivery["event"]["id"]
+    of_places = [
+        f"/api/v2/{what}?{place}"
+        for what in ("notifications", "deliveries", "events", "stats", "redelivery-jobs")
+        for place in ("repository=acme/web", "namespace=acme")
+    ]
+    of_things = [
+        notification,
+        f"{notification}/standing",
+        f"{notification}/signing-secrets",
+        f"{notification}/message",
+        f"/api/v2/deliveries/{delivery['id']}",
+        f"/api/v2/deliveries/{delivery['id']}/attempts",
+        f"/api/v2/deliveries?notification={made.json()['notification']['id']}",
+        f"/api/v2/deliveries?event_id={event}",
+        f"/api/v2/events/{event}",
+        f"/api/v2/redelivery-jobs/{job.json()['id']}",
+        "/api/v2/repositories/acme/web/feeds",
+    ]
+    of_instance = [
+        f"/api/v2/{what}?instance=true"
+        for what in ("notifications", "deliveries", "events", "stats")
+    ]
+    changes = [
+        ("POST", "/api/v2/notifications", {**hook, "repository": "acme/web"}),
+        ("POST", "/api/v2/notifications", {**hook, "instance": True}),
+        ("PATCH", notification, {"title": "mine"}),
+        ("DELETE", notification, None),
+        ("POST", f"{notification}/pause", None),
+        ("POST", f"{notification}/test", None),
+        ("PUT", f"{notification}/message", {"payload_form": "quay"}),
+        ("POST", f"{notification}/signing-secrets", None),
+        ("POST", f"/api/v2/deliveries/{delivery['id']}/redeliver", None),
+        ("POST", f"/api/v2/deliveries/{delivery['id']}/cancel", None),
+        ("POST", f"/api/v2/events/{event}/replay", {"notification": "ntf_x"}),
+        ("POST", "/api/v2/redelivery-jobs", {"repository": "acme/web"}),
+        ("POST", "/api/v2/repositories/acme/web/feeds", {"source": "github"}),
+    ]
 
-    answer = await viewer.get("/api/v2/notifications?repository=acme/web")
+    same = [
+        (said(await viewer.get(path)), said(await boss.get(path)))
+        for path in of_places + of_things
+        if "/stats" not in path
+    ]
+    missing = [
+        (await viewer.get(path)).status
+        for path in (
+            "/api/v2/events?repository=acme/nope",
+            "/api/v2/events?namespace=nope",
+            f"{notification}x",
+            "/api/v2/events/evt_nope",
+        )
+    ]
+    every = await world.client("fresh", " ".join(Scope))
+    refused = [(await every.send(verb, path, body)).status for verb, path, body in changes]
 
-    assert answer.status == 403
+    assert [one for one, _ in same] == [other for _, other in same]
+    assert {one[0] for one, _ in same} == {200}
+    assert await _statuses(viewer, of_instance) == [200] * len(of_instance)
+    assert missing == [404] * 4
+    # What they may not administer looks unknown where it is named by its own id.
+    assert set(refused) == {403, 404}
+    assert said(await boss.get(notification))[1]["title"] is None

@@ -134,15 +134,17 @@ class Powers:
             actor = replace(actor, sees_internal_answers=False)
         if actor.kind is not ActorKind.USER:
             return actor
-        is_superuser = actor.is_superuser or actor.name in self.superusers
-        if not is_superuser and actor.name not in self.readonly_superusers:
+        # Quay: who is named as both changes nothing. Pinned by compat/test_superusers.py.
+        is_readonly = actor.name in self.readonly_superusers
+        is_superuser = not is_readonly and (actor.is_superuser or actor.name in self.superusers)
+        if not is_superuser and not is_readonly:
             return actor
         return replace(
             actor,
             sees_internal_answers=True,
             is_superuser=is_superuser,
             has_full_access=is_superuser and self.have_full_access,
-            is_readonly_superuser=actor.name in self.readonly_superusers,
+            is_readonly_superuser=is_readonly,
         )
 
     def makes_superuser(self, user: User) -> bool:

@@ -98,8 +98,8 @@ class AdminOfAll(ViewerOfAll):
 
 
 @dataclass(frozen=True, slots=True)
-class AdminOfInstance:
-    """May order news of everything that happens on the server, as superusers may."""
+class ViewerOfInstance:
+    """May see the notifications of the whole server, as superusers see them."""
 
     actor: Actor
 
@@ -128,9 +128,14 @@ class AdminOfInstance:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class AdminOfInstance(ViewerOfInstance):
+    """May order news of everything that happens on the server, as superusers may."""
+
+
 # Where notifications and their deliveries belong, with the right to them.
 AdminOfPlace = AdminOf | AdminOfAll | AdminOfInstance
-ViewerOfPlace = ViewerOf | ViewerOfAll | AdminOfInstance
+ViewerOfPlace = ViewerOf | ViewerOfAll | ViewerOfInstance
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Who asks, and whether their token reaches: the first thing every handler does."""
 
+from dataclasses import replace
 from typing import Any
 
 from dockbell.domain.digests import Digest
@@ -28,7 +29,8 @@ async def identify(parts: Parts, request: Request) -> Claim:
     scheme, _, value = (request.header(b"authorization") or "").partition(" ")
     match scheme.lower():
         case "bearer":
-            return parts.tokens.verify(value.strip(), parts.clock(), request.ip)
+            claim = parts.tokens.verify(value.strip(), parts.clock(), request.ip)
+            return replace(claim, powers=parts.powers)
         case "basic":
             username, password = basic_of(value)
             return await sign_in(parts, username, password, request.ip)
@@ -46,7 +48,7 @@ async def sign_in(parts: Parts, username: str, password: str, ip: str | None) ->
             async with parts.begin() as tx:
                 await authentication.record_failure(tx, error)
             raise
-    return Claim(actor, access=None)
+    return Claim(parts.powers.of(actor), access=None, powers=parts.powers)
 
 
 def demand(grant: Grant, path: str, action: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from dockbell.domain.accounts import Powers
 from dockbell.domain.errors import UnavailableError
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
@@ -76,9 +77,18 @@ class Registry:
         tokens: RegistryTokens,
         patience_seconds: float = 60.0,
         pulls: Pulls | None = None,
+        powers: Powers | None = None,
     ) -> None:
         self._parts = Parts(
-            store_begin, store_read, files, links, intake, tokens, clock, pulls or Pulls()
+            begin=store_begin,
+            read=store_read,
+            files=files,
+            links=links,
+            intake=intake,
+            tokens=tokens,
+            clock=clock,
+            pulls=pulls or Pulls(),
+            powers=powers or Powers(),
         )
         self._patience = patience_seconds
         self._realm = f'Bearer realm="{links.token_realm}",service="{links.host}"'

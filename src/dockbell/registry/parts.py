@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from dockbell.domain.accounts import Powers
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
 from dockbell.registry.files import Files
@@ -37,6 +38,7 @@ class Parts:
     tokens: RegistryTokens
     clock: Clock
     pulls: Pulls
+    powers: Powers
 
     @property
     def quotas(self) -> Quotas:

@@ -1,5 +1,7 @@
 """The right to the place that a request is about, however the caller names it: a repository, a namespace, the server."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor
@@ -10,11 +12,15 @@ from dockbell.domain.permissions import (
     AdminOfInstance,
     AdminOfPlace,
     ViewerOfAll,
+    ViewerOfInstance,
+    ViewerOfPlace,
 )
 from dockbell.domain.records import EventRecord
 from dockbell.services import organizations, repositories, users
 from dockbell.store import event_lists, notification_lists
 from dockbell.store.transactions import Tx
+
+_NAME_ONE = "Name a repository, a namespace, the instance, a notification or an event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,44 @@ async def admin_of(  # noqa: PLR0913 -- one argument for each way to name a plac
         if event is None:
             raise NotFoundError
         return (await admins_of_event(tx, actor, event))[0]
-    raise ConfigError(
-        "Name a repository, a namespace, the instance, a notification or an event",
-        field="repository",
-    )
+    raise ConfigError(_NAME_ONE, field="repository")
+
+
+async def viewer_of(  # noqa: PLR0913 -- as above
+    tx: Tx,
+    actor: Actor,
+    *,
+    repository: str | None = None,
+    namespace: str | None = None,
+    is_instance: bool = False,
+    notification_id: str | None = None,
+    event_id: str | None = None,
+) -> ViewerOfPlace:
+    """The right to see what administrators see of that place: theirs, and that of readonly superusers for every one."""
+    if not actor.is_readonly_superuser:
+        return await admin_of(
+            tx,
+            actor,
+            repository=repository,
+            namespace=namespace,
+            is_instance=is_instance,
+            notification_id=notification_id,
+            event_id=event_id,
+        )
+    if repository is not None:
+        return await repositories.viewer_of(tx, actor, repository)
+    if namespace is not None:
+        return await repositories.viewer_of_all(tx, actor, namespace)
+    if is_instance:
+        return ViewerOfInstance(actor)
+    if notification_id is not None:
+        return (await viewer_of_notification(tx, actor, notification_id))[0]
+    if event_id is not None:
+        event = await event_lists.find(tx, event_id)
+        if event is None:
+            raise NotFoundError
+        return (await viewers_of_event(tx, actor, event))[0]
+    raise ConfigError(_NAME_ONE, field="repository")
 
 
 async def admin_of_named(tx: Tx, actor: Actor, named: NamedPlace) -> AdminOfPlace:
@@ -122,6 +162,46 @@ async def admin_by_id(tx: Tx, actor: Actor, place_id: str | None) -> AdminOfPlac
     if found is not None:
         return found
     return await repositories.admin_of_all_by_id(tx, actor, place_id)
+
+
+async def viewer_by_id(tx: Tx, actor: Actor, place_id: str | None) -> ViewerOfPlace:
+    """The right to see what administrators see of the place with this id, which readonly superusers have for every one."""
+    if not actor.is_readonly_superuser:
+        return await admin_by_id(tx, actor, place_id)
+    if place_id is None:
+        raise NotFoundError
+    if place_id == INSTANCE:
+        return ViewerOfInstance(actor)
+    found = await repositories.find_viewer_by_id(tx, actor, place_id)
+    if found is not None:
+        return found
+    return await repositories.viewer_of_all_by_id(tx, actor, place_id)
+
+
+async def viewers_of_event(
+    tx: Tx, actor: Actor, record: EventRecord
+) -> Sequence[ViewerOfPlace]:
+    """The rights to see all places of the event that the caller has, the narrowest first; NotFoundError if it is none."""
+    if not actor.is_readonly_superuser:
+        return await admins_of_event(tx, actor, record)
+    places = (record.repository_id, record.namespace_id, INSTANCE)
+    found: list[ViewerOfPlace] = []
+    for place_id in places:
+        if place_id is not None:
+            with contextlib.suppress(NotFoundError):  # it is gone
+                found.append(await viewer_by_id(tx, actor, place_id))
+    return found
+
+
+async def viewer_of_notification(
+    tx: Tx, actor: Actor, notification_id: str
+) -> tuple[ViewerOfPlace, Notification]:
+    """The notification with this `ntf_` id and the right to see it; one that the caller may not see is unknown."""
+    repositories.check_may_view(actor)
+    found = await notification_lists.find(tx, notification_id)
+    if found is None:
+        raise NotFoundError
+    return await viewer_by_id(tx, actor, found.place_id), found
 
 
 async def admins_of_event(tx: Tx, actor: Actor, record: EventRecord) -> list[AdminOfPlace]:

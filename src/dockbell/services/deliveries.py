@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConflictError, NotFoundError
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.net import addresses
 from dockbell.services import areas, audit_entries, repositories
@@ -55,14 +55,14 @@ class DeliveryWithAttempts:
 
 
 async def list_page(
-    tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter, *, before: str, limit: int
+    tx: Tx, viewer: ViewerOfPlace, wanted: DeliveryFilter, *, before: str, limit: int
 ) -> tuple[Sequence[DeliveryRecord], str | None]:
     """The place's deliveries that fit, the newest first, and the id to go on from if there are more.
 
     A page never skips or repeats a row, whatever is recorded meanwhile.
     """
     found = await delivery_lists.list_page(
-        tx, admin.place_id, wanted, before=before, limit=limit + 1
+        tx, viewer.place_id, wanted, before=before, limit=limit + 1
     )
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None
@@ -72,7 +72,7 @@ async def load(
     tx: Tx, actor: Actor, delivery_id: str, *, attempts: int
 ) -> DeliveryWithAttempts:
     """The delivery with so many of its tries; NotFoundError for one that the caller may not see."""
-    _, delivery = await _known(tx, actor, delivery_id)
+    delivery = await _seen(tx, actor, delivery_id)
     made = await delivery_lists.list_attempts(tx, delivery.id, before=None, limit=attempts)
     return DeliveryWithAttempts(delivery, [_as_seen_by(actor, one) for one in made])
 
@@ -81,7 +81,7 @@ async def list_attempts(
     tx: Tx, actor: Actor, delivery_id: str, *, before: int | None, limit: int
 ) -> tuple[Sequence[AttemptRecord], int | None]:
     """The delivery's tries, the newest first, and the number to go on from if there are more."""
-    _, delivery = await _known(tx, actor, delivery_id)
+    delivery = await _seen(tx, actor, delivery_id)
     found = await delivery_lists.list_attempts(tx, delivery.id, before=before, limit=limit + 1)
     page = found[:limit]
     last = page[-1].number if len(found) > limit else None
@@ -172,6 +172,15 @@ async def _hold(tx: Tx, notification_id: str, *, trigger: Trigger) -> None:
         raise NotificationGoneError
     if is_paused and trigger is not Trigger.TEST:
         raise NotificationPausedError
+
+
+async def _seen(tx: Tx, actor: Actor, delivery_id: str) -> DeliveryRecord:
+    repositories.check_may_view(actor)
+    delivery = await delivery_lists.find(tx, delivery_id)
+    if delivery is None:
+        raise NotFoundError
+    await areas.viewer_by_id(tx, actor, delivery.place_id)
+    return delivery
 
 
 async def _known(tx: Tx, actor: Actor, delivery_id: str) -> tuple[AdminOfPlace, DeliveryRecord]:

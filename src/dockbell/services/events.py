@@ -1,6 +1,6 @@
 """Events: what happened, whom it went to and why not to others, and sending one again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor
@@ -9,7 +9,7 @@ from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundE
 from dockbell.domain.events import EventKind
 from dockbell.domain.filters import of_document, refusal_of
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import Consideration, DeliveryRecord, EventRecord, Verdict
 from dockbell.services import areas, deliveries, repositories
 from dockbell.store import delivery_lists, event_lists, fan_out, notification_lists
@@ -35,13 +35,13 @@ class ListedEvent:
 
 
 async def list_page(
-    tx: Tx, admin: AdminOfPlace, *, kind: str | None, before: str, limit: int
+    tx: Tx, viewer: ViewerOfPlace, *, kind: str | None, before: str, limit: int
 ) -> tuple[Sequence[ListedEvent], str | None]:
     """The place's events, the newest first, and the id to go on from if there are more."""
     kinds = () if kind is None else (kind,)
-    found = await event_lists.list_page(tx, admin, kinds=kinds, before=before, limit=limit + 1)
+    found = await event_lists.list_page(tx, viewer, kinds=kinds, before=before, limit=limit + 1)
     page = found[:limit]
-    counts = await delivery_lists.count_of_events(tx, [one.event.id for one in page], admin)
+    counts = await delivery_lists.count_of_events(tx, [one.event.id for one in page], viewer)
     listed = [ListedEvent(one, counts.get(one.event.id, {})) for one in page]
     return listed, page[-1].event.id if len(found) > limit else None
 
@@ -49,22 +49,23 @@ async def list_page(
 async def load(
     tx: Tx, actor: Actor, event_id: str, kinds: Mapping[str, EventKind]
 ) -> EventInFull:
-    """The event with each notification of its places that the caller administers: whether it got it, and if not, why.
+    """The event with each notification of its places that the caller may see: whether it got it, and if not, why.
 
     Its places are its repository, its namespace and the server. The reasons are worked out from the
     notifications as they are now.
     """
-    admins, record = await _known(tx, actor, event_id)
+    record = await _find(tx, event_id, repositories.check_may_view, actor)
+    viewers = await areas.viewers_of_event(tx, actor, record)
     standing = [
         notification
-        for admin in admins
+        for viewer in viewers
         for notification in await notification_lists.list_of_place(
-            tx, admin, after="", limit=_MOST
+            tx, viewer, after="", limit=_MOST
         )
     ]
     put_off = await fan_out.find_put_off(tx, event_id)  # first: one can be made meanwhile
     made = await delivery_lists.list_of_event(
-        tx, event_id, [admin.place_id for admin in admins], _MOST
+        tx, event_id, [viewer.place_id for viewer in viewers], _MOST
     )
     by_notification = {delivery.notification_id: delivery for delivery in made}
     kind = kinds.get(record.event.kind)
@@ -113,11 +114,19 @@ async def replay(
 async def _known(
     tx: Tx, actor: Actor, event_id: str
 ) -> tuple[Sequence[AdminOfPlace], EventRecord]:
-    repositories.check_may_administer(actor)
+    found = await _find(tx, event_id, repositories.check_may_administer, actor)
+    return await areas.admins_of_event(tx, actor, found), found
+
+
+async def _find(
+    tx: Tx, event_id: str, check: Callable[[Actor], None], actor: Actor
+) -> EventRecord:
+    """The event, once it is checked that the caller may see any at all."""
+    check(actor)
     found = await event_lists.find(tx, event_id)
     if found is None:
         raise NotFoundError
-    return await areas.admins_of_event(tx, actor, found), found
+    return found
 
 
 def _consider(

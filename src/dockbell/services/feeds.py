@@ -10,7 +10,7 @@ from dockbell.domain.errors import ConfigError, NotFoundError
 from dockbell.domain.feeds import Feed
 from dockbell.domain.globs import compile_glob
 from dockbell.domain.patterns import PatternError
-from dockbell.domain.permissions import AdminOf, ReporterOf
+from dockbell.domain.permissions import AdminOf, ReporterOf, ViewerOf
 from dockbell.domain.sources import BuildSource, ForgedError, Inbound
 from dockbell.services import audit_entries
 from dockbell.services.builds import Builds, Reported
@@ -84,8 +84,8 @@ class Feeds:
         return [await self.builds.report(tx, right, one, source=feed.source) for one in reports]
 
 
-async def list_of(tx: Tx, admin: AdminOf) -> Sequence[Feed]:
-    return await feeds.list_of(tx, admin.repository.id)
+async def list_of(tx: Tx, viewer: ViewerOf) -> Sequence[Feed]:
+    return await feeds.list_of(tx, viewer.repository.id)
 
 
 async def delete(tx: Tx, admin: AdminOf, feed_id: str) -> None:

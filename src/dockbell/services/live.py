@@ -9,7 +9,7 @@ from dockbell.domain import ids
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.live import Position
-from dockbell.domain.permissions import AdminOf, AdminOfAll
+from dockbell.domain.permissions import ViewerOf, ViewerOfAll
 from dockbell.domain.records import DeliveryRecord, EventRecord
 from dockbell.services import repositories
 from dockbell.store import changes, delivery_lists, event_lists
@@ -33,19 +33,19 @@ class Found:
 
 async def right_of(
     tx: Tx, actor: Actor, *, repository: str | None, namespace: str | None
-) -> AdminOf | AdminOfAll:
+) -> ViewerOf | ViewerOfAll:
     """The right to watch a repository, or all of a namespace's. ConfigError if neither is named, or both."""
     if (repository is None) is (namespace is None):
-        repositories.check_may_administer(actor)
+        repositories.check_may_view(actor)
         raise ConfigError("Name a repository or a namespace", field="repository")
     if namespace is None:
-        return await repositories.admin_of(tx, actor, str(repository))
-    return await repositories.admin_of_all(tx, actor, namespace)
+        return await repositories.viewer_of(tx, actor, str(repository))
+    return await repositories.viewer_of_all(tx, actor, namespace)
 
 
-async def check_size(tx: Tx, right: AdminOf | AdminOfAll) -> None:
+async def check_size(tx: Tx, right: ViewerOf | ViewerOfAll) -> None:
     """Raise ConfigError for a namespace with more repositories than one stream can be about."""
-    if isinstance(right, AdminOfAll):
+    if isinstance(right, ViewerOfAll):
         every = await changes.repositories_of(tx, right.namespace.id, MOST_REPOSITORIES + 1)
         if len(every) > MOST_REPOSITORIES:
             raise ConfigError(
@@ -54,9 +54,9 @@ async def check_size(tx: Tx, right: AdminOf | AdminOfAll) -> None:
             )
 
 
-def key_of(right: AdminOf | AdminOfAll) -> str:
+def key_of(right: ViewerOf | ViewerOfAll) -> str:
     """The same text for all who watch the same."""
-    return right.namespace.id if isinstance(right, AdminOfAll) else right.repository.id
+    return right.namespace.id if isinstance(right, ViewerOfAll) else right.repository.id
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Watch:
     two looks are found as one, the last. What is found again a second time is not told again.
     """
 
-    right: AdminOf | AdminOfAll
+    right: ViewerOf | ViewerOfAll
     _since: datetime | None = None
     _events: set[str] = field(default_factory=set)
     _told: dict[str, _Told] = field(default_factory=dict)
@@ -198,7 +198,7 @@ class Watch:
 
     async def _places(self, tx: Tx) -> Sequence[str]:
         """What may stand in the column of the repository: a namespace's own things are filed under its id."""
-        if isinstance(self.right, AdminOf):
+        if isinstance(self.right, ViewerOf):
             return [self.right.repository.id]
         namespace_id = self.right.namespace.id
         inside = await changes.repositories_of(tx, namespace_id, MOST_REPOSITORIES)
@@ -207,7 +207,7 @@ class Watch:
 
 async def load(
     tx: Tx,
-    right: AdminOf | AdminOfAll,
+    right: ViewerOf | ViewerOfAll,
     event_ids: Sequence[str],
     delivery_ids: Sequence[str],
 ) -> tuple[Sequence[EventRecord], Sequence[DeliveryRecord]]:

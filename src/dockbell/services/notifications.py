@@ -201,28 +201,34 @@ class Notifications:
         """The notification with this `ntf_` id and the right to it; one that the caller may not see is unknown."""
         return await areas.admin_of_notification(tx, actor, notification_id)
 
+    async def look_at(
+        self, tx: Tx, actor: Actor, notification_id: str
+    ) -> tuple[ViewerOfPlace, Notification]:
+        """The same, for who may only see it."""
+        return await areas.viewer_of_notification(tx, actor, notification_id)
+
     async def list_page(
-        self, tx: Tx, admin: AdminOfPlace, *, after: str, limit: int
+        self, tx: Tx, viewer: ViewerOfPlace, *, after: str, limit: int
     ) -> Sequence[Notification]:
         """Up to `limit` of the place's own notifications behind the id `after`, in the order they were made."""
-        return await notification_lists.list_of_place(tx, admin, after=after, limit=limit)
+        return await notification_lists.list_of_place(tx, viewer, after=after, limit=limit)
 
     async def list_page_of_namespace(
-        self, tx: Tx, admin: AdminOfAll, *, after: str, limit: int
+        self, tx: Tx, viewer: ViewerOfAll, *, after: str, limit: int
     ) -> Sequence[tuple[str, Notification]]:
         """The same for a namespace and all its repositories, each with its place's path."""
         found = await notification_lists.list_of_namespace(
-            tx, admin.namespace.id, after=after, limit=limit
+            tx, viewer.namespace.id, after=after, limit=limit
         )
-        name = admin.namespace.name
+        name = viewer.namespace.name
         return [
             (name if one.repository is None else f"{name}/{one.repository}", one.notification)
             for one in found
         ]
 
-    async def health(self, tx: Tx, admin: AdminOfPlace, notification: Notification) -> Health:
+    async def health(self, tx: Tx, viewer: ViewerOfPlace, notification: Notification) -> Health:
         """How one of the repository's notifications is doing."""
-        del admin
+        del viewer
         return await notification_lists.health(tx, notification.id)
 
     async def change(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.errors import ConflictError, ForbiddenError, NotFoundError
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import DeliveryFilter, JobState, RedeliveryJob
 from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import redelivery_jobs
@@ -30,18 +30,22 @@ async def create(tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter) -> Redeliv
 
 
 async def list_page(
-    tx: Tx, admin: AdminOfPlace, *, before: str, limit: int
+    tx: Tx, viewer: ViewerOfPlace, *, before: str, limit: int
 ) -> tuple[Sequence[RedeliveryJob], str | None]:
     """The place's jobs, the newest first, and the id to go on from if there are more."""
-    found = await redelivery_jobs.list_page(tx, admin.place_id, before=before, limit=limit + 1)
+    found = await redelivery_jobs.list_page(tx, viewer.place_id, before=before, limit=limit + 1)
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None
 
 
 async def load(tx: Tx, actor: Actor, job_id: str) -> RedeliveryJob:
     """The job; NotFoundError for one that the caller may not see."""
-    _, job = await _known(tx, actor, job_id)
-    return job
+    repositories.check_may_view(actor)
+    found = await redelivery_jobs.find(tx, job_id)
+    if found is None:
+        raise NotFoundError
+    await areas.viewer_by_id(tx, actor, found.place_id)
+    return found
 
 
 async def move(tx: Tx, actor: Actor, job_id: str, to: JobState) -> RedeliveryJob:

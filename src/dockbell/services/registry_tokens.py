@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from dockbell.domain.accounts import ANONYMOUS, Actor, ActorKind, Role, Scope
+from dockbell.domain.accounts import ANONYMOUS, Actor, ActorKind, Powers, Role, Scope
 from dockbell.domain.errors import (
     ForbiddenError,
     InvalidRequestError,
@@ -73,6 +73,9 @@ class Claim:
 
     actor: Actor
     access: tuple[Access, ...] | None
+    powers: Powers = field(
+        default_factory=Powers
+    )  # which the operator gives to some, by their names
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,7 @@ async def open_tokens(tx: Tx, *, audience: str) -> RegistryTokens:
 
 async def honour(tx: Tx, claim: Claim) -> Grant:
     """The grant of a claim whose credential is still good; raise EndedError. The powers are those of now."""
-    return Grant(await authentication.renew(tx, claim.actor), claim.access)
+    return Grant(claim.powers.of(await authentication.renew(tx, claim.actor)), claim.access)
 
 
 def scopes_of(texts: Iterable[str], host: str) -> tuple[Access, ...]:

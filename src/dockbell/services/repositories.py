@@ -29,6 +29,7 @@ from dockbell.domain.permissions import (
     ReaderOf,
     ReporterOf,
     ViewerOf,
+    ViewerOfAll,
     WriterOf,
 )
 from dockbell.domain.repositories import Repository, Visibility
@@ -98,6 +99,14 @@ async def viewer_of(tx: Tx, actor: Actor, path: str) -> ViewerOf:
     return await admin_of(tx, actor, path)
 
 
+async def find_viewer_by_id(tx: Tx, actor: Actor, repository_id: str) -> ViewerOf | None:
+    """The right to see what administrators see of the repository with this id; None if there is none."""
+    if not actor.is_readonly_superuser:
+        return await find_admin_by_id(tx, actor, repository_id)
+    found = await repository_rows.find_by_id(tx, repository_id)
+    return None if found is None else ViewerOf(actor, found)
+
+
 async def find_admin_by_id(tx: Tx, actor: Actor, repository_id: str) -> AdminOf | None:
     """The right to administer the repository with this id; None if there is none.
 
@@ -126,6 +135,26 @@ async def admin_of_all_by_id(tx: Tx, actor: Actor, namespace_id: str) -> AdminOf
         raise NotFoundError from None
 
 
+async def viewer_of_all_by_id(tx: Tx, actor: Actor, namespace_id: str) -> ViewerOfAll:
+    """The right to see what administrators see of the namespace with this id; NotFoundError if there is none."""
+    if not actor.is_readonly_superuser:
+        return await admin_of_all_by_id(tx, actor, namespace_id)
+    found = await namespace_rows.find_by_id(tx, namespace_id)
+    if found is None:
+        raise NotFoundError
+    return ViewerOfAll(actor, found)
+
+
+async def viewer_of_all(tx: Tx, actor: Actor, namespace: str) -> ViewerOfAll:
+    """The right to see what those see who administer all of the namespace, or raise: theirs, and that of readonly superusers."""
+    if not actor.is_readonly_superuser:
+        return await admin_of_all(tx, actor, namespace)
+    found = await namespace_rows.find(tx, namespace) if is_namespace(namespace) else None
+    if found is None:
+        raise NotFoundError
+    return ViewerOfAll(actor, found)
+
+
 async def admin_of_all(tx: Tx, actor: Actor, namespace: str) -> AdminOfAll:
     """The right to administer every repository of the namespace, or raise.
 
@@ -152,6 +181,12 @@ def check_may_administer(actor: Actor) -> None:
         return
     if not actor.may(Scope.REPO_ADMIN) or actor.kind is ActorKind.ROBOT:
         raise ForbiddenError
+
+
+def check_may_view(actor: Actor) -> None:
+    """The same for those who can see what administrators see of no repository at all."""
+    if not actor.is_readonly_superuser:
+        check_may_administer(actor)
 
 
 async def writer_of(tx: Tx, actor: Actor, path: str) -> WriterOf:

@@ -15,7 +15,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.notifications import Notification
-from dockbell.domain.permissions import AdminOfPlace
+from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.signing import ListedSecret, SecretKind, Signature, SigningSecret
 from dockbell.services import areas, audit_entries, repositories
 from dockbell.store import notifications, signing_secrets
@@ -52,11 +52,23 @@ async def admin_of_notification(
         raise NotFoundError from None
 
 
+async def viewer_of_notification(
+    tx: Tx, actor: Actor, notification_id: str
+) -> tuple[ViewerOfPlace, Notification]:
+    """The right to see a notification's place as its administrators do, and the notification, found likewise; or raise."""
+    if not actor.is_readonly_superuser:
+        return await admin_of_notification(tx, actor, notification_id)
+    notification = await notifications.find_by_any_id(tx, notification_id)
+    if notification is None:
+        raise NotFoundError
+    return await areas.viewer_by_id(tx, actor, notification.place_id), notification
+
+
 async def list_live(
-    tx: Tx, admin: AdminOfPlace, notification: Notification
+    tx: Tx, viewer: ViewerOfPlace, notification: Notification
 ) -> Sequence[ListedSecret]:
     """What may be shown of the secrets that sign now, the newest first."""
-    del admin  # that they may is all that is asked
+    del viewer  # that they may is all that is asked
     return await signing_secrets.list_live(tx, notification.id)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, null, se
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.notifications import INSTANCE
-from dockbell.domain.permissions import AdminOfAll, AdminOfPlace
+from dockbell.domain.permissions import ViewerOfAll, ViewerOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.store.tables import attempts, deliveries, events, fan_outs, lanes, notifications
 from dockbell.store.transactions import Tx
@@ -146,16 +146,18 @@ def page(place_id: str, wanted: DeliveryFilter, *, before: str, limit: int) -> S
     return statement.order_by(deliveries.c.id.desc()).limit(limit)
 
 
-def _reached(admin: AdminOfPlace) -> ColumnElement[bool]:
+def _reached(viewer: ViewerOfPlace) -> ColumnElement[bool]:
     place_id = func.coalesce(deliveries.c.place_id, "")
-    if isinstance(admin, AdminOfAll):
+    if isinstance(viewer, ViewerOfAll):
         return place_id != INSTANCE  # those of its repositories, and its own
-    return place_id == admin.place_id
+    return place_id == viewer.place_id
 
 
-def _is_reached(admin: AdminOfPlace, place_id: str) -> bool:
+def _is_reached(viewer: ViewerOfPlace, place_id: str) -> bool:
     """The same of one place."""
-    return place_id != INSTANCE if isinstance(admin, AdminOfAll) else place_id == admin.place_id
+    return (
+        place_id != INSTANCE if isinstance(viewer, ViewerOfAll) else place_id == viewer.place_id
+    )
 
 
 async def find(tx: Tx, delivery_id: str) -> DeliveryRecord | None:
@@ -217,7 +219,7 @@ def _attempt_of(row: Row[Any]) -> AttemptRecord:
 
 
 async def count_of_events(
-    tx: Tx, event_ids: Sequence[str], admin: AdminOfPlace
+    tx: Tx, event_ids: Sequence[str], viewer: ViewerOfPlace
 ) -> Mapping[str, Mapping[State, int]]:
     """How many deliveries of each event are in each state, as far as this right reaches. One query.
 
@@ -233,7 +235,7 @@ async def count_of_events(
             func.count().label("number"),
             null().label("wanted"),
         )
-        .where(deliveries.c.event_id.in_(event_ids), _reached(admin))
+        .where(deliveries.c.event_id.in_(event_ids), _reached(viewer))
         .group_by(deliveries.c.event_id, deliveries.c.state)
     )
     put_off = select(
@@ -244,7 +246,7 @@ async def count_of_events(
     ).where(fan_outs.c.event_id.in_(event_ids))
     counts: dict[str, dict[State, int]] = {}
     for row in await tx.rows(union_all(put_off, made)):
-        if row.wanted is None or _is_reached(admin, row.wanted[0]):
+        if row.wanted is None or _is_reached(viewer, row.wanted[0]):
             of_event = counts.setdefault(row.event_id, {})
             of_event[State(row.state)] = of_event.get(State(row.state), 0) + row.number
     return counts

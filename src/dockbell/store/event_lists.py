@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from dockbell.domain.events import Event, Performer, Subject
-from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfInstance, AdminOfPlace
+from dockbell.domain.permissions import ViewerOf, ViewerOfAll, ViewerOfInstance, ViewerOfPlace
 from dockbell.domain.records import EventRecord
 from dockbell.store.tables import events
 from dockbell.store.transactions import Tx
@@ -39,19 +39,19 @@ async def find(tx: Tx, event_id: str) -> EventRecord | None:
 
 
 async def list_page(
-    tx: Tx, admin: AdminOfPlace, *, kinds: Sequence[str], before: str, limit: int
+    tx: Tx, viewer: ViewerOfPlace, *, kinds: Sequence[str], before: str, limit: int
 ) -> Sequence[EventRecord]:
     """Up to `limit` of the place's events of these kinds, or of all; the newest first. One query.
 
     A namespace's are those of its repositories too, the server's are all. Samples of tests are among them.
     """
     statement = select(events)
-    match admin:
-        case AdminOf():
-            statement = statement.where(events.c.repository_id == admin.repository.id)
-        case AdminOfAll():
-            statement = statement.where(events.c.namespace_id == admin.namespace.id)
-        case AdminOfInstance():
+    match viewer:
+        case ViewerOf():
+            statement = statement.where(events.c.repository_id == viewer.repository.id)
+        case ViewerOfAll():
+            statement = statement.where(events.c.namespace_id == viewer.namespace.id)
+        case ViewerOfInstance():
             if kinds:  # among so many only, because no index leads to a rare kind
                 last = select(events.c.id).order_by(events.c.id.desc()).limit(_LAST)
                 statement = statement.where(events.c.id.in_(last.scalar_subquery()))

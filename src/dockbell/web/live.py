@@ -10,7 +10,7 @@ import structlog
 
 from dockbell.domain.errors import DockbellError, UnavailableError
 from dockbell.domain.live import Position
-from dockbell.domain.permissions import AdminOf, AdminOfAll
+from dockbell.domain.permissions import ViewerOf, ViewerOfAll
 from dockbell.domain.records import DeliveryRecord, EventRecord
 from dockbell.services import live
 from dockbell.services.live import Found, Watch
@@ -29,7 +29,7 @@ _MOST_WAITING = 2_000  # messages that a client has not taken yet
 _AT_ONCE = 200  # things read in full in one transaction
 
 Render = Callable[[EventRecord | DeliveryRecord], bytes]
-Right = AdminOf | AdminOfAll
+Right = ViewerOf | ViewerOfAll
 
 
 class TooManyStreamsError(DockbellError):

@@ -51,7 +51,7 @@ def _powers(actor: Actor) -> tuple[bool, bool, bool, bool, bool]:
         (POWERS, "root", (True, True, False, True, True)),
         (POWERS, "eye", (False, False, True, False, True)),
         (POWERS, "alice", (False, False, False, False, False)),
-        (BOTH, "both", (True, False, True, False, True)),
+        (BOTH, "both", (False, False, True, False, True)),
         (Powers(), "root", (False, False, False, False, False)),
     ],
 )

@@ -242,7 +242,7 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
     before = of_cursor(cursor)
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await areas.admin_of(
+        viewer = await areas.viewer_of(
             tx,
             actor,
             repository=repository,
@@ -251,7 +251,7 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
             notification_id=notification,
             event_id=event_id,
         )
-        found, last = await deliveries.list_page(tx, admin, wanted, before=before, limit=limit)
+        found, last = await deliveries.list_page(tx, viewer, wanted, before=before, limit=limit)
     return Page([shown(record) for record in found], to_cursor(last))
 
 

@@ -120,10 +120,10 @@ async def list_events(  # noqa: PLR0913, PLR0917 -- one argument for each of the
     before = of_cursor(cursor)
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await areas.admin_of(
+        viewer = await areas.viewer_of(
             tx, actor, repository=repository, namespace=namespace, is_instance=instance
         )
-        found, last = await events.list_page(tx, admin, kind=event, before=before, limit=limit)
+        found, last = await events.list_page(tx, viewer, kind=event, before=before, limit=limit)
     items = [ListedEvent(shown(call, one.record), one.counts) for one in found]
     return Page(items, to_cursor(last))
 

@@ -82,8 +82,8 @@ async def list_feeds(call: Call, repository: FromPath[str]) -> Sequence[Feed]:
     """The repository's feeds, in the order they were made; never with their secrets."""
     path = call.path(repository)
     async with call.read() as tx:
-        admin = await repositories.admin_of(tx, await call.actor(tx), path)
-        found = await feeds.list_of(tx, admin)
+        viewer = await repositories.viewer_of(tx, await call.actor(tx), path)
+        found = await feeds.list_of(tx, viewer)
     return [_shown(call, one) for one in found]
 
 

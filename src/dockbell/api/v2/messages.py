@@ -47,7 +47,7 @@ def _shown(call: ApiCall, notification: Notification) -> MessageSettings:
 async def show_message(call: Call, notification_id: FromPath[str]) -> MessageSettings:
     """The form of the payload and the signatures."""
     async with call.read() as tx:
-        _, notification = await signing_secrets.admin_of_notification(
+        _, notification = await signing_secrets.viewer_of_notification(
             tx, await call.actor(tx), notification_id
         )
     return _shown(call, notification)

@@ -276,22 +276,22 @@ async def list_notifications(  # noqa: PLR0913, PLR0917 -- one argument for each
     async with call.read() as tx:
         actor = await call.actor(tx)
         if repository is not None:
-            admin = await repositories.admin_of(tx, actor, repository)
-            rows = await call.notifications.list_page(tx, admin, after=after, limit=limit + 1)
+            viewer = await repositories.viewer_of(tx, actor, repository)
+            rows = await call.notifications.list_page(tx, viewer, after=after, limit=limit + 1)
             found: Sequence[tuple[str, NotificationOf]] = [(repository, one) for one in rows]
         elif namespace is not None:
-            right = await repositories.admin_of_all(tx, actor, namespace)
+            right = await repositories.viewer_of_all(tx, actor, namespace)
             found = await call.notifications.list_page_of_namespace(
                 tx, right, after=after, limit=limit + 1
             )
         elif instance:
-            superuser = await areas.admin_of_instance(tx, actor)
+            of_instance = await areas.viewer_of(tx, actor, is_instance=True)
             rows = await call.notifications.list_page(
-                tx, superuser, after=after, limit=limit + 1
+                tx, of_instance, after=after, limit=limit + 1
             )
             found = [("", one) for one in rows]
         else:
-            repositories.check_may_administer(actor)
+            repositories.check_may_view(actor)
             raise ConfigError(
                 "Name a repository, a namespace or the instance", field="repository"
             )
@@ -335,8 +335,10 @@ async def get_notification(
     call: Call, notification_id: FromPath[str], show: Show = None
 ) -> Notification:
     """The notification, its secrets masked unless `show=config`."""
-    admin, found = await _load(call, notification_id)
-    return shown(call, admin.path, found, show=show)
+    async with call.read() as tx:
+        actor = await call.actor(tx)
+        viewer, found = await call.notifications.look_at(tx, actor, notification_id)
+    return shown(call, viewer.path, found, show=show)
 
 
 @patch(_ONE)
@@ -473,9 +475,9 @@ async def get_standing(call: Call, notification_id: FromPath[str]) -> Standing:
     """How it is doing: state, why it is paused, failures, last success, what waits."""
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin, found = await call.notifications.load(tx, actor, notification_id)
-        health = await call.notifications.health(tx, admin, found)
-    view = shown(call, admin.path, found)
+        viewer, found = await call.notifications.look_at(tx, actor, notification_id)
+        health = await call.notifications.health(tx, viewer, found)
+    view = shown(call, viewer.path, found)
     is_paused = view.state == "paused"
     return Standing(
         state=view.state,

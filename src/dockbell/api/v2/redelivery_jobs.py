@@ -84,14 +84,14 @@ async def list_redelivery_jobs(  # noqa: PLR0913, PLR0917 -- one argument for ea
     """One page of a place's jobs that send many deliveries again, the newest first."""
     before = of_cursor(cursor)
     async with call.read() as tx:
-        admin = await areas.admin_of(
+        viewer = await areas.viewer_of(
             tx,
             await call.actor(tx),
             repository=repository,
             namespace=namespace,
             is_instance=instance,
         )
-        found, last = await redelivery_jobs.list_page(tx, admin, before=before, limit=limit)
+        found, last = await redelivery_jobs.list_page(tx, viewer, before=before, limit=limit)
     return Page([_shown(job) for job in found], to_cursor(last))
 
 

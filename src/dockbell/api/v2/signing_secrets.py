@@ -69,10 +69,10 @@ def _shown(secret: ListedSecret | SigningSecret) -> ShownSecret:
 async def list_signing_secrets(call: Call, notification_id: FromPath[str]) -> SigningSecrets:
     """The live secrets, the newest first; never with the secret itself."""
     async with call.read() as tx:
-        admin, notification = await signing_secrets.admin_of_notification(
+        viewer, notification = await signing_secrets.viewer_of_notification(
             tx, await call.actor(tx), notification_id
         )
-        live = await signing_secrets.list_live(tx, admin, notification)
+        live = await signing_secrets.list_live(tx, viewer, notification)
     return SigningSecrets(
         signing_secrets=[_shown(secret) for secret in live],
         signatures=notification.signatures,

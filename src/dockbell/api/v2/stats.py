@@ -71,7 +71,7 @@ async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the q
     since, until = moment(since, "since"), moment(until, "until")
     async with call.read() as tx:
         actor = await call.actor(tx)
-        admin = await areas.admin_of(
+        viewer = await areas.viewer_of(
             tx,
             actor,
             repository=repository,
@@ -87,7 +87,7 @@ async def get_stats(  # noqa: PLR0913, PLR0917 -- one argument for each of the q
         if not width:
             raise ConfigError("A span must be a microsecond or longer", field="spans")
         found = await statistics.load(
-            tx, admin, notification_id=notification, since=start, until=end, width=width
+            tx, viewer, notification_id=notification, since=start, until=end, width=width
         )
     counts = {state: found.by_state.get(state, 0) for state in State}
     over = counts[State.DELIVERED] + counts[State.DEAD] + counts[State.EXPIRED]
