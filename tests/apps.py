@@ -13,7 +13,7 @@ from dockbell.services.reports import Reports
 from dockbell.store.transactions import Store
 from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
 from dockbell.web.app import build_app
-from dockbell.web.edge import ASGIApp, Receive, Scope, Send
+from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send
 from dockbell.web.faces import Faces
 from dockbell.web.live import Hub
 from dockbell.web.receiving import Receiving
@@ -60,6 +60,11 @@ def intake_of(
         faces.links,
         limits or Limits(body=4 << 20),
     )
+
+
+def alone(intake: EventIntake) -> ASGIApp:
+    """An application that takes in events, and nothing else."""
+    return Edge(_no_registry, _no_registry, intake)
 
 
 async def _no_registry(scope: Scope, receive: Receive, send: Send) -> None:

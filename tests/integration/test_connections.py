@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from dockbell.web import connections
+from dockbell.web import connections, whole_answers
 from dockbell.web.connections import MOST_HEAD_BYTES, MOST_HEADERS, BoundedProtocol
 
 
@@ -39,6 +39,22 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
     )
     await send({"type": "http.response.body", "body": str(len(body)).zfill(2).encode()})
+
+
+async def _answer_whole(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the path, in one piece where no other request has come behind it; `/slow` takes its time."""
+    await receive()
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.05)
+    whole = whole_answers.WholeAnswer(202, [(b"x-own", b"1")], scope["path"].encode())
+    sent = []
+
+    async def send_out(message: Any) -> None:
+        sent.append(message)
+        await send(message)
+
+    await whole_answers.send(scope, send_out, whole)
+    assert len(sent) == (2 if scope["path"] in {"/slow", "/second"} else 0)
 
 
 @contextlib.asynccontextmanager
@@ -114,6 +130,61 @@ async def test_a_body_ends_where_the_next_request_begins() -> None:
         )
 
     assert answers.count(hashlib.sha256(content).hexdigest().encode()) == 2
+
+
+async def test_a_whole_answer_reads_as_one_in_two_parts_does() -> None:
+    head = b"POST /%b HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n%b\r\n"
+
+    async with _serving(_answer_whole) as port:
+        kept, ended, old = await asyncio.gather(
+            _say(port, head % (b"one", b""), head % (b"two", b"connection: close\r\n")),
+            _say(port, head % (b"one", b"connection: close\r\n")),
+            _say(port, b"POST /one HTTP/1.0\r\nhost: x\r\ncontent-length: 0\r\n\r\n"),
+        )
+
+    first, second = kept.split(b"HTTP/1.1 ")[1:]
+    assert _lines(first) == [
+        "202 Accepted",
+        "date",
+        "server",
+        "x-own: 1",
+        "content-length: 4",
+        "",
+        "/one",
+    ]
+    assert _lines(second)[-4:] == ["connection: close", "content-length: 4", "", "/two"]
+    assert (
+        _lines(ended)[-4:]
+        == _lines(old)[-4:]
+        == ["connection: close", "content-length: 4", "", "/one"]
+    )
+
+
+async def test_whole_answers_keep_the_order_of_their_requests() -> None:
+    """One that is not the connection's next goes the long way, which has a queue."""
+    head = b"POST /%b HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n%b\r\n"
+
+    async with _serving(_answer_whole) as port:
+        answers = await _say(
+            port,
+            head % (b"slow", b"")
+            + head % (b"second", b"")
+            + head % (b"third", b"connection: close\r\n"),
+        )
+
+    assert [_lines(one)[-1] for one in answers.split(b"HTTP/1.1 ")[1:]] == [
+        "/slow",
+        "/second",
+        "/third",
+    ]
+
+
+def _lines(answer: bytes) -> list[str]:
+    """The lines of an answer, those of the server's own headers without their values."""
+    lines = answer.decode().split("\r\n")
+    return [
+        line.split(":")[0] if line.startswith(("date:", "server:")) else line for line in lines
+    ]
 
 
 async def test_a_head_that_never_ends_is_refused() -> None:

@@ -13,7 +13,7 @@ from dockbell.api.intake.app import Limits
 from dockbell.domain.errors import UnavailableError, UndoneError
 from dockbell.store.tables import deliveries, events, tokens
 from dockbell.store.transactions import Store, Tx
-from tests.apps import intake_of
+from tests.apps import alone, intake_of
 from tests.asgi import Client
 from tests.conftest import SetClock
 from tests.world import World, add_repository, open_world
@@ -643,7 +643,7 @@ async def test_a_body_above_the_limit_is_413_and_nothing_is_stored(
     world: World, writer: Client, length: dict[str, str]
 ) -> None:
     """Reliability 18."""
-    app = intake_of(world.store, world.faces, limits=Limits(body=1000))
+    app = alone(intake_of(world.store, world.faces, limits=Limits(body=1000)))
     small = Client(app, writer.token)
     body = json.dumps({"events": [PUSH] * 20}).encode()
     headers = {"content-type": "application/json", **length}
@@ -661,7 +661,7 @@ async def test_a_flood_is_sent_away_with_a_time_and_all_that_was_accepted_is_the
     world: World, writer: Client
 ) -> None:
     """Reliability 19."""
-    app = intake_of(world.store, world.faces, most_waiting=20)
+    app = alone(intake_of(world.store, world.faces, most_waiting=20))
     flood = Client(app, writer.token)
 
     answers = await asyncio.gather(
@@ -679,7 +679,7 @@ async def test_a_flood_is_sent_away_with_a_time_and_all_that_was_accepted_is_the
 
 
 async def test_one_callers_flood_leaves_room_for_others(world: World, writer: Client) -> None:
-    app = intake_of(world.store, world.faces, most_waiting=20)
+    app = alone(intake_of(world.store, world.faces, most_waiting=20))
     other = await world.client("boss", "repo:write")
 
     *answers, others = await asyncio.gather(
@@ -692,7 +692,9 @@ async def test_one_callers_flood_leaves_room_for_others(world: World, writer: Cl
 
 
 async def test_a_flood_of_large_bodies_is_sent_away(world: World, writer: Client) -> None:
-    app = intake_of(world.store, world.faces, limits=Limits(body=100_000, all_bodies=150_000))
+    app = alone(
+        intake_of(world.store, world.faces, limits=Limits(body=100_000, all_bodies=150_000))
+    )
     large = {**PUSH, "data": {"updated_tags": ["x" * 60_000]}}
 
     answers = await asyncio.gather(

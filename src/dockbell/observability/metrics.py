@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dockbell.domain.deliveries import Result, State, Trigger
 from dockbell.domain.outcomes import Delivered, Outcome, Rejected
@@ -222,6 +223,7 @@ _OWN = {
 }
 
 
+@lru_cache(maxsize=1024)
 def route_class(path: str) -> str:
     """Which part of the server a path belongs to: one of a handful of words, whatever is asked for."""
     known = _OWN.get(path)

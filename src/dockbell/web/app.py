@@ -14,7 +14,7 @@ from dockbell.domain.links import Links
 from dockbell.store.transactions import Store
 from dockbell.web import errors, health, metrics, problems, reference
 from dockbell.web.calls import provide_call, read_body
-from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send
+from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send, TakesEvents
 from dockbell.web.faces import Faces
 from dockbell.web.health import Check
 from dockbell.web.live import Hub
@@ -30,7 +30,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     v2: Sequence[Any],
     others: Sequence[Any],
     registry: ASGIApp,
-    intake: ASGIApp,
+    intake: TakesEvents,
     checks: Mapping[str, Check],
     warnings: Mapping[str, Check] | None = None,
     scrapes: Scrapes | None = None,

@@ -1,10 +1,13 @@
 """Connections of clients: how much and how long they may take before a request has even begun."""
 
 import asyncio
+from collections.abc import MutableMapping
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from dockbell.web.whole_answers import ANSWER, WholeAnswer
 
 MOST_HEAD_BYTES = 64 << 10
 MOST_HEADERS = 100
@@ -27,7 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_in_head = True
     _head_bytes = 0
     _trailer_bytes = 0
-    _header_bytes = 0
+    _received = 0  # bytes of the head at most: with the last piece that came
     _waits_since: float | None = None  # for a head, by the loop's clock
     _watch: asyncio.TimerHandle | None = None
 
@@ -44,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._is_in_head
+        self._received = self._head_bytes + len(data)
         super().data_received(data)
         if was_in_head and self._is_in_head:
             self._head_bytes += len(data)
@@ -53,7 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_head = True
-        self._head_bytes = self._header_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._trailer_bytes = 0
         self._expect_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -62,16 +66,25 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._trailer_bytes > MOST_HEAD_BYTES:
                 self.transport.close()
             return
-        self._header_bytes += len(name) + len(value)
-        super().on_header(name, value)
+        # What uvicorn does, without a call more for each of so many.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._waits_since = None
         self._is_in_head = False
-        if len(self.headers) > MOST_HEADERS or self._header_bytes > MOST_HEAD_BYTES:
+        headers = self.headers
+        if len(headers) > MOST_HEADERS or (
+            self._received > MOST_HEAD_BYTES
+            and sum([len(name) + len(value) for name, value in headers]) > MOST_HEAD_BYTES
+        ):
             self._refuse()
             return
         super().on_headers_complete()
+        scope: Any = self.scope
+        scope[ANSWER] = self._answer_whole
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = (
@@ -117,3 +130,29 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+    def _answer_whole(self, scope: MutableMapping[str, Any], answer: WholeAnswer) -> bool:
+        """What uvicorn does for an answer in two parts, done once; False if the answer is not this connection's next.
+
+        Bound to the connection and not to the request, which is freed then as soon as it is over.
+        """
+        cycle: Any = self.cycle
+        if cycle.scope is not scope or cycle.response_started or self.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        lines = [STATUS_LINE[answer.status]]
+        for name, value in (*cycle.default_headers, *answer.headers):
+            lines += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        body = answer.body
+        lines.append(b"content-length: %d\r\n\r\n%b" % (len(body), body))
+        self.transport.write(b"".join(lines))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True

@@ -10,14 +10,17 @@ import structlog
 
 from dockbell.observability import logs
 from dockbell.observability.metrics import Metrics
-from dockbell.web import paths
+from dockbell.web import paths, whole_answers
 from dockbell.web.reference import ADDRESSES
+from dockbell.web.whole_answers import WholeAnswer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# What takes in events: None if the client went away.
+TakesEvents = Callable[[Scope, Receive], Awaitable[WholeAnswer | None]]
 
 _log = structlog.get_logger("dockbell.access")
 
@@ -48,7 +51,7 @@ class Edge:
         self,
         pages: ASGIApp,
         registry: ASGIApp,
-        intake: ASGIApp,
+        intake: TakesEvents,
         metrics: Metrics | None = None,
         *,
         refuse_nul: ASGIApp | None = None,
@@ -63,16 +66,19 @@ class Edge:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
+        path: str = scope["path"]
+        verb: str = scope["method"]
+        if path == _INTAKE and verb == "POST" and not scope["query_string"]:
+            await self._take_in(scope, receive, send)  # thousands a second
+            return
         request_id = os.urandom(16).hex()
         started = time.perf_counter()
         status = _GONE
         seconds: float | None = None
-        path: str = scope["path"]
         if "//" in path and not path.startswith("/v2/"):
             # The framework takes several slashes for one, so what is decided here has to do the same.
             path = re.sub("/{2,}", "/", path)
             scope = {**scope, "path": path}
-        verb: str = scope["method"]
         is_registry = path == "/v2" or path.startswith("/v2/")
         extra = [(b"x-request-id", request_id.encode()), *_headers_of(scope, path)]
 
@@ -93,22 +99,40 @@ class Edge:
         finally:
             if seconds is None:
                 seconds = time.perf_counter() - started
-            self._metrics.note_request(verb, path, status, seconds)
-            if path not in _QUIET and logs.shows_info():
-                _log.info(
-                    "request",
-                    verb=verb,
-                    path=path,
-                    status=status,
-                    milliseconds=round(seconds * 1000, 1),
-                    request_id=request_id,
+            self._note(verb, path, status, seconds, request_id)
+
+    async def _take_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = os.urandom(16).hex()
+        started = time.perf_counter()
+        status = _GONE
+        scope["dockbell_request_id"] = request_id
+        try:
+            answer = await self._intake(scope, receive)
+            if answer is not None:
+                status, headers, body = answer
+                extra = (b"x-request-id", request_id.encode())
+                whole = WholeAnswer(
+                    status, [*headers, extra, *_headers_of(scope, _INTAKE)], body
                 )
+                await whole_answers.send(scope, send, whole)
+        finally:
+            self._note("POST", _INTAKE, status, time.perf_counter() - started, request_id)
+
+    def _note(self, verb: str, path: str, status: int, seconds: float, request_id: str) -> None:
+        self._metrics.note_request(verb, path, status, seconds)
+        if path not in _QUIET and logs.shows_info():
+            _log.info(
+                "request",
+                verb=verb,
+                path=path,
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                request_id=request_id,
+            )
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == _INTAKE and scope["method"] == "POST" and not scope["query_string"]:
-            await self._intake(scope, receive, send)
-        elif path == "/v2" or path.startswith("/v2/"):
+        if path == "/v2" or path.startswith("/v2/"):
             await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
         elif "\x00" in path or b"%00" in scope.get("query_string", b""):
             # No name or id holds it, and PostgreSQL takes no text that does.
@@ -124,7 +148,9 @@ class Edge:
             if (
                 scope["method"] == "POST" and path.rstrip("/") == _INTAKE
             ):  # as the framework reads it
-                await self._intake(scope, receive, send)
+                answer = await self._intake(scope, receive)
+                if answer is not None:
+                    await whole_answers.send({}, send, answer)
                 return
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
             await self._pages(

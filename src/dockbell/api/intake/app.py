@@ -20,15 +20,17 @@ from dockbell.domain.reports import Receipt, Report, ReportError, Status
 from dockbell.services.authentication import is_token
 from dockbell.web import bodies, errors, problems
 from dockbell.web.calls import DisconnectedError, UnfinishedBodyError, bearer_token
-from dockbell.web.edge import Receive, Scope, Send
+from dockbell.web.edge import Receive, Scope
 from dockbell.web.outages import RETRY_AFTER, warn_of
 from dockbell.web.patience import Patience
 from dockbell.web.problems import FieldProblem
 from dockbell.web.receiving import BusyError, FailedError, Receiving
+from dockbell.web.whole_answers import WholeAnswer
 
 _BODY_SECONDS = 60.0
 _MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
-_JSON, _PROBLEM = b"application/json", problems.MEDIA_TYPE.encode()
+_GOOD = ((b"content-type", b"application/json"),)
+_PROBLEM = problems.MEDIA_TYPE.encode()
 _HEADERS = frozenset(
     {b"authorization", b"content-type", b"content-encoding", b"content-length"}
 )
@@ -71,11 +73,12 @@ class EventIntake:
         self._patience = Patience(_BODY_SECONDS, UnfinishedBodyError)
         self._held = 0  # bytes of bodies that are being read or read already
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive) -> WholeAnswer | None:
+        """The answer; None if the client went away before there was one."""
         try:
             status, value, headers = await self._answer(scope, receive)
         except DisconnectedError:
-            return
+            return None
         except DockbellError as error:
             if isinstance(error, UnavailableError):
                 warn_of(error, scope)
@@ -86,13 +89,10 @@ class EventIntake:
             )
             status, value, headers = self._bug()
         body = msgspec.json.encode(value) + b"\n"
-        raw = [
-            (b"content-type", _JSON if status < 400 else _PROBLEM),  # noqa: PLR2004 -- HTTP's errors
-            (b"content-length", str(len(body)).encode()),
-            *((name.encode(), text.encode()) for name, text in headers.items()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": raw})
-        await send({"type": "http.response.body", "body": body})
+        if status == HTTPStatus.ACCEPTED:
+            return WholeAnswer(status, _GOOD, body)
+        raw = [(name.encode(), text.encode()) for name, text in headers.items()]
+        return WholeAnswer(status, [(b"content-type", _PROBLEM), *raw], body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
         headers = _headers_of(scope)

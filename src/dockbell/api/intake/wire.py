@@ -63,6 +63,7 @@ FIELDS = _Event.__struct_fields__
 _SINGLE = msgspec.json.Decoder(_Body)
 _ITEM = msgspec.json.Decoder(_Event)
 _ANY = msgspec.json.Decoder()
+_dumps = json.JSONEncoder().encode  # as `json.dumps`, which looks at its arguments first
 _NO_JSON = ReportError("body", 'must be JSON in UTF-8, either one event or {"events": [ … ]}')
 
 
@@ -153,9 +154,10 @@ class Reader:
 
         Whole payloads of Quay can so be passed on; and nobody can make one that names another repository.
         """
-        for key, ours in _base_of(namespace, repository, self.links):
-            if key in details and details.pop(key) != ours:
-                raise ReportError(f"data.{key}", f"must be left out, or be {_shown(ours)}")
+        base = _base_of(namespace, repository, self.links)
+        for key in [one for one in details if one in base]:
+            if details.pop(key) != base[key]:
+                raise ReportError(f"data.{key}", f"must be left out, or be {_shown(base[key])}")
         homepage = details.pop("homepage", None)
         if homepage is None:
             return None
@@ -185,12 +187,10 @@ class Reader:
 
 # Most events are about a repository that had another one lately.
 @lru_cache(maxsize=1024)
-def _base_of(
-    namespace: str, repository: str | None, links: Links
-) -> Sequence[tuple[str, object]]:
+def _base_of(namespace: str, repository: str | None, links: Links) -> Mapping[str, object]:
     """The fields that are ours, but for the home page."""
     base = base_of(Subject(namespace, repository), links)
-    return [(key, value) for key, value in base.items() if key != "homepage"]
+    return {key: value for key, value in base.items() if key != "homepage"}
 
 
 @lru_cache(maxsize=1024)
@@ -299,7 +299,7 @@ def _object(name: str, raw: Raw | UnsetType, most: int) -> dict[str, Any]:
 
 def _encoded(name: str, value: Mapping[str, object], most: int) -> bytes:
     try:
-        encoded = json.dumps(value).encode()
+        encoded = _dumps(value).encode()
     except ValueError:  # Python shows no number of more than some thousand digits
         raise ReportError(name, "holds a number with too many digits") from None
     if len(encoded) > most:
