@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import insert, select, text, update
 
 from dockbell import events
 from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.mirrors import Mirror
 from dockbell.domain.permissions import SuperUser
 from dockbell.services import organizations, repositories, users
 from dockbell.services.intake import Draft, Intake
+from dockbell.services.mirrors import Mirrors
 from dockbell.store import lanes, locks, manifests, notifications
+from dockbell.store import mirrors as mirror_rows
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store, Tx
 from tests import queues
@@ -163,3 +169,65 @@ async def test_a_lease_under_way_ends_before_what_waits_is_cancelled(
     await going
 
     assert await _left(store) == (0, {"delivered", "cancelled"})
+
+
+class _Removing(Intake):
+    """Tells of what it records only when somebody removes the repository meanwhile, and waits for it."""
+
+    going: ClassVar[list["asyncio.Task[None]"]] = []
+    begin: ClassVar[Callable[[], Awaitable["asyncio.Task[None]"]]]
+
+    async def record(self, tx: Tx, draft: Draft) -> str:
+        self.going.append(await type(self).begin())
+        return await super().record(tx, draft)
+
+
+async def _mirror(store: Store) -> None:
+    """Make `acme/web` a mirror that is due, with an idle lane for each of its events."""
+    await queues.prepare(store, 0)
+    async with store.begin() as tx:
+        made = [
+            (await queues.add_notification(tx, kind=f"repo_mirror_sync_{kind}")).id
+            for kind in ("started", "success", "failed")
+        ]
+        await queues.record(tx, made)
+    orders = await queues.lease(store)
+    await queues.settle(store, [queues.result_of(order) for order in orders])
+    async with store.begin() as tx:
+        mirror = Mirror(
+            repository_id="rep_web", is_enabled=True, reference="quay.io/acme/web", username=None,
+            registry_config={}, robot=None, globs=("*",), interval=timedelta(days=1),
+            start_at=tx.now, timeout=timedelta(minutes=5),
+        )  # fmt: skip
+        await mirror_rows.add(tx, mirror, robot_id=None, password=None)
+        await tx.run(update(t.repositories).values(state="MIRROR"))
+
+
+@pytest.mark.parametrize("step", ["claim", "succeed", "fail", "cancel"])
+async def test_what_a_sync_tells_is_told_before_its_repository_goes(
+    store: Store, step: str
+) -> None:
+    await _mirror(store)
+    job = None
+    if step != "claim":
+        async with store.begin() as tx:
+            job = await Mirrors(INTAKE).claim(tx, SYSTEM, "rep_web")
+            assert job is not None
+    _Removing.going = []
+    _Removing.begin = partial(_begin, store, _remove_repository)
+    watched = Mirrors(_Removing(events.catalog(), LINKS))
+
+    async with store.begin() as tx:
+        if job is None:
+            await watched.claim(tx, SYSTEM, "rep_web")
+        elif step == "succeed":
+            await watched.succeed(tx, SYSTEM, job)
+        elif step == "fail":
+            await watched.fail(tx, SYSTEM, job, "no answer")
+        else:
+            await watched.cancel(tx, await repositories.admin_of(tx, SYSTEM, "acme/web"))
+    (going,) = _Removing.going
+    await going
+
+    assert await _left(store) == (0, {"delivered", "cancelled"})
+    await queues.assert_lanes_are_right(store)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import NotFoundError
@@ -24,7 +25,7 @@ from dockbell.net.policy import EgressPolicy
 from dockbell.net.registries import Registries
 from dockbell.net.resolver import Resolver
 from dockbell.registry.mirroring import Mirroring
-from dockbell.services import repositories
+from dockbell.services import immutability, repositories
 from dockbell.services.intake import Intake
 from dockbell.services.mirrors import Mirrors, WantedMirror
 from dockbell.store import authorized_emails, notifications, tables
@@ -200,6 +201,31 @@ async def test_a_second_sync_pulls_only_what_is_new_and_removes_what_is_gone(
     ]
 
 
+async def test_a_tag_that_is_gone_there_and_immutable_here_stays_and_is_named(
+    there: There,
+) -> None:
+    for tag in ("v1", "v2", "v3"):
+        there.upstream.add_image(tag, tag.encode())
+    await there.configure()
+    await there.sync()
+    async with there.store.begin() as tx:
+        await immutability.create_rule(tx, await there.admin(tx), "v2", matches=True)
+    there.upstream.tags[:] = ["v1"]
+    there.clock.move(days=1, seconds=1)
+
+    with capture_logs() as lines:
+        async with there.syncing():
+            async with asyncio.timeout(10):
+                while len(await there.events()) < 7:
+                    await asyncio.sleep(0.02)
+
+    assert sorted(await there.tags()) == ["v1", "v2"]
+    assert (await there.events())[-1] == ("repo_mirror_sync_success", there.said)
+    assert [(one["repository"], one["tag"]) for one in lines if "tag" in one] == [
+        ("acme/web", "v2")
+    ]
+
+
 async def test_credentials_are_sealed_and_get_a_token(there: There) -> None:
     there.upstream.login = ("puller", "swordfish-7")
     there.upstream.add_image("v1", b"one")
@@ -244,7 +270,7 @@ async def test_three_failures_wait_for_the_next_time(there: There) -> None:
         async with there.syncing():
             await there.until("FAIL")
             async with there.store.read() as tx:
-                assert not await MIRRORS.has_due(tx, SYSTEM)
+                assert await MIRRORS.list_due(tx, SYSTEM) == []
         there.clock.move(minutes=6)
         async with there.store.begin() as tx:
             await tx.run(update(tables.mirrors).values(status=MirrorStatus.NEVER_RUN.value))
@@ -444,7 +470,7 @@ async def test_a_sync_that_is_called_off_ends_and_is_told_once(there: There) -> 
         ("repo_mirror_sync_failed", there.said),
     ]
     async with there.store.begin() as tx:
-        assert not await MIRRORS.has_due(tx, SYSTEM)
+        assert await MIRRORS.list_due(tx, SYSTEM) == []
         with pytest.raises(NotFoundError):
             await MIRRORS.cancel(tx, await there.admin(tx))
     there.upstream.broken = lambda _: None
@@ -485,7 +511,8 @@ async def test_a_sync_whose_process_died_goes_on_and_one_that_kills_is_lost(
     seen = []
     for _ in range(5):
         async with there.store.begin() as tx:
-            seen.append(await MIRRORS.claim(tx, SYSTEM))  # and then it is killed
+            (due,) = await MIRRORS.list_due(tx, SYSTEM)
+            seen.append(await MIRRORS.claim(tx, SYSTEM, due))  # and then it is killed
         there.clock.move(minutes=3)
 
     assert [one is not None for one in seen] == [True, True, True, True, False]

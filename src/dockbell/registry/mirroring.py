@@ -10,6 +10,7 @@ from dockbell.domain import manifests as rules
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.digests import Digest, DigestMismatchError
 from dockbell.domain.errors import DockbellError, UnavailableError
+from dockbell.domain.immutability import TagImmutableError
 from dockbell.domain.manifests import Descriptor, ImageConfig, Manifest, Reference
 from dockbell.domain.mirrors import (
     LONGEST_SYNC,
@@ -90,10 +91,13 @@ class Mirroring:
 
     async def _claim(self) -> SyncJob | None:
         async with self._read() as tx:
-            if not await self._mirrors.has_due(tx, SYSTEM):
-                return None
-        async with self._begin() as tx:
-            return await self._mirrors.claim(tx, SYSTEM)
+            due = await self._mirrors.list_due(tx, SYSTEM)
+        for repository_id in due:
+            async with self._begin() as tx:
+                job = await self._mirrors.claim(tx, SYSTEM, repository_id)
+            if job is not None:
+                return job
+        return None
 
     async def _work(self, job: SyncJob) -> None:
         """Sync, as long as the lease is ours, and note how it ended."""
@@ -191,8 +195,16 @@ class Mirroring:
         for tag in tags:
             async with self._begin() as tx:
                 writer = await self._mirrors.writer(tx, SYSTEM, job)
-                with contextlib.suppress(rules.ManifestUnknownError):
+                try:
                     await self._mirrors.remove(tx, writer, tag)
+                except rules.ManifestUnknownError:
+                    continue
+                except TagImmutableError:
+                    _log.warning(
+                        "tag stays: it is gone there, and immutable here",
+                        repository=job.path,
+                        tag=tag,
+                    )
 
 
 class _Tag:

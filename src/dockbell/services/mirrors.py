@@ -30,13 +30,14 @@ from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.services import audit_entries, manifests, permissions, repositories
 from dockbell.services.intake import Draft, Intake
 from dockbell.services.lookups import Lookups, Reading
-from dockbell.store import blobs, mirrors, namespaces, robots
+from dockbell.store import blobs, locks, mirrors, namespaces, robots
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import repositories as repository_rows
 from dockbell.store import tags as tag_rows
 from dockbell.store.transactions import Tx
 
 LEASE = timedelta(minutes=2)
+_MOST_DUE = 16  # that are listed at once
 _MOST_TAKEOVERS = 3  # processes that one sync may take with it
 _LONGEST_DETAIL = 500
 
@@ -128,6 +129,7 @@ class Mirrors:
 
     async def cancel(self, tx: Tx, admin: AdminOf) -> None:
         """Call off what is under way or was asked for; NotFoundError if neither, as in Quay."""
+        await locks.hold_repository(tx, admin.repository.id)  # before its mirror (store.locks)
         mirror = await self.load(tx, admin)
         was = await mirrors.cancel(tx, admin.repository.id)
         if was is None:
@@ -157,18 +159,19 @@ class Mirrors:
 
     # What the process that syncs asks. All of it is for the server itself.
 
-    async def has_due(self, tx: Tx, actor: Actor) -> bool:
-        """Whether some mirror waits for a process."""
+    async def list_due(self, tx: Tx, actor: Actor) -> Sequence[str]:
+        """The ids of repositories whose mirrors wait for a process, the longest first; not all if there are many."""
         _check_is_server(actor)
-        return await mirrors.has_due(tx)
+        return await mirrors.list_due(tx, _MOST_DUE)
 
-    async def claim(self, tx: Tx, actor: Actor) -> SyncJob | None:
-        """Take a mirror that is due, and tell that its sync has begun; None if there is none.
+    async def claim(self, tx: Tx, actor: Actor, repository_id: str) -> SyncJob | None:
+        """Take a mirror that was due, and tell that its sync has begun; None if it is another process's by now.
 
         A sync that another process left lying goes on untold. One that has taken several processes with it has failed.
         """
         _check_is_server(actor)
-        found = await mirrors.claim(tx, tx.now + LEASE, tx.new_id("syn"))
+        await locks.hold_repository(tx, repository_id)
+        found = await mirrors.claim(tx, repository_id, tx.now + LEASE, tx.new_id("syn"))
         if found is None:
             return None
         job, takeovers = found
@@ -200,6 +203,7 @@ class Mirrors:
         """Note and tell that the sync has fetched all it should, unless it is no longer this process's."""
         _check_is_server(actor)
         start_at = _onward(job.mirror, tx.now)
+        await locks.hold_repository(tx, job.mirror.repository_id)
         if await mirrors.release(
             tx,
             job,
@@ -225,6 +229,7 @@ class Mirrors:
         if not tries_left:
             tries_left, start_at = MOST_TRIES, _onward(job.mirror, tx.now)
             due_at = start_at
+        await locks.hold_repository(tx, job.mirror.repository_id)
         if await mirrors.release(
             tx,
             job,

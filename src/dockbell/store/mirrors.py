@@ -1,6 +1,6 @@
 """Rows of mirrors: how each is set, whose turn it is, and which process works on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -176,21 +176,27 @@ def _is_due(now: datetime) -> Any:
     return and_(_IS_MIRROR, or_(and_(mirrors.c.due_at <= now, or_(asked, on_time)), left_lying))
 
 
-async def has_due(tx: Tx) -> bool:
-    """Whether some mirror waits for a process. Reads only."""
-    return await tx.first(_SELECT.where(_is_due(tx.now)).limit(1)) is not None
+async def list_due(tx: Tx, limit: int) -> Sequence[str]:
+    """The repositories of up to so many mirrors that wait for a process, the longest first. Reads only."""
+    rows = await tx.rows(
+        _SELECT.where(_is_due(tx.now))
+        .order_by(mirrors.c.due_at, mirrors.c.repository_id)
+        .limit(limit)
+    )
+    return [row.repository_id for row in rows]
 
 
-async def claim(tx: Tx, until: datetime, lease: str) -> tuple[SyncJob, int | None] | None:
-    """Take the mirror that has waited longest, so that no other process gets it; None if none is due.
+async def claim(
+    tx: Tx, repository_id: str, until: datetime, lease: str
+) -> tuple[SyncJob, int | None] | None:
+    """Take the repository's mirror, so that no other process gets it; None if it is not due any more.
 
     The number is how many processes have left this very sync lying; None for one that begins.
     """
     row = await tx.first(
-        _SELECT.where(_is_due(tx.now))
-        .order_by(mirrors.c.due_at, mirrors.c.repository_id)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=mirrors)
+        _SELECT.where(
+            mirrors.c.repository_id == repository_id, _is_due(tx.now)
+        ).with_for_update(skip_locked=True, of=mirrors)
     )
     if row is None:
         return None
