@@ -41,7 +41,7 @@ async def test_a_token_is_made_shown_once_listed_and_revoked(world: World) -> No
         "created": "Sat, 14 Mar 2026 12:00:00 -0000",
         "expiration": None,
     }
-    assert said(listed) == (200, {"tokens": [shown], "only_expiring": False})
+    assert said(listed) == (200, {"tokens": [shown], "only_expiring": None})
     assert said(one) == (200, {"token": shown})
     assert said(expiring) == (200, {"tokens": [], "only_expiring": True})
     assert (said(revoked), said(gone)) == ((204, None), (404, NOT_FOUND))

@@ -219,7 +219,8 @@ async def test_the_window_is_of_days_and_its_last_one_counts_whole(
     assert await within("starttime=03/02/2026%20UTC&endtime=03/02/2026%20UTC") == ["day_2"]
     assert await within("starttime=03/01/2026") == ["day_10", "day_3", "day_2", "day_1"]
     assert await within("") == ["day_10"]
-    assert await within("starttime=03/03/2026&endtime=03/01/2026") == []
+    backwards = await boss.get(f"{ORGANIZATION}?starttime=03/03/2026&endtime=03/01/2026")
+    assert said(backwards) == (400, invalid("endtime must not be before starttime"))
     assert (await boss.get(f"{ORGANIZATION}?starttime=03/02/2026&endtime=03/03/2026")).json()[
         "end_time"
     ] == "Wed, 04 Mar 2026 00:00:00 -0000"

@@ -152,6 +152,25 @@ async def test_many_reports_of_one_step_at_once_make_one_build_and_one_event(
     assert await kinds_of(world.store) == ["build_start"]
 
 
+async def test_a_build_is_updated_and_shown_by_the_build_systems_own_id(
+    world: World, writer: Client
+) -> None:
+    made = await writer.post(BUILDS, {"id": "ci 1#a", "name": "nightly"})
+    other = (await writer.post(BUILDS, {"name": "other"})).json()["build"]
+    # A build system may give the id of another build: the one that has it here goes first.
+    await writer.post(BUILDS, {"id": other["uuid"], "name": "twin"})
+
+    changed = await writer.send("PATCH", f"{BUILDS}/ci%201%23a", {"status": "started"})
+    shown = await writer.get(f"{BUILDS}/ci%201%23a")
+    first = await writer.get(f"{BUILDS}/{other['uuid']}")
+    unknown = await writer.send("PATCH", f"{BUILDS}/ci-2", {"status": "started"})
+
+    assert (changed.status, changed.json()["build"]["status"]) == (200, "started")
+    assert shown.json() == {**changed.json()["build"], "id": made.json()["build"]["id"]}
+    assert first.json()["name"] == "other"
+    assert unknown.status == 404
+
+
 async def test_a_build_is_updated_by_its_id_or_uuid(
     world: World, writer: Client, clock: SetClock
 ) -> None:

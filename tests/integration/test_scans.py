@@ -455,7 +455,7 @@ async def test_quays_call_shows_what_was_found(
     path = f"/api/v1/repository/acme/web/manifest/{digest}/security"
 
     before = await reader.get(path)
-    await send(writer, digest, trivy(CVE_1="HIGH+"))
+    await send(writer, digest, trivy(CVE_2026_12345="HIGH+"))
     plain = await reader.get(path)
     full = await reader.get(f"{path}?vulnerabilities=true")
     unknown = await reader.get(path.replace(digest, f"sha256:{'0' * 64}"))
@@ -466,6 +466,9 @@ async def test_quays_call_shows_what_was_found(
         "NamespaceName": "",
         "AddedBy": "",
         "Version": "1",
+        "BaseScores": [],
+        "CVEIds": [],
+        "Vulnerabilities": [],
     }
     assert before.json() == {"status": "queued", "data": None}
     assert plain.json()["data"]["Layer"]["Features"] == [feature]
@@ -480,6 +483,7 @@ async def test_quays_call_shows_what_was_found(
                 "Features": [
                     {
                         **feature,
+                        "CVEIds": ["CVE-2026-12345"],
                         "Vulnerabilities": [
                             {
                                 "Severity": "High",
@@ -487,8 +491,15 @@ async def test_quays_call_shows_what_was_found(
                                 "Link": "https://cve.test/1",
                                 "FixedBy": "2",
                                 "Description": "A flaw.",
-                                "Name": "CVE-1",
-                                "Metadata": {},
+                                "Name": "CVE-2026-12345",
+                                "Metadata": {
+                                    "UpdatedBy": None,
+                                    "RepoName": None,
+                                    "RepoLink": None,
+                                    "DistroName": None,
+                                    "DistroVersion": None,
+                                    "NVD": {"CVSSv3": {"Vectors": None, "Score": None}},
+                                },
                             }
                         ],
                     }

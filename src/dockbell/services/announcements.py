@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.announcements import MOST, Announcement, MediaType, Severity
-from dockbell.domain.errors import InvalidRequestError, NotFoundError
+from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.ids import is_uuid, uuid_of
 from dockbell.domain.permissions import SuperUser
 from dockbell.services import audit_entries
@@ -36,9 +36,10 @@ async def create(
 
 
 async def delete(tx: Tx, superuser: SuperUser, uuid: str) -> None:
-    if not is_uuid(uuid) or not await announcements.remove(tx, uuid):
-        raise NotFoundError
-    await _note(tx, superuser, "delete_message", uuid=uuid)
+    """Take one back. One that is not there is gone already."""
+    # Quay: no error. Pinned by compat/test_announcements.py.
+    if is_uuid(uuid) and await announcements.remove(tx, uuid):
+        await _note(tx, superuser, "delete_message", uuid=uuid)
 
 
 async def _note(tx: Tx, superuser: SuperUser, kind: str, **more: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from dockbell.domain.accounts import Actor
+from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.permissions import SuperViewer, ViewerOf, ViewerOfNamespace
 from dockbell.domain.records import AuditCount, AuditFilter, AuditRecord
 from dockbell.services import organizations, repositories, users
@@ -22,19 +23,22 @@ async def viewer_of(
     if repository is not None:
         return await repositories.viewer_of(tx, actor, repository)
     if organization is not None:
-        return await organizations.viewer_of_namespace(tx, actor, organization)
+        return await organizations.viewer_of_entries(tx, actor, organization)
     return await users.admin_of_self(tx, actor)
 
 
 def window(
     tx: Tx, since: datetime | None, until: datetime | None, performer: str | None
 ) -> AuditFilter:
-    """From `since` on, or from a day ago, to the end of the day `until`, or to a day ahead."""
-    return AuditFilter(
-        since=tx.now - _DAY if since is None else since,
-        until=(tx.now if until is None else until) + _DAY,
-        performer=performer,
-    )
+    """From `since` on, or from a day ago, to the end of the day `until`, or to a day ahead.
+
+    InvalidRequestError if it ends before it begins.
+    """
+    begin = tx.now - _DAY if since is None else since
+    end = (tx.now if until is None else until) + _DAY
+    if end < begin:
+        raise InvalidRequestError("endtime must not be before starttime")
+    return AuditFilter(since=begin, until=end, performer=performer)
 
 
 async def list_page(

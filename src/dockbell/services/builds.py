@@ -74,7 +74,7 @@ class Builds:
     async def update(
         self, tx: Tx, right: ReporterOf, build_id: str, report: BuildReport
     ) -> Reported:
-        """The same for a build that is known by its id or UUID here."""
+        """The same for a build that is named by its id or UUID here, or by the build system's own key."""
         repository = _repository_of(right)
         found = await builds.find(tx, repository.id, build_id)
         known = (
@@ -165,7 +165,7 @@ async def list_page(
 
 
 async def load(tx: Tx, reader: ReaderOf, build_id: str) -> Build:
-    """The repository's build with this id or UUID; raise NotFoundError if it has none."""
+    """The repository's build with this id, UUID or key; raise NotFoundError if it has none."""
     found = await builds.find(tx, reader.repository.id, build_id)
     if found is None:
         raise NotFoundError

@@ -91,6 +91,18 @@ async def viewer_of_namespace(tx: Tx, actor: Actor, name: str) -> ViewerOfNamesp
     return await admin_of_namespace(tx, actor, name)
 
 
+async def viewer_of_entries(tx: Tx, actor: Actor, name: str) -> ViewerOfNamespace:
+    """The right to see who did what in an organization, or raise: as above, and that of superusers, who see all entries."""
+    try:
+        return await viewer_of_namespace(tx, actor, name)
+    except ForbiddenError:
+        await users.superuser(tx, actor)
+    access = await _access(tx, actor, name)
+    if access is None or access.namespace.kind is not NamespaceKind.ORGANIZATION:
+        raise NotFoundError
+    return ViewerOfNamespace(actor, access.namespace)
+
+
 async def hold(tx: Tx, admin: AdminOfNamespace) -> None:
     """Hold back others who change who may manage the organization. ForbiddenError if the caller no longer may.
 

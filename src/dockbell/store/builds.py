@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, case, delete, insert, or_, select, update
 
 from dockbell.domain.build_reports import (
     ENDS,
@@ -62,10 +62,15 @@ def moved(build: Build, state: BuildState, at: datetime) -> Build:
 
 
 async def find(tx: Tx, repository_id: str, given_id: str) -> Build | None:
-    """The repository's build with this id or UUID."""
-    column = table.c.id if given_id.startswith("bld_") else table.c.uuid
+    """The repository's build with this id or UUID or, if none has it, with this key of the build system's."""
     row = await tx.first(
-        select(table).where(column == given_id, table.c.repository_id == repository_id)
+        select(table)
+        .where(
+            or_(table.c.id == given_id, table.c.uuid == given_id, table.c.key == given_id),
+            table.c.repository_id == repository_id,
+        )
+        .order_by(case((table.c.key == given_id, 1), else_=0))
+        .limit(1)
     )
     return None if row is None else _of_row(row)
 

@@ -152,6 +152,10 @@ class ApiCall:
         """JSON as Quay writes it: Python's spacing and a line end. A 204 has no body."""
         return reply(status, value, headers)
 
+    def reply_nothing(self, status: int) -> Response[bytes]:
+        """The status alone, with no body at all."""
+        return _answer(status, b"", {})
+
     def reply_text(self, status: int, text: str) -> Response[bytes]:
         """The same for JSON that is text already, in Python's spacing."""
         return _answer(status, f"{text}\n".encode(), {})

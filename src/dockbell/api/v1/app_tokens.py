@@ -40,7 +40,9 @@ async def list_app_tokens(call: Call) -> Response[bytes]:
         for one in found
         if not is_narrow or (one.expires_at is not None and one.expires_at <= end)
     ]
-    return call.reply(200, {"tokens": shown, "only_expiring": is_narrow})
+    # Quay: null where nobody asked. Pinned by compat/test_app_tokens.py.
+    asked = is_narrow if call.text("expiring") else None
+    return call.reply(200, {"tokens": shown, "only_expiring": asked})
 
 
 @post(_ALL, status_code=200)

@@ -1,5 +1,6 @@
 """What scanners found in an image, with Quay's address and shape."""
 
+import re
 from collections.abc import Sequence
 
 from litestar import Response, get
@@ -10,6 +11,7 @@ from dockbell.domain.scans import Finding
 from dockbell.services import repositories, scans
 from dockbell.web.calls import Call
 
+_CVE = re.compile(r"CVE-\d{4}-\d{4,7}")
 _INDEXED_BY = 4  # Quay: the version of the scanner's interface, which clients look at
 
 
@@ -25,7 +27,7 @@ async def get_manifest_security(
         image = digest_of(digest)
         found = await scans.list_of(tx, reader, image)
     if not found:
-        # Quay: nobody has looked yet. Pinned by compat/test_security.py.
+        # Quay: nobody has looked yet. Pinned by integration/test_scans.py.
         return call.reply(200, {"status": "queued", "data": None})
     layer = {
         "Name": str(image),
@@ -41,32 +43,49 @@ def _features(
     findings: Sequence[Finding], *, with_vulnerabilities: bool
 ) -> list[dict[str, object]]:
     """Packages with vulnerabilities. Of those without any, reports tell nothing."""
-    packages: dict[tuple[str, str], list[dict[str, object]]] = {}
+    packages: dict[tuple[str, str], list[Finding]] = {}
     for one in findings:
-        packages.setdefault((one.package, one.version), []).append(
-            {
-                "Severity": one.severity,
-                "NamespaceName": "",
-                "Link": one.link,
-                "FixedBy": one.fixed_in,
-                "Description": one.description,
-                "Name": one.id,
-                "Metadata": {},
-            }
-        )
-    features = []
-    for (name, version), vulnerabilities in packages.items():
-        feature: dict[str, object] = {
-            "Name": name,
-            "VersionFormat": "",
-            "NamespaceName": "",
-            "AddedBy": "",
-            "Version": version,
-        }
-        if with_vulnerabilities:
-            feature["Vulnerabilities"] = vulnerabilities
-        features.append(feature)
-    return features
+        packages.setdefault((one.package, one.version), []).append(one)
+    return [
+        _feature(name, version, found if with_vulnerabilities else ())
+        for (name, version), found in packages.items()
+    ]
+
+
+def _feature(name: str, version: str, found: Sequence[Finding]) -> dict[str, object]:
+    # Quay: the three lists are there, and empty, where vulnerabilities were not asked for. Pinned by integration/test_scans.py.
+    return {
+        "Name": name,
+        "VersionFormat": "",
+        "NamespaceName": "",
+        "AddedBy": "",
+        "Version": version,
+        "BaseScores": [],
+        "CVEIds": sorted(
+            {cve for one in found for cve in _CVE.findall(f"{one.id} {one.link}")}
+        ),
+        "Vulnerabilities": [_vulnerability(one) for one in found],
+    }
+
+
+def _vulnerability(finding: Finding) -> dict[str, object]:
+    return {
+        "Severity": finding.severity,
+        "NamespaceName": "",
+        "Link": finding.link,
+        "FixedBy": finding.fixed_in,
+        "Description": finding.description,
+        "Name": finding.id,
+        # Reports of most scanners tell none of this, but clients reach through it.
+        "Metadata": {
+            "UpdatedBy": None,
+            "RepoName": None,
+            "RepoLink": None,
+            "DistroName": None,
+            "DistroVersion": None,
+            "NVD": {"CVSSv3": {"Vectors": None, "Score": None}},
+        },
+    }
 
 
 HANDLERS = [get_manifest_security]

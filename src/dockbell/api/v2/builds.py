@@ -209,7 +209,7 @@ async def list_builds(
 
 @get(_ONE)
 async def get_build(call: Call, repository: FromPath[str], build_id: FromPath[str]) -> Build:
-    """The build, by its id or UUID."""
+    """The build, by its id or UUID, or by the id that the build system gave it."""
     path = call.path(repository)
     async with call.read() as tx:
         reader = await repositories.reader_of(tx, await reporter(call, tx), path)
