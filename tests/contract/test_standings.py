@@ -24,7 +24,11 @@ async def one(store: Store) -> str:
         for name in ("ann", "boss", "reader"):
             await tx.run(
                 insert(t.namespaces).values(
-                    id=f"nsp_{name}", name=name, kind="user", email=None, created_at=tx.now
+                    id=f"nsp_{name}",
+                    name=name,
+                    kind="user",
+                    email=f"{name}@example.com",
+                    created_at=tx.now,
                 )
             )
             await tx.run(insert(t.users).values(namespace_id=f"nsp_{name}"))
@@ -85,6 +89,34 @@ async def test_owners_hear_that_nothing_arrives_for_an_hour_and_only_once(
 
     assert before == [["notification_failing"], ["notification_failing"], []]
     assert [await heard_by(store, name) for name in ("ann", "boss", "reader")] == before
+
+
+async def test_owners_are_warned_when_half_seven_and_nine_tenths_of_the_time_are_over(
+    store: Store, one: str, clock: SetClock
+) -> None:
+    heard = []
+    for hours in (0, 59, 2, 22, 2, 22, 2, 13):
+        clock.move(hours=hours)
+        await fail(store, one, clock)
+        heard.append(len(await heard_by(store, "ann")))
+    async with store.read() as tx:
+        found = await notices.list_for(tx, "nsp_ann", offset=0, limit=9)
+    said = [(notice.kind, str(notice.metadata["message"])) for notice in reversed(found)]
+
+    assert heard == [0, 1, 2, 2, 3, 3, 4, 5]
+    tail = "It is tried again; look at the target."
+    near = f"{tail} After five days the notification is paused."
+    assert said[:-1] == [
+        ("notification_failing", f"Nothing has arrived for 2 days and 11 hours. {tail}"),
+        ("notification_failing", f"Nothing has arrived for 2 days and 13 hours. {near}"),
+        ("notification_failing", f"Nothing has arrived for 3 days and 13 hours. {near}"),
+        ("notification_failing", f"Nothing has arrived for 4 days and 13 hours. {near}"),
+    ]
+    assert said[-1][0] == "notification_paused"
+    mails = select(t.owner_mails.c.kind).where(t.owner_mails.c.email == "ann@example.com")
+    assert [kind for (kind,) in await rows(store, mails.order_by(t.owner_mails.c.id))] == [
+        kind for kind, _ in said[1:]
+    ]
 
 
 async def test_owners_hear_of_a_pause_with_its_reason_and_of_the_recovery(

@@ -10,7 +10,10 @@ from dockbell.domain.outcomes import Delivered, Fault, Outcome, Rejected
 # Quay: a notification that failed three times is off and lists so. Pinned by compat/test_notifications.py.
 FAILURE_LIMIT = 3
 LONGEST_FAILING = timedelta(days=5)
-TELL_AFTER = timedelta(hours=1)
+# Owners are warned soon, and when half, seven and nine tenths of the time to the pause are over.
+WARNINGS = (timedelta(hours=1), *(LONGEST_FAILING * tenths / 10 for tenths in (5, 7, 9)))
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 class Change(StrEnum):
@@ -70,11 +73,40 @@ class Standing:
         if self.failing_since is None:
             was_told = before.told_failing_at is not None or before.pause is not None
             return Change.RECOVERED if was_told else None
-        is_due = self.told_failing_at is None and now - self.failing_since >= TELL_AFTER
+        reached = [
+            self.failing_since + one for one in WARNINGS if self.failing_since + one <= now
+        ]
+        told_at = self.told_failing_at
+        is_due = reached and (told_at is None or told_at < reached[-1])
         return Change.FAILING if is_due else None
 
+    def is_mailed(self, change: Change, before: "Standing", now: datetime) -> bool:
+        """Whether the owners hear of it by mail too: of a pause, of one that is near, and of the end of what they got mail about."""
+        match change:
+            case Change.PAUSED:
+                return True
+            case Change.FAILING:
+                return self.failing_since is not None and _is_near(self.failing_since, now)
+            case Change.RECOVERED:
+                told_at, since = before.told_failing_at, before.failing_since
+                was_near = (
+                    told_at is not None and since is not None and _is_near(since, told_at)
+                )
+                return before.pause is not None or was_near
+            case Change.SET_ASIDE:
+                return False
 
-def sentence_of(change: Change, reason: PauseReason | None, parked: int) -> str:
+
+def _is_near(failing_since: datetime, now: datetime) -> bool:
+    return now - failing_since >= WARNINGS[1]
+
+
+def sentence_of(
+    change: Change,
+    reason: PauseReason | None,
+    parked: int,
+    failing_for: timedelta = WARNINGS[0],
+) -> str:
     """What happened, in plain words."""
     if change is Change.SET_ASIDE:
         return (
@@ -84,7 +116,9 @@ def sentence_of(change: Change, reason: PauseReason | None, parked: int) -> str:
     if change is Change.RECOVERED:
         return "The target takes messages again. What was parked is on its way."
     if change is Change.FAILING:
-        return "Nothing has arrived for an hour. It is tried again; look at the target."
+        said = f"Nothing has arrived for {_span(failing_for)}. It is tried again; look at the target."
+        is_near = failing_for >= WARNINGS[1]
+        return f"{said} After five days the notification is paused." if is_near else said
     why = {
         PauseReason.GONE: "The target says that it is gone for good (410).",
         PauseReason.NO_SUCCESS: "Nothing has arrived for five days.",
@@ -94,3 +128,14 @@ def sentence_of(change: Change, reason: PauseReason | None, parked: int) -> str:
         f"{why} The notification is paused; {parked} {noun} parked and will be sent when it resumes. "
         "Mend the target, then send a test or reset the notification."
     )
+
+
+def _span(time: timedelta) -> str:
+    """The time in whole hours, in words."""
+    days, hours = time // _DAY, time % _DAY // _HOUR
+    if days == 0:
+        return "an hour" if hours <= 1 else f"{hours} hours"
+    said = "a day" if days == 1 else f"{days} days"
+    if hours == 0:
+        return said
+    return f"{said} and an hour" if hours == 1 else f"{said} and {hours} hours"

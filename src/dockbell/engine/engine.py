@@ -14,6 +14,7 @@ from dockbell.engine import retry
 from dockbell.engine.attempt import Attempts
 from dockbell.engine.clock_watch import ClockWatch
 from dockbell.engine.dispatcher import Dispatcher
+from dockbell.engine.messenger import Messenger
 from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import Mail, Outlet, Sender
 from dockbell.engine.pruner import Keep, Pruner
@@ -102,6 +103,7 @@ class Engine:
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
         self._unfolder = Unfolder(store)
+        self._messenger = None if mailer is None else Messenger(store, mailer, links)
         self._clock_watch = None if steady is None else ClockWatch(clock, steady)
         self._listener: asyncio.Task[None] | None = None
         self._has_drained = asyncio.Event()
@@ -141,6 +143,8 @@ class Engine:
         self._rescuer.chore.ring()  # a former process may have left lanes that say what is not so
         self._pruner.chore.start()
         self._unfolder.chore.start()
+        if self._messenger is not None:
+            self._messenger.chore.start()
         self._unfolder.ring()  # a former process may have left some
         self._listener = asyncio.create_task(listen(self._store, self.ring), name="listener")
 
@@ -152,6 +156,8 @@ class Engine:
         await self._rescuer.chore.stop()
         await self._pruner.chore.stop()
         await self._unfolder.chore.stop()
+        if self._messenger is not None:
+            await self._messenger.chore.stop()
         if self._listener is not None:
             self._listener.cancel()
             # It may have broken before: that must not keep what is in hand from being settled.

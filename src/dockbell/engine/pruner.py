@@ -26,6 +26,9 @@ _STEPS_AT_ONCE = 200  # then the others have their turn
 _REST = 4.0
 _LEAST_REST = 0.02
 _AT_ONCE = timedelta()  # nobody looks at it once it has ended
+_OLD_NEWS = timedelta(
+    days=2
+)  # a mail server that was away for longer has owners told by the bell alone
 
 Prune = Callable[[Tx, datetime, str, int], Awaitable[Step]]
 
@@ -50,6 +53,7 @@ class Keep:
             ("audit_entries", self.audit_entries, history.prune_audit_entries),
             ("tokens", self.tokens, history.prune_tokens),
             ("app_tokens", self.tokens, history.prune_app_tokens),
+            ("owner_mails", _OLD_NEWS, history.prune_owner_mails),
             ("sessions", _AT_ONCE, history.prune_sessions),
             ("authorization_codes", _AT_ONCE, history.prune_authorization_codes),
         ]

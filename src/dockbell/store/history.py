@@ -22,6 +22,7 @@ from dockbell.store.tables import (
     deliveries,
     events,
     notices,
+    owner_mails,
     sessions,
     tokens,
 )
@@ -131,6 +132,15 @@ async def prune_sessions(tx: Tx, before: datetime, after: str, limit: int) -> St
 async def prune_authorization_codes(tx: Tx, before: datetime, after: str, limit: int) -> Step:
     """Delete codes that ended before then."""
     return await _prune_ended(tx, authorization_codes, "aco", before, after, limit)
+
+
+async def prune_owner_mails(tx: Tx, before: datetime, after: str, limit: int) -> Step:
+    """Delete mails to owners made before then, sent or not: nobody is told old news."""
+    found, last = await _oldest(tx, owner_mails, "oml", before, after, limit)
+    is_over = owner_mails.c.created_at < before
+    return Step(
+        await tx.run(delete(owner_mails).where(owner_mails.c.id.in_(found), is_over)), last
+    )
 
 
 async def _prune_ended(  # noqa: PLR0913, PLR0917 -- only the functions above call it

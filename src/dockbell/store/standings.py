@@ -8,9 +8,11 @@ from sqlalchemy import func, select, update
 
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.deliveries import PauseReason, Result, State, Trigger
+from dockbell.domain.notifications import INSTANCE
 from dockbell.domain.outcomes import Delivered
+from dockbell.domain.owner_mails import Tidings
 from dockbell.domain.standings import Change, Standing, sentence_of
-from dockbell.store import audit_entries, lanes, locks, notices
+from dockbell.store import audit_entries, lanes, locks, mail_addresses, notices, owner_mails
 from dockbell.store import notifications as store
 from dockbell.store.tables import deliveries, namespaces, notifications, repositories
 from dockbell.store.transactions import Tx
@@ -118,8 +120,10 @@ async def _write(tx: Tx, notification_id: str, before: Standing, after: Standing
         if change is Change.PAUSED:
             reason = after.pause
             more = {"reason": None if reason is None else reason.value, "parked": parked}
-        sentence = sentence_of(change, after.pause, parked)
-        await _tell(tx, notification_id, change, sentence, more)
+        failing_for = tx.now - (after.failing_since or tx.now)
+        sentence = sentence_of(change, after.pause, parked, failing_for)
+        by_mail = after.is_mailed(change, before, tx.now)
+        await _tell(tx, notification_id, change, sentence, more, by_mail=by_mail)
 
 
 async def tell_set_aside(tx: Tx, notification_of: Mapping[str, str]) -> None:
@@ -134,10 +138,16 @@ async def tell_set_aside(tx: Tx, notification_of: Mapping[str, str]) -> None:
         await _tell(tx, notification_id, Change.SET_ASIDE, sentence, more)
 
 
-async def _tell(
-    tx: Tx, notification_id: str, change: Change, sentence: str, more: Mapping[str, object]
+async def _tell(  # noqa: PLR0913 -- the parts of what is told
+    tx: Tx,
+    notification_id: str,
+    change: Change,
+    sentence: str,
+    more: Mapping[str, object],
+    *,
+    by_mail: bool = False,
 ) -> None:
-    """Put a notice into the inbox of the namespace's owner and of the repository's administrators.
+    """Put a notice into the inbox of the namespace's owner and of the repository's administrators, and a mail in the queue.
 
     It goes there directly and is no event, so that a notice never triggers a notice. One of a notification that
     was deleted meanwhile is nobody's.
@@ -179,6 +189,15 @@ async def _tell(
         namespace_id=about.namespace_id,
         repository_id=about.repository_id,
     )
+    if by_mail:
+        place = metadata.get("repository") or about.namespace or INSTANCE
+        tidings = Tidings(
+            change, about.title, about.method, about.kind, str(place), sentence, tx.now
+        )
+        addresses = await mail_addresses.list_of_owners(
+            tx, about.namespace_id, about.repository_id
+        )
+        await owner_mails.add(tx, addresses, tidings)
 
 
 async def _count_waiting(tx: Tx, notification_id: str) -> int:

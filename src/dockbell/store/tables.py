@@ -739,6 +739,20 @@ notices = Table(
     Index("ix_notices_namespace_id_created_at", "namespace_id", "created_at"),
 )
 
+# Mails to owners of notifications. Those that were sent stay for a while, so that an address is not flooded.
+owner_mails = Table(
+    "owner_mails",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("email", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("about", Document, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("sent_at", Moment),
+    Column("created_at", Moment, nullable=False),
+)
+
 announcements = Table(
     "announcements",
     metadata,
