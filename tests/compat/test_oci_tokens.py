@@ -157,6 +157,24 @@ async def test_bad_credentials_are_refused_with_the_challenge(hub: Hub) -> None:
     ] == [(401, [("UNAUTHORIZED", message)], CHALLENGE) for _, message in expected]
 
 
+async def test_empty_credentials_are_nobody(hub: Hub) -> None:
+    # So do the conformance suite and some clients that were given no user name.
+    nobody, asked = basic("", ""), f"/v2/auth?service={HOST}"
+    tokens = [
+        await hub.anonymous.get(f"{asked}&scope=repository:{path}:pull,push", headers=nobody)
+        for path in ("boss/open", "acme/web")  # public, private
+    ]
+
+    for_nothing = await hub.anonymous.get(asked, headers=nobody)
+    half = await hub.anonymous.get(f"{asked}&scope=registry:catalog:*", headers=basic("", "x"))
+    as_such = await hub.anonymous.get("/v2/", headers=nobody)
+
+    claims = [claims_of(each.json()["token"]) for each in tokens]
+    assert [each["sub"] for each in claims] == ["(anonymous)"] * 2
+    assert [each["access"][0]["actions"] for each in claims] == [["pull"], []]
+    assert [each.status for each in (for_nothing, half, as_such)] == [401] * 3
+
+
 async def test_a_question_that_cannot_be_read_is_a_400(hub: Hub) -> None:
     decode = "Unable to decode repository and actions:"
     expected = {

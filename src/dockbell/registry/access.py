@@ -17,12 +17,6 @@ from dockbell.web.basic import basic_of
 class InsufficientScopeError(UnauthenticatedError):
     """access to the requested resource is not authorized"""  # noqa: D400, D415 -- Quay's literal text
 
-    def __init__(self, source: str | None = None) -> None:
-        super().__init__()
-        self.source = (
-            source  # the repository that a better token would let the caller mount from
-        )
-
 
 async def identify(parts: Parts, request: Request) -> Claim:
     """The claim that the request's credentials make; raise UnauthenticatedError if there are none or bad ones."""
@@ -67,15 +61,16 @@ async def source(tx: Any, claim: Claim, digest: Digest, path: str | None) -> Rea
     """The right to pull from a repository that holds the blob: from `path`, or from any; None if there is none.
 
     Raise InsufficientScopeError where the account may, and only its token does not reach: the client is told what
-    to ask for, and mounts then.
+    to ask for, and mounts then. For a blob from anywhere that is a scope of its own, so that nobody is told where
+    it lies.
     """
     grant = await registry_tokens.honour(tx, claim)
     found = await blobs.sources(tx, grant.actor, digest, path)
     for one in found:
-        if grant.allows(one.repository.path, "pull"):
+        if grant.allows(one.repository.path, "pull") or (path is None and grant.allows_mount):
             return one
     if found:
-        raise InsufficientScopeError(found[0].repository.path)
+        raise InsufficientScopeError
     return None
 
 

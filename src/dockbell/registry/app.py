@@ -160,20 +160,22 @@ class Registry:
         is_pull = request.verb in {"GET", "HEAD"} and route.resource is not Resource.UPLOAD
         actions = "pull" if is_pull else "pull,push"
         scope = f"repository:{route.path}:{actions}"
-        source = _source_of(request, route, error)
-        if source is not None:
-            scope += f" repository:{source}:pull"
+        if route.resource is Resource.UPLOADS and not isinstance(error, QueryError):
+            scope += _mount_scope_of(request)
         return f'{self._realm},scope="{scope}"'
 
 
-def _source_of(request: Request, route: Route, error: Exception) -> str | None:
-    """The repository to mount from, which the token has to reach too."""
-    if isinstance(error, InsufficientScopeError) and error.source is not None:
-        return error.source
-    if route.resource is not Resource.UPLOADS or isinstance(error, QueryError):
-        return None
-    source = request.query("from") if request.query("mount") else None
-    return source if source is not None and is_path(source) else None
+def _mount_scope_of(request: Request) -> str:
+    """What the token has to reach besides: the repository to mount from, or any.
+
+    Known before anybody has signed in, so that the first token is good enough: some clients ask only once.
+    """
+    if not request.query("mount"):
+        return ""
+    source = request.query("from")
+    if source is None:
+        return " registry:mount:*"
+    return f" repository:{source}:pull" if is_path(source) else ""
 
 
 def _log_bug(error: Exception, request: Request) -> None:

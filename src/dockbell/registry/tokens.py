@@ -33,16 +33,13 @@ async def get_token(parts: Parts, request: Request, route: Route) -> Reply:
     """A token for what the query asks, for whom the Basic header names, or for nobody in particular."""
     del route
     _check_service(parts, request.query("service"))
-    credentials = request.header(b"authorization")
     scopes = request.queries("scope")
-    actor = ANONYMOUS
-    if credentials is not None:
-        scheme, _, value = credentials.partition(" ")
-        if scheme.lower() != "basic":
-            raise UnauthenticatedError
-        username, password = basic_of(value)
+    username, password = _credentials_of(request)
+    if username or password:
         actor = (await access.sign_in(parts, username, password, request.ip)).actor
-    elif not any(scopes):
+    elif any(scopes):
+        actor = ANONYMOUS
+    else:
         raise UnauthenticatedError
     # Quay: only this key. Pinned by compat/test_oci_tokens.py.
     return json_reply(200, {"token": (await _issue(parts, actor, scopes))[0]})
@@ -74,6 +71,17 @@ async def post_token(parts: Parts, request: Request, route: Route) -> Reply:
             "issued_at": parts.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
     )
+
+
+def _credentials_of(request: Request) -> tuple[str, str]:
+    """User name and password; both empty for nobody, whom some clients announce by just that."""
+    credentials = request.header(b"authorization")
+    if credentials is None:
+        return "", ""
+    scheme, _, value = credentials.partition(" ")
+    if scheme.lower() != "basic":
+        raise UnauthenticatedError
+    return basic_of(value)
 
 
 def _check_service(parts: Parts, service: str | None) -> None:

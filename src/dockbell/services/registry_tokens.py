@@ -41,6 +41,7 @@ _NEEDED = {
     # Quay: who may push may delete. Pinned by compat/test_oci_management.py.
     "delete": frozenset({"delete", "push", "*"}),
 }
+_OF_THE_REGISTRY = frozenset({"catalog", "mount"})  # all of it, as far as the caller may
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _SCOPE = re.compile(
     r"(?P<type>[a-z]+(?:\([a-z]+\))?):(?P<name>[.a-zA-Z0-9_/:-]+):(?P<actions>(?:[a-z]+|\*)(?:,(?:[a-z]+|\*))*)"
@@ -99,8 +100,16 @@ class Grant:
 
     @property
     def allows_catalog(self) -> bool:
+        return self._allows_registry("catalog")
+
+    @property
+    def allows_mount(self) -> bool:
+        """Whether a blob may be mounted from any repository that the caller may read, named in the token or not."""
+        return self._allows_registry("mount")
+
+    def _allows_registry(self, name: str) -> bool:
         return self.access is None or any(
-            entry.type == "registry" and entry.name == "catalog" and "*" in entry.actions
+            entry.type == "registry" and entry.name == name and "*" in entry.actions
             for entry in self.access
         )
 
@@ -238,7 +247,7 @@ async def grant(
 
 
 async def _grant_one(tx: Tx, actor: Actor, asked: Access, intake: Intake | None) -> Access:
-    if asked.type == "registry" and asked.name == "catalog":
+    if asked.type == "registry" and asked.name in _OF_THE_REGISTRY:
         return replace(asked, actions=("*",) if "*" in asked.actions else ())
     namespace, _, name = asked.name.partition("/")
     if asked.type != "repository" or not is_namespace(namespace) or not is_repository(name):
