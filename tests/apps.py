@@ -1,5 +1,6 @@
 """The application for tests: put together once in a process, then pointed at each test's own store."""
 
+from functools import partial
 from typing import Any
 
 from dockbell.api.intake.app import EventIntake, Limits
@@ -12,6 +13,7 @@ from dockbell.api.v2.handlers import PUBLIC_HANDLERS
 from dockbell.services.reports import Reports
 from dockbell.store.transactions import Store
 from dockbell.ui.handlers import HANDLERS as UI_HANDLERS
+from dockbell.web import readonly
 from dockbell.web.app import build_app
 from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send
 from dockbell.web.faces import Faces
@@ -41,6 +43,7 @@ def app_of(store: Store, faces: Faces) -> ASGIApp:
         {"store": store, "faces": faces, "live": Hub(store, look_seconds=0.01)}
     )
     edge._intake = intake_of(store, faces)
+    edge._refuse_change = partial(readonly.refusal, faces.links) if faces.is_readonly else None
     app: ASGIApp = edge
     return app
 

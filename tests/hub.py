@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,25 @@ class Hub:
     folder: Path
     tokens: RegistryTokens
     registry: Registry
+    clock: Clock
+
+    def with_switches(
+        self, *, allows_anonymous: bool = True, is_readonly: bool = False
+    ) -> "Hub":
+        """The same registry after its operator changed these settings."""
+        links = Links(f"https://{HOST}")
+        registry = Registry(
+            store_begin=self.store.begin,
+            store_read=self.store.read,
+            files=self.files,
+            links=links,
+            intake=Intake(kinds=events.catalog(), links=links),
+            clock=self.clock,
+            tokens=self.tokens,
+            allows_anonymous=allows_anonymous,
+            is_readonly=is_readonly,
+        )
+        return replace(self, registry=registry)
 
     @property
     def anonymous(self) -> Client:
@@ -161,7 +180,7 @@ def _hub_of(
         tokens=tokens,
         powers=powers,
     )
-    return Hub(store, files, folder, tokens, registry)
+    return Hub(store, files, folder, tokens, registry, clock)
 
 
 _once: dict[str, Any] = {}  # what takes long to make and is the same in every test

@@ -228,6 +228,8 @@ class Application:
             tokens=tokens,
             pulls=Pulls(self.settings.pull_events, random.random),
             powers=self.faces.powers,
+            allows_anonymous=self.faces.allows_anonymous,
+            is_readonly=self.faces.is_readonly,
         )
         self.asgi = build_app(
             store=self.store,
@@ -253,31 +255,36 @@ class Application:
         self._tasks = [
             asyncio.create_task(self._every(_CLOCK_CHECK_SECONDS, self._set_clock)),
             asyncio.create_task(self._every(_KEY_CHECK_SECONDS, self._look_at_key)),
-            asyncio.create_task(self._every(_PURGE_SECONDS, self._purge)),
             asyncio.create_task(self._every(_SCHEMA_SECONDS, self._look_at_schema)),
             asyncio.create_task(pulse.feel(self.scrapes.metrics)),
         ]
+        if not self.faces.is_readonly:
+            self._tasks += self._chores_that_change()
         if self.engine is not None:
             self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
-            self._tasks.append(
-                asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_expiry))
-            )
             self._tasks.append(
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_silence))
             )
             self._tasks.append(
                 asyncio.create_task(self._every(_QUOTA_SECONDS, self._watch_quotas))
             )
-            if self.clair_fetcher is not None:
-                worker = self._clair_worker(self.clair_fetcher)
-                self._tasks.append(
-                    asyncio.create_task(self._every(_CLAIR_SECONDS, worker.work_off))
-                )
         if self.mirroring is not None:
             if self.settings.is_sqlite:  # no other process uses this database
                 async with self.store.begin() as tx:
                     await self.faces.mirrors.take_back(tx, SYSTEM)
             self.mirroring.start()
+
+    def _chores_that_change(self) -> list[asyncio.Task[None]]:
+        """What a server that is set to change nothing leaves undone."""
+        chores = [asyncio.create_task(self._every(_PURGE_SECONDS, self._purge))]
+        if self.engine is not None:
+            chores.append(
+                asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_expiry))
+            )
+            if self.clair_fetcher is not None:
+                worker = self._clair_worker(self.clair_fetcher)
+                chores.append(asyncio.create_task(self._every(_CLAIR_SECONDS, worker.work_off)))
+        return chores
 
     def _event_intake(self) -> EventIntake:
         faces = self.faces
@@ -487,6 +494,8 @@ def build(settings: Settings) -> Application:
         is_initialize_open=settings.user_initialize,
         allows_sign_up=settings.user_creation,
         requires_team_invite=settings.require_team_invite,
+        allows_anonymous=settings.anonymous_access,
+        is_readonly=settings.registry_state == "readonly",
         powers=Powers(
             frozenset(settings.superusers),
             frozenset(settings.readonly_superusers),
@@ -519,7 +528,7 @@ def build(settings: Settings) -> Application:
     files = files_of(settings, data)
     fetcher = _fetcher_of(settings, ",".join(settings.egress_allow), resolver)
     mirroring = None
-    if settings.engine:
+    if settings.engine and not faces.is_readonly:
         mirroring = Mirroring(
             store.begin, store.read, files, faces.mirrors, Registries(fetcher)
         )

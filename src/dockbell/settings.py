@@ -363,6 +363,17 @@ RULES: Mapping[str, Rule] = {
         _flag,
         "true or false",
     ),
+    "anonymous_access": Rule(
+        "Whether those who are not signed in may pull and see what is public. Without it they may sign in, and no more.",
+        _flag,
+        "true or false",
+    ),
+    "registry_state": Rule(
+        "`readonly` while nothing is to change: pulls go on and what happened is still delivered, but pushes and every other change are refused, "
+        "and no mirror, expiry or clean-up runs.",
+        _choice("normal", "readonly"),
+        "`normal` or `readonly`",
+    ),
     "internal_answers": Rule(
         "Who sees what a target answered whose address is not public: `admins` is whoever may see the delivery, `superusers` only "
         "superusers and readonly ones. Status, code and advice are for all.",
@@ -590,6 +601,8 @@ class Settings:
     superusers: tuple[str, ...] = ()
     readonly_superusers: tuple[str, ...] = ()
     superusers_full_access: bool = False
+    anonymous_access: bool = True
+    registry_state: str = "normal"
     internal_answers: str = "admins"
     engine: bool = True
     concurrency: int = 256

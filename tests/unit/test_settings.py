@@ -125,6 +125,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("database_url", "postgres://u@h/d", "postgresql://u@h/d"),
         ("log_level", "WARNING", "warning"),
         ("internal_answers", "Superusers", "superusers"),
+        ("registry_state", "READONLY", "readonly"),
     ],
 )  # fmt: skip
 def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: object) -> None:
@@ -190,6 +191,7 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("public_url", "https://bell.example.org?x"),
         ("log_level", "loud"),
         ("internal_answers", "nobody"),
+        ("registry_state", "closed"),
         ("log_format", 1),
         ("concurrency", 0),
     ],

@@ -82,6 +82,10 @@ class TooManyError(DockbellError):
     kind = "too_many_requests"
 
 
+class AnonymousError(UnauthenticatedError):
+    """Anonymous access is not allowed"""  # noqa: D400, D415 -- Quay's literal text
+
+
 class UnavailableError(DockbellError):
     """The server cannot answer now. Try again soon."""
 

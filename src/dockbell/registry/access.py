@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from dockbell.domain.digests import Digest
-from dockbell.domain.errors import UnauthenticatedError
+from dockbell.domain.errors import AnonymousError, UnauthenticatedError
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Request
@@ -24,6 +24,8 @@ async def identify(parts: Parts, request: Request) -> Claim:
     match scheme.lower():
         case "bearer":
             claim = parts.tokens.verify(value.strip(), parts.clock(), request.ip)
+            if claim.actor.is_anonymous and not parts.allows_anonymous:
+                raise AnonymousError
             return replace(claim, powers=parts.powers)
         case "basic":
             username, password = basic_of(value)

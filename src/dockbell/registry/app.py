@@ -21,7 +21,9 @@ from dockbell.services.intake import Intake
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
 from dockbell.web import outages, repeats
 from dockbell.web.edge import Receive, Scope, Send
+from dockbell.web.readonly import WORDS
 
+_READING = frozenset({"GET", "HEAD"})
 _PIECE = 256 << 10
 # Which token to ask for next (RFC 6750): some clients ask again only if they are told why.
 _ERROR_OF: Mapping[type[Exception], str] = {
@@ -78,6 +80,8 @@ class Registry:
         patience_seconds: float = 60.0,
         pulls: Pulls | None = None,
         powers: Powers | None = None,
+        allows_anonymous: bool = True,
+        is_readonly: bool = False,
     ) -> None:
         self._parts = Parts(
             begin=store_begin,
@@ -89,6 +93,8 @@ class Registry:
             clock=clock,
             pulls=pulls or Pulls(),
             powers=powers or Powers(),
+            allows_anonymous=allows_anonymous,
+            is_readonly=is_readonly,
         )
         self._patience = patience_seconds
         self._realm = f'Bearer realm="{links.token_realm}",service="{links.host}"'
@@ -122,6 +128,13 @@ class Registry:
                 f"{request.verb[:20]} is not possible here.",
                 headers={"allow": ", ".join(handlers)},
             )
+        if (
+            self._parts.is_readonly
+            and request.verb not in _READING
+            and route.resource is not Resource.TOKEN
+        ):
+            # Quay: 405 here, and 503 at its API. Pinned by compat/test_readonly.py.
+            return errors.refusal(405, "DENIED", WORDS, headers={"allow": "GET, HEAD"})
         if route.path and not route.is_name_valid:
             return errors.refusal(
                 400,

@@ -39,6 +39,8 @@ class Parts:
     clock: Clock
     pulls: Pulls
     powers: Powers
+    allows_anonymous: bool
+    is_readonly: bool
 
     @property
     def quotas(self) -> Quotas:

@@ -4,7 +4,7 @@ from datetime import UTC
 from urllib.parse import parse_qs
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
-from dockbell.domain.errors import UnauthenticatedError
+from dockbell.domain.errors import AnonymousError, UnauthenticatedError
 from dockbell.registry import access
 from dockbell.registry.errors import Refusal
 from dockbell.registry.parts import Parts
@@ -37,6 +37,8 @@ async def get_token(parts: Parts, request: Request, route: Route) -> Reply:
     username, password = _credentials_of(request)
     if username or password:
         actor = (await access.sign_in(parts, username, password, request.ip)).actor
+    elif not parts.allows_anonymous:
+        raise AnonymousError
     elif any(scopes):
         actor = ANONYMOUS
     else:
@@ -98,7 +100,9 @@ async def _issue(parts: Parts, actor: Actor, scopes: list[str]) -> tuple[str, st
     else:
         async with parts.begin() as tx:
             await authentication.touch(tx, actor)
-            granted = await registry_tokens.grant(tx, actor, asked, parts.intake)
+            granted = await registry_tokens.grant(
+                tx, actor, asked, parts.intake, may_create=not parts.is_readonly
+            )
     scope = " ".join(
         f"{entry.type}:{entry.name}:{','.join(entry.actions)}"
         for entry in granted

@@ -236,24 +236,35 @@ def scopes_of(texts: Iterable[str], host: str) -> tuple[Access, ...]:
 
 
 async def grant(
-    tx: Tx, actor: Actor, asked: Sequence[Access], intake: Intake | None = None
+    tx: Tx,
+    actor: Actor,
+    asked: Sequence[Access],
+    intake: Intake | None = None,
+    *,
+    may_create: bool = True,
 ) -> tuple[Access, ...]:
     """Of what is asked, that which the caller may do. What they may not do is left out, never an error.
 
-    Asking to push to a repository that does not exist creates it, private, if the caller may: the transaction
-    must be a writing one if any entry asks to push.
+    Asking to push to a repository that does not exist creates it, private, if the caller may and nothing speaks
+    against it: the transaction must be a writing one if any entry asks to push.
     """
-    return tuple([await _grant_one(tx, actor, access, intake) for access in asked])
+    if may_create and not actor.is_anonymous:
+        for one in asked:
+            if "push" in one.actions and _is_repository(one):
+                await _create_if_missing(tx, actor, one.name, intake)
+    return tuple([await _grant_one(tx, actor, access) for access in asked])
 
 
-async def _grant_one(tx: Tx, actor: Actor, asked: Access, intake: Intake | None) -> Access:
+def _is_repository(asked: Access) -> bool:
+    namespace, _, name = asked.name.partition("/")
+    return asked.type == "repository" and is_namespace(namespace) and is_repository(name)
+
+
+async def _grant_one(tx: Tx, actor: Actor, asked: Access) -> Access:
     if asked.type == "registry" and asked.name in _OF_THE_REGISTRY:
         return replace(asked, actions=("*",) if "*" in asked.actions else ())
-    namespace, _, name = asked.name.partition("/")
-    if asked.type != "repository" or not is_namespace(namespace) or not is_repository(name):
+    if not _is_repository(asked):
         return replace(asked, actions=())
-    if "push" in asked.actions and not actor.is_anonymous:
-        await _create_if_missing(tx, actor, asked.name, intake)
     roles = await repositories.roles_of(tx, actor, asked.name)
     may: dict[str, bool] = {
         # Quay: who would be told that there is no such repository may ask. Pinned by compat/test_oci_pull.py.

@@ -140,7 +140,7 @@ async def _who(call: ApiCall) -> Actor:
         actor = await sign_ins.of_password(call, *basic_of(value))
         return call.faces.powers.of(actor)
     async with call.read() as tx:
-        return await call.actor(tx)
+        return await call.caller(tx)
 
 
 async def _grantor(tx: Any, actor: Actor, asked: Asked) -> tuple[GrantorTo, str]:

@@ -43,7 +43,7 @@ async def show_sign_in(call: Call) -> Response[bytes]:
     """The form; who is signed in already goes on at once."""
     following = _page_of(call.text("next", "/"))
     async with call.read() as tx:
-        actor = await call.actor(tx)
+        actor = await call.caller(tx)
     if not actor.is_anonymous:
         return pages.redirect(following, status=303)
     return ask(call, following)

@@ -22,7 +22,7 @@ _BUILD = re.compile(r"(?P<path>.+)/build/[^/]+")
 
 async def _who(call: ApiCall) -> Actor:
     async with call.read() as tx:
-        return await call.actor(tx)
+        return await call.caller(tx)
 
 
 @get("/", include_in_schema=False)
@@ -45,8 +45,9 @@ async def show_repository(call: Call, path: FromPath[str]) -> Response[bytes]:
     """The repository of a message, for who may see it; others are asked to sign in, or see nothing."""
     wanted = path.strip("/")
     async with call.read() as tx:
-        actor = await call.actor(tx)
-        found = await _details(tx, actor, wanted)
+        actor = await call.caller(tx)
+        is_let_in = call.faces.allows_anonymous or not actor.is_anonymous
+        found = await _details(tx, actor, wanted) if is_let_in else None
     if found is None:
         return _nothing(call, actor, f"/repository/{wanted}", "repository")
     repository = found.repository
@@ -95,13 +96,16 @@ def _nothing(call: ApiCall, actor: Actor, address: str, kind: str) -> Response[b
 async def show_namespace(call: Call, name: FromPath[str]) -> Response[bytes]:
     """The repositories of an organization or a user that the caller may see."""
     async with call.read() as tx:
-        actor = await call.actor(tx)
+        actor = await call.caller(tx)
         is_organization = call.request.scope["path"].startswith("/organization/")
+        if actor.is_anonymous and not call.faces.allows_anonymous:
+            kind = "organization" if is_organization else "user"
+            return _nothing(call, actor, call.request.scope["path"], kind)
         try:
             if is_organization:
-                kind = (await organizations.load(tx, actor, name)).namespace.kind
+                found_kind = (await organizations.load(tx, actor, name)).namespace.kind
             else:
-                kind = (await users.load(tx, actor, name)).namespace.kind
+                found_kind = (await users.load(tx, actor, name)).namespace.kind
         except NotFoundError:
             return pages.refusal(
                 404, "Nothing to see here", "There is no organization or user of that name."
@@ -113,7 +117,7 @@ async def show_namespace(call: Call, name: FromPath[str]) -> Response[bytes]:
         "namespace.html",
         {
             "name": name,
-            "kind": "organization" if kind is NamespaceKind.ORGANIZATION else "user",
+            "kind": "organization" if found_kind is NamespaceKind.ORGANIZATION else "user",
             "repositories": found,
             "has_more": more is not None,
             "is_anonymous": actor.is_anonymous,

@@ -1,6 +1,7 @@
 """Putting the HTTP application together from its handlers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -12,7 +13,7 @@ from litestar.exceptions import HTTPException
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.links import Links
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health, metrics, problems, reference
+from dockbell.web import errors, health, metrics, problems, readonly, reference
 from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send, TakesEvents
 from dockbell.web.faces import Faces
@@ -75,7 +76,14 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         logging_config=None,
     )
     pages = Repeats(cast("ASGIApp", app))  # the same protocol, in narrower types
-    return Edge(pages, registry, intake, scrapes.metrics, refuse_nul=_nul_refusal(faces.links))
+    return Edge(
+        pages,
+        registry,
+        intake,
+        scrapes.metrics,
+        refuse_nul=_nul_refusal(faces.links),
+        refuse_change=partial(readonly.refusal, faces.links) if faces.is_readonly else None,
+    )
 
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]

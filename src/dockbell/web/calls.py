@@ -15,6 +15,7 @@ from litestar.exceptions import InternalServerException, SerializationException
 
 from dockbell.domain.accounts import ANONYMOUS, Actor
 from dockbell.domain.errors import (
+    AnonymousError,
     DataError,
     DockbellError,
     InvalidRequestError,
@@ -56,7 +57,14 @@ class ApiCall:
         return self.faces.notifications
 
     async def actor(self, tx: Tx) -> Actor:
-        """Who asks: by a bearer token or, without that header, by a session.
+        """Who asks, as `caller` finds it. Raise AnonymousError for nobody in particular where the operator lets none in."""
+        found = await self.caller(tx)
+        if found.is_anonymous and not self.faces.allows_anonymous:
+            raise AnonymousError
+        return found
+
+    async def caller(self, tx: Tx) -> Actor:
+        """Who asks: by a bearer token or, without that header, by a session. For what lets everybody in.
 
         A missing, broken or expired one makes the call anonymous. Raise CsrfError for a session that is to change
         something without its CSRF token, since then another site's page may have made the request.

@@ -22,6 +22,9 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 # What takes in events: None if the client went away.
 TakesEvents = Callable[[Scope, Receive], Awaitable[WholeAnswer | None]]
 
+# The answer to a verb at a path that is refused; None for one that is not.
+Refuses = Callable[[str, str], WholeAnswer | None]
+
 _log = structlog.get_logger("dockbell.access")
 
 # Quay: any page may call the API, because a bearer token is never sent by itself (quay-compat 1.3).
@@ -47,7 +50,7 @@ _NO_GUESSING = (b"x-content-type-options", b"nosniff")
 class Edge:
     """Wraps the whole application; registry and intake are chosen here by path, past the framework."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- made only by the application
         self,
         pages: ASGIApp,
         registry: ASGIApp,
@@ -55,12 +58,14 @@ class Edge:
         metrics: Metrics | None = None,
         *,
         refuse_nul: ASGIApp | None = None,
+        refuse_change: Refuses | None = None,
     ) -> None:
         self._pages = pages
         self._registry = registry
         self._intake = intake
         self._metrics = metrics or Metrics()
         self._refuse_nul = refuse_nul or pages
+        self._refuse_change = refuse_change  # only where nothing may change
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +73,12 @@ class Edge:
             return
         path: str = scope["path"]
         verb: str = scope["method"]
-        if path == _INTAKE and verb == "POST" and not scope["query_string"]:
+        if (
+            path == _INTAKE
+            and verb == "POST"
+            and not scope["query_string"]
+            and self._refuse_change is None
+        ):
             await self._take_in(scope, receive, send)  # thousands a second
             return
         request_id = os.urandom(16).hex()
@@ -134,6 +144,8 @@ class Edge:
         path: str = scope["path"]
         if path == "/v2" or path.startswith("/v2/"):
             await self._registry(scope, receive, send)  # refuses NUL itself, in its own words
+        elif refused := self._refuse_change and self._refuse_change(scope["method"], path):
+            await whole_answers.send({}, send, refused)
         elif "\x00" in path or b"%00" in scope.get("query_string", b""):
             # No name or id holds it, and PostgreSQL takes no text that does.
             await self._refuse_nul(scope, receive, send)

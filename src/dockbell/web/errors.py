@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
 from dockbell.domain.errors import (
+    AnonymousError,
     ConflictError,
     DataError,
     DockbellError,
@@ -55,6 +56,7 @@ DESCRIPTIONS = {
     "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",
     "too_many_streams": "There are too many live streams already, of the server or of one user.",
     "unavailable": "The server cannot answer now. The same request may succeed soon.",
+    "readonly": "The operator has set the server to change nothing for now. Reading works.",
     "internal_error": "The server failed. Its log has the cause under the request's id.",
     "request_timeout": "The body of the request did not come in time.",
     "fresh_login_required": "This needs a sign-in of the last minutes.",
@@ -113,6 +115,9 @@ def _other_shape(error: DockbellError) -> Response[bytes] | None:
             return reply(400, {"message": {error.name: error.about}})
         case WrongContentTypeError():
             return reply(415, {"message": error.detail})
+        case AnonymousError():
+            # Quay: shape B. Pinned by compat/test_anonymous.py.
+            return reply(401, {"error": error.detail})
         case CsrfError():
             # Quay: shape B. Pinned by compat/test_sessions.py.
             return reply(403, {"error": error.detail})

@@ -41,6 +41,8 @@ class Faces:
     is_initialize_open: bool = False  # POST /api/v1/user/initialize without a set-up token
     requires_team_invite: bool = True
     allows_sign_up: bool = False  # POST /api/v1/user
+    allows_anonymous: bool = True  # whoever is not signed in sees what is public
+    is_readonly: bool = False  # nobody changes anything
     powers: Powers = field(default_factory=Powers)
     clair: ClairCalls = ClairCalls()
 

@@ -39,4 +39,4 @@ async def sign_out(call: ApiCall) -> None:
     if secret is None:
         return
     async with call.begin() as tx:
-        await sessions.end(tx, await call.actor(tx), secret)
+        await sessions.end(tx, await call.caller(tx), secret)

@@ -10,7 +10,6 @@ from dockbell.web.calls import ApiCall, Call
 # What is the same on every server. Quay's web interface shows a part of itself for each that is true.
 _FEATURES: Mapping[str, bool] = {
     "AGGREGATED_LOG_COUNT_RETRIEVAL": True,
-    "ANONYMOUS_ACCESS": True,
     "APP_SPECIFIC_TOKENS": True,
     "BILLING": False,
     "CHANGE_TAG_EXPIRATION": False,
@@ -52,6 +51,7 @@ def features_of(call: ApiCall) -> dict[str, bool]:
             {
                 **_FEATURES,
                 **{name: event in faces.kinds for name, event in _BY_EVENT.items()},
+                "ANONYMOUS_ACCESS": faces.allows_anonymous,
                 "MAILING": faces.emails.is_open,
                 "REQUIRE_TEAM_INVITE": faces.requires_team_invite,
                 "SUPERUSERS_FULL_ACCESS": faces.powers.have_full_access,
@@ -66,6 +66,7 @@ def features_of(call: ApiCall) -> dict[str, bool]:
 async def get_configuration(call: Call) -> Response[bytes]:
     """200 with names and features as Quay's web interface reads them; no secret is among them."""
     links = call.faces.links
+    state = "readonly" if call.faces.is_readonly else "normal"
     return call.reply(
         200,
         {
@@ -78,7 +79,7 @@ async def get_configuration(call: Call) -> Response[bytes]:
                 "DOCUMENTATION_ROOT": links.public_url,
                 "LOCAL_OAUTH_HANDLER": "/oauth/localapp",
                 "PREFERRED_URL_SCHEME": links.scheme,
-                "REGISTRY_STATE": "normal",
+                "REGISTRY_STATE": state,
                 "REGISTRY_TITLE": NAME,
                 "REGISTRY_TITLE_SHORT": NAME,
                 "SEARCH_MAX_RESULT_PAGE_COUNT": 10,
@@ -89,7 +90,7 @@ async def get_configuration(call: Call) -> Response[bytes]:
             "features": features_of(call),
             "oauth": {},
             "external_login": [],
-            "registry_state": "normal",
+            "registry_state": state,
             "account_recovery_mode": False,
         },
     )

@@ -24,7 +24,7 @@ _NEW = Schema(
 async def sign_up(call: Call) -> Response[bytes]:
     """200 with the account and a session or, where mail is sent, with `awaiting_verification`; 404 while it is closed."""
     async with call.read() as tx:
-        actor = await call.actor(tx)
+        actor = await call.caller(tx)
     if actor.is_anonymous:
         if "authorization" in call.request.headers:
             raise UnauthenticatedError
