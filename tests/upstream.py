@@ -32,13 +32,28 @@ class Upstream:
     def reference(self) -> str:
         return f"127.0.0.1:{self.receiver.port}/{PATH}"
 
-    def add_image(self, tag: str | None, layer: bytes, **more: Any) -> bytes:
+    def add_image(
+        self, tag: str | None, layer: bytes, *, architecture: str = "amd64", **more: Any
+    ) -> bytes:
         config = json.dumps(
-            {"os": "linux", "architecture": "amd64", "of": layer.hex()}
+            {"os": "linux", "architecture": architecture, "of": layer.hex()}
         ).encode()
         for blob in (config, layer):
             self.blobs[digest_of(blob)] = blob
         return self.add(tag, OCI_IMAGE, image(config, layer, **more))
+
+    def add_platforms(self, tag: str, **children: bytes) -> bytes:
+        """An index of images for Linux, by their architecture; `unknown` is an attestation."""
+        listed = [
+            descriptor(
+                OCI_IMAGE,
+                child,
+                platform={"os": name if name == "unknown" else "linux", "architecture": name},
+            )
+            for name, child in children.items()
+        ]
+        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
+        return self.add(tag, OCI_INDEX, json.dumps(body).encode())
 
     def add_index(self, tag: str, *children: bytes, media_type: str = OCI_IMAGE) -> bytes:
         body = json.dumps(

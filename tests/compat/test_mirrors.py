@@ -122,6 +122,38 @@ async def test_the_password_is_sealed_and_shown_nowhere(admin: Client, store: St
     assert "swordfish" not in str([one.metadata for one in logs])
 
 
+async def test_platforms_and_a_proxy_are_shown_and_changed_key_by_key(
+    admin: Client, store: Store
+) -> None:
+    proxy = {"https_proxy": "http://bell:s3same@proxy.test:3128", "no_proxy": "quay.io"}
+    config = {"verify_tls": True, "proxy": proxy}
+    await admin.post(
+        MIRROR,
+        {**NEW, "architecture_filter": ["arm64", "arm64"], "external_registry_config": config},
+    )
+
+    made = (await admin.get(MIRROR)).json()
+    changed = await change(
+        admin, external_registry_config={"proxy": {"no_proxy": None}}, architecture_filter=None
+    )
+
+    shown = (await admin.get(MIRROR)).json()
+    assert changed == (201, "")
+    assert (made["architecture_filter"], made["external_registry_config"]) == (
+        ["arm64"],
+        config,
+    )
+    assert (shown["architecture_filter"], shown["external_registry_config"]["proxy"]) == (
+        [], {**proxy, "no_proxy": None},
+    )  # fmt: skip
+    async with store.read() as tx:
+        row = await tx.first(select(tables.mirrors))
+        logs = await tx.rows(select(tables.audit_entries.c.metadata))
+    assert "s3same" not in str(row)
+    assert "s3same" not in str([one.metadata for one in logs])
+    assert "http://********@proxy.test:3128" in str([one.metadata for one in logs])
+
+
 async def test_credentials_are_changed_as_in_quay(admin: Client, store: Store) -> None:
     async def password() -> bytes | None:
         async with store.read() as tx:
@@ -198,16 +230,24 @@ async def test_changes_that_quay_refuses(
         ),
         ({"external_reference": "127.0.0.1/acme/web"}, "The address is loopback."),
         (
-            {"external_registry_config": {"proxy": {"http_proxy": "http://p"}}},
-            "A mirror has no proxy of its own here: an operator sets `egress_proxy` for all that leaves",
+            {"external_registry_config": {"proxy": {"http_proxy": 5}}},
+            "`external_registry_config.proxy.http_proxy` must be a string of at most 2048 characters, or null",
+        ),
+        (
+            {"external_registry_config": {"proxy": {"https_proxy": "https://proxy.test"}}},
+            "`external_registry_config.proxy.https_proxy`: a proxy is spoken to in http and has no path",
+        ),
+        (
+            {"external_registry_config": {"proxy": {"https_proxy": "127.0.0.1:3128"}}},
+            "`external_registry_config.proxy.https_proxy`: The address is loopback.",
         ),
         (
             {"external_registry_config": {"verify_tls": "no"}},
             "`external_registry_config.verify_tls` must be a boolean",
         ),
         (
-            {"architecture_filter": ["amd64"]},
-            "`architecture_filter` is not taken: a mirror here has all platforms of an image",
+            {"architecture_filter": ["amd64", "Arm"]},
+            "`architecture_filter` must be a list of architectures, as in ['amd64', 'arm64']",
         ),
         (
             {"skopeo_timeout_interval": 1},

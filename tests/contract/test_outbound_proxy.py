@@ -11,6 +11,7 @@ import pytest
 from dockbell import bootstrap
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code, Fault
+from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
@@ -78,6 +79,33 @@ async def test_a_tunnel_leads_to_the_address_that_was_judged(
         place = f"{TARGET}:{receiver.port}"
         assert proxy.asked == [[f"CONNECT {place} HTTP/1.1", f"Host: {place}"]]
         assert receiver.requests[0].header("host") == f"hooks.example.org:{receiver.port}"
+
+
+async def test_a_proxy_of_ones_own_is_reached_through_that_of_the_server(
+    proxy: ProxyServer,
+) -> None:
+    async with Receiver() as receiver, ProxyServer("127.0.0.3") as own:
+        fetcher = Fetcher(
+            EgressPolicy.of("loopback"), Resolver(), proxy=Proxy.of(proxy.url("server:a@"))
+        )
+        way = Proxy.of(own.url("own:b@"), said="The proxy of the mirror")
+        async with fetcher.open("GET", receiver.url(), way=lambda _: way) as answer:
+            status = answer.status
+        await fetcher.close()
+
+    heads = [server.asked[0][0] for server in (proxy, own)]
+    credentials = [server.asked[0][2] for server in (proxy, own)]
+    assert (status, heads) == (
+        200,
+        [
+            f"CONNECT 127.0.0.3:{own.port} HTTP/1.1",
+            f"CONNECT {TARGET}:{receiver.port} HTTP/1.1",
+        ],
+    )
+    assert credentials == [
+        f"Proxy-Authorization: Basic {base64.b64encode(pair).decode()}"
+        for pair in (b"server:a", b"own:b")
+    ]
 
 
 async def test_credentials_are_for_the_proxy_alone(proxy: ProxyServer) -> None:

@@ -50,6 +50,7 @@ PLACES = [
     "authorized_emails.unsubscribe_sealed",
     "mirrors.username_sealed",
     "mirrors.password_sealed",
+    "mirrors.proxy_sealed",
     "feeds.secret_sealed",
 ]
 
@@ -131,6 +132,7 @@ async def filled(store: Store) -> Store:
                 reference="quay.test/acme/web",
                 username_sealed=tx.seal.close(b"user"),
                 password_sealed=tx.seal.close(b"password"),
+                proxy_sealed=tx.seal.close(b"{}"),
                 registry_config={},
                 globs=[],
                 interval_seconds=60,

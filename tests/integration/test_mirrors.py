@@ -33,8 +33,19 @@ from dockbell.store import mirrors as mirror_rows
 from dockbell.store.transactions import Store
 from tests.conftest import SetClock
 from tests.engines import KINDS, running
-from tests.hub import OCI_INDEX, ROBOT, Hub, digest_of, open_hub, push_image, rows_of
+from tests.hub import (
+    OCI_IMAGE,
+    OCI_INDEX,
+    ROBOT,
+    Hub,
+    digest_of,
+    image,
+    open_hub,
+    push_image,
+    rows_of,
+)
 from tests.mail_server import MailServer
+from tests.proxy import ProxyServer
 from tests.receiver import Answer, Received, Receiver
 from tests.upstream import Upstream
 
@@ -80,11 +91,11 @@ class There:
         return (await self.mirror()).status.value
 
     @contextlib.asynccontextmanager
-    async def syncing(self, **more: Any) -> AsyncIterator[Mirroring]:
+    async def syncing(
+        self, *, allow: str = "loopback", **more: Any
+    ) -> AsyncIterator[Mirroring]:
         """A process that syncs."""
-        fetcher = Fetcher(
-            EgressPolicy.of("loopback"), Resolver(), connect_timeout=0.5, patience=2.0
-        )
+        fetcher = Fetcher(EgressPolicy.of(allow), Resolver(), connect_timeout=0.5, patience=2.0)
         process = Mirroring(
             self.store.begin,
             self.store.read,
@@ -327,6 +338,103 @@ async def test_what_the_other_registry_does_wrong_is_said_and_nothing_of_it_is_k
     ]
     assert await rows_of(there.store, tables.uploads, "id") == []
     assert list((there.hub.folder / "uploads").iterdir()) == []
+
+
+async def test_of_an_index_the_platforms_come_that_are_wanted(there: There) -> None:
+    """Its digest stays what it is there. What is of no platform, and of one that is not wanted, is not here."""
+    amd, arm = (
+        there.upstream.add_image(None, name.encode(), architecture=name)
+        for name in ("amd64", "arm64")
+    )
+    said = there.upstream.add_image(None, b"attested")
+    index = there.upstream.add_platforms("v1", amd64=amd, arm64=arm, unknown=said)
+    await there.configure(architectures=("arm64", "s390x"))
+
+    await there.sync()
+
+    client = await there.hub.client("reader", actions="pull")
+    statuses = [
+        (await client.get(f"/v2/acme/web/manifests/{digest_of(one)}")).status
+        for one in (index, amd, arm, said)
+    ]
+    assert (await there.tags(), statuses) == ({"v1": digest_of(index)}, [200, 404, 200, 404])
+    assert (await client.get("/v2/acme/web/manifests/v1")).body == index
+    assert not there.upstream.asked(f"/blobs/{digest_of(b'amd64')}")
+    ((facts,),) = [
+        (body,)
+        for kind, body in await rows_of(there.store, tables.events, "kind", "facts")
+        if kind == "repo_push"
+    ]
+    assert facts["platforms"] == ["linux/arm64"]
+
+    # Set anew, it is completed without a push: its tag is as it was.
+    async with there.store.begin() as tx:
+        wider = replace(await MIRRORS.load(tx, await there.admin(tx)), architectures=())
+        await MIRRORS.change(tx, await there.admin(tx), WantedMirror(wider, robot=ROBOT))
+        await MIRRORS.sync_now(tx, await there.admin(tx))
+    await there.sync()
+
+    assert (await client.get(f"/v2/acme/web/manifests/{digest_of(amd)}")).status == 200
+    assert [kind for kind, _ in await there.events()].count("repo_push") == 1
+
+
+async def test_images_of_other_platforms_are_passed_over_and_an_index_without_any_fails(
+    there: There,
+) -> None:
+    there.upstream.add_image("amd", b"one")
+    there.upstream.add_image("arm", b"two", architecture="arm64")
+    chart = image(b"{}", b"chart").replace(b"image.config", b"chart.config")
+    there.upstream.blobs |= {digest_of(blob): blob for blob in (b"{}", b"chart")}
+    there.upstream.add("chart", OCI_IMAGE, chart)
+    await there.configure(architectures=("arm64",))
+
+    assert (await there.sync()).status is MirrorStatus.SUCCESS
+    assert sorted(await there.tags()) == ["arm", "chart"]
+
+    there.upstream.add_platforms("v1", amd64=there.upstream.add_image(None, b"three"))
+    async with there.store.begin() as tx:
+        await MIRRORS.sync_now(tx, await there.admin(tx))
+    assert (await there.sync()).status is MirrorStatus.FAIL
+    assert (await there.events())[-1] == (
+        "repo_mirror_sync_failed", f"{there.said}: v1: it has no image for arm64",
+    )  # fmt: skip
+
+
+async def test_a_mirror_goes_by_its_own_proxy(there: There) -> None:
+    there.upstream.add_image("v1", b"one")
+    async with ProxyServer() as proxy:
+        own = _both({"http_proxy": proxy.url("bell:s3same@")})
+        await there.configure(registry_config={"verify_tls": False, "proxy": own})
+
+        mirror = await there.sync()
+
+        place = f"127.0.0.1:{there.upstream.receiver.port}"
+        assert mirror.status is MirrorStatus.SUCCESS
+        assert {asked[0] for asked in proxy.asked} == {f"CONNECT {place} HTTP/1.1"}
+        assert all(
+            one.header("proxy-authorization") is None
+            for one in there.upstream.receiver.requests
+        )
+        assert "s3same" not in repr(mirror)
+
+
+async def test_a_forbidden_proxy_is_never_reached(there: There) -> None:
+    async with ProxyServer("127.0.0.2") as proxy:
+        config = _both({"http_proxy": proxy.url()})
+        await there.configure(registry_config={"verify_tls": False, "proxy": config})
+
+        async with there.syncing(allow="127.0.0.1"):
+            await there.until("FAIL")
+
+        assert (proxy.asked, there.upstream.receiver.requests) == ([], [])
+    kind, message = (await there.events())[-1]
+    assert kind == "repo_mirror_sync_failed"
+    assert message.startswith(f"{there.said}: The proxy of the mirror: 127.0.0.2 is")
+
+
+def _both(proxy: dict[str, str]) -> dict[str, str]:
+    """The same proxy also for what is asked with TLS first."""
+    return {**proxy, "https_proxy": proxy["http_proxy"]}
 
 
 async def test_a_blob_that_breaks_off_is_gone_on_with(there: There) -> None:

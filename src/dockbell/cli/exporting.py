@@ -1,6 +1,6 @@
 """What `export` reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,6 +10,8 @@ from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.inventories import Document, HeldNamespace, HeldRepository
 from dockbell.domain.masks import masked
+from dockbell.domain.methods import Method
+from dockbell.domain.mirrors import masked_config
 from dockbell.domain.permissions import SuperUser
 from dockbell.services import inventories, users
 from dockbell.settings import Settings
@@ -25,17 +27,6 @@ async def each(
     """Give out one record after the other: users, then namespaces, then the repositories of each."""
     ways = bootstrap.methods_of(settings)
 
-    def shown(held: _Held) -> _Held:
-        if with_secrets:
-            return held
-        return replace(
-            held,
-            notifications=tuple(
-                replace(one, config=masked(ways.get(one.method), one.config))
-                for one in held.notifications
-            ),
-        )
-
     async with opened(settings) as store:
         async with store.read() as tx:
             right = await users.superuser(tx, SYSTEM)
@@ -47,10 +38,30 @@ async def each(
                 held = await inventories.find_namespace(tx, right, name)
                 if held is None:
                     raise NotFoundError(f"There is no user or organization {name}.")
-                take("namespace", shown(held).document())
+                if not with_secrets:
+                    held = _masked(held, ways)
+                take("namespace", held.document())
         for name in names:
-            for repository in await _repositories(store, right, name):
-                take("repository", shown(repository).document())
+            for one in await _repositories(store, right, name):
+                shown = one if with_secrets else _without_proxy(_masked(one, ways))
+                take("repository", shown.document())
+
+
+def _masked(held: _Held, ways: Mapping[str, Method]) -> _Held:
+    return replace(
+        held,
+        notifications=tuple(
+            replace(one, config=masked(ways.get(one.method), one.config))
+            for one in held.notifications
+        ),
+    )
+
+
+def _without_proxy(held: HeldRepository) -> HeldRepository:
+    if held.mirror is None:
+        return held
+    config = masked_config(held.mirror.registry_config)
+    return replace(held, mirror=replace(held.mirror, registry_config=config))
 
 
 async def _repositories(store: Store, right: SuperUser, namespace: str) -> list[HeldRepository]:

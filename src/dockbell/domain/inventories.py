@@ -132,6 +132,7 @@ class HeldMirror:
     start_at: datetime | None  # when it is synced next
     robot: str | None  # its full name
     timeout_seconds: int
+    architectures: tuple[str, ...] = ()  # none: all
     refuses_pushes: bool = True  # those of others than itself
 
     def document(self) -> Document:
@@ -146,6 +147,7 @@ class HeldMirror:
             "sync_start_date": start_at and start_at.astimezone(UTC).isoformat(),
             "robot_username": self.robot,
             "skopeo_timeout_interval": self.timeout_seconds,
+            "architecture_filter": list(self.architectures),
             "refuses_pushes": self.refuses_pushes,
         }
 

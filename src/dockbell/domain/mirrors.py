@@ -1,12 +1,14 @@
 """Mirrors: repositories that are kept as another registry has them, and what their events share (quay-compat 3.3)."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from ipaddress import ip_address, ip_network
+from typing import Protocol, Self
 
 from dockbell.domain import markup
 from dockbell.domain.digests import Digest
@@ -31,6 +33,9 @@ _WAITS = (timedelta(minutes=1), timedelta(minutes=5))
 
 _HUB, _HUB_API = "docker.io", "registry-1.docker.io"
 _LONGEST_REFERENCE = 1024
+_MOST_ARCHITECTURES = 32
+_PROXY_KEYS = ("http_proxy", "https_proxy", "no_proxy")
+_LONGEST_PROXY = 2048
 
 
 class MirrorStatus(StrEnum):
@@ -54,18 +59,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """How one repository is mirrored, and how that goes. It holds no secret."""
+    """How one repository is mirrored, and how that goes. No secret of it is in its `repr`."""
 
     repository_id: str
     is_enabled: bool
     reference: str  # as it was given: `quay.io/acme/web`
     username: str | None
-    registry_config: dict[str, object]  # Quay's `external_registry_config`, as it was given
+    # Quay's `external_registry_config`, as it was given; a proxy in it may have a password.
+    registry_config: dict[str, object] = field(repr=False)
     robot: str | None  # its full name; None when it is gone
     globs: tuple[str, ...]
     interval: timedelta
     start_at: datetime | None
     timeout: timedelta  # for one tag
+    architectures: tuple[str, ...] = ()  # that are copied of images for several; none: all
     status: MirrorStatus = MirrorStatus.NEVER_RUN
     tries_left: int = MOST_TRIES
     leased_until: datetime | None = None
@@ -73,6 +80,20 @@ class Mirror:
     @property
     def verifies_tls(self) -> bool:
         return self.registry_config.get("verify_tls", True) is not False
+
+    @property
+    def proxy(self) -> "OwnProxy | None":
+        found = self.registry_config.get("proxy")
+        return (
+            OwnProxy.of(found) if isinstance(found, Mapping) and any(found.values()) else None
+        )
+
+    def takes(self, platform: str | None) -> bool:
+        """Whether what an index lists for this platform (`linux/arm64/v8`) is copied."""
+        if not self.architectures:
+            return True
+        # Quay: what names no architecture, such as an attestation, is left out. Pinned by integration/test_mirrors.py.
+        return platform is not None and platform.split("/")[1] in self.architectures
 
     @property
     def said(self) -> str:
@@ -146,10 +167,85 @@ def timeout_of(seconds: int) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def architectures_of(given: Sequence[object] | None) -> tuple[str, ...]:
+    """The checked names of architectures, each once; none if all are wanted."""
+    found = dict.fromkeys(given or ())
+    for one in found:
+        if not isinstance(one, str) or re.fullmatch(r"[a-z0-9_]{1,32}", one) is None:
+            raise InvalidRequestError(
+                "`architecture_filter` must be a list of architectures, as in ['amd64', 'arm64']"
+            )
+    if len(found) > _MOST_ARCHITECTURES:
+        raise InvalidRequestError(f"At most {_MOST_ARCHITECTURES} architectures are taken")
+    return tuple(map(str, found))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnProxy:
+    """The proxy of one mirror, named as a client's environment would name it."""
+
+    http: str | None = field(default=None, repr=False)
+    https: str | None = field(default=None, repr=False)
+    exceptions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Mapping[str, object]) -> Self:
+        http, https, no_proxy = (str(config.get(key) or "") for key in _PROXY_KEYS)
+        return cls(
+            _with_scheme(http),
+            _with_scheme(https),
+            tuple(part for one in no_proxy.split(",") if (part := one.strip().lower())),
+        )
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """What is set, by Quay's keys."""
+        pairs = zip(_PROXY_KEYS, (self.http, self.https), strict=False)
+        return {key: url for key, url in pairs if url is not None}
+
+    def url_for(self, scheme: str, host: str, port: int) -> str | None:
+        """Through which proxy a request goes there; None if it goes by itself."""
+        if any(_is_excepted(one, host, port) for one in self.exceptions):
+            return None
+        return self.https if scheme == "https" else self.http
+
+
+def _with_scheme(url: str) -> str | None:
+    return (url if "://" in url else f"http://{url}") if url else None
+
+
+def _is_excepted(exception: str, host: str, port: int) -> bool:
+    """Whether one part of `no_proxy` means this place: `*`, a network, a host with all below it, or `.all-below-it`."""
+    if exception == "*":
+        return True
+    name, colon, wanted = exception.rpartition(":")
+    if colon and wanted.isdecimal() and (":" not in name or name.endswith("]")):
+        if int(wanted) != port:
+            return False
+        exception = name
+    with contextlib.suppress(ValueError):
+        return ip_address(host) in ip_network(exception.strip("[]"), strict=False)
+    if exception.startswith("."):
+        return host.endswith(exception)
+    return host == exception or host.endswith(f".{exception}")
+
+
+def masked_config(config: Mapping[str, object]) -> dict[str, object]:
+    """The same, for records and lists, without the names and passwords in proxies' addresses."""
+    proxy = config.get("proxy")
+    if not isinstance(proxy, Mapping):
+        return dict(config)
+    shown = {
+        key: re.sub(r"^([^/]*//)?.*@", r"\1********@", url) if isinstance(url, str) else url
+        for key, url in proxy.items()
+    }
+    return {**config, "proxy": shown}
+
+
 def merged_config(
     known: Mapping[str, object], given: Mapping[str, object]
 ) -> dict[str, object]:
-    """Quay's three settings; what is given is merged into what is there. A way out of its own has no mirror here."""
+    """Quay's three settings; what is given is merged into what is there."""
     merged = dict(known)
     for key in ("verify_tls", "unsigned_images"):
         if key in given:
@@ -157,15 +253,24 @@ def merged_config(
                 raise InvalidRequestError(f"`external_registry_config.{key}` must be a boolean")
             merged[key] = given[key]
     if "proxy" in given:
-        proxy = given["proxy"]
-        if not isinstance(proxy, dict) or any(proxy.values()):
-            raise InvalidRequestError(
-                "A mirror has no proxy of its own here: an operator sets `egress_proxy` for all that leaves"
-            )
+        before = known.get("proxy")
         merged["proxy"] = {
-            key: None for key in ("http_proxy", "https_proxy", "no_proxy") if key in proxy
+            **(before if isinstance(before, Mapping) else {}),
+            **_checked_proxy(given["proxy"]),
         }
     return merged
+
+
+def _checked_proxy(given: object) -> dict[str, object]:
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError("`external_registry_config.proxy` must be an object")
+    found = {key: given[key] for key in _PROXY_KEYS if key in given}
+    for key, value in found.items():
+        if not isinstance(value, str | None) or len(value or "") > _LONGEST_PROXY:
+            raise InvalidRequestError(
+                f"`external_registry_config.proxy.{key}` must be a string of at most {_LONGEST_PROXY} characters, or null"
+            )
+    return found
 
 
 def next_start(start_at: datetime, interval: timedelta, now: datetime) -> datetime:
@@ -224,6 +329,4 @@ class Upstream(Protocol):
 class Upstreams(Protocol):
     """The way to other registries, behind the address guard."""
 
-    def open(
-        self, origin: Origin, username: str | None, password: str | None, *, verifies_tls: bool
-    ) -> Upstream: ...
+    def open(self, mirror: Mirror, password: str | None) -> Upstream: ...

@@ -409,6 +409,7 @@ def _mirrored_otherwise(there: HeldMirror, here: HeldMirror) -> str:
         ("tag pattern", there.globs, here.globs),
         ("interval", there.interval_seconds, here.interval_seconds),
         ("robot", there.robot, here.robot),
+        ("architecture filter", there.architectures, here.architectures),
         ("time limit", there.timeout_seconds, here.timeout_seconds),
         ("switch", there.is_enabled, here.is_enabled),
         ("repository state", there.refuses_pushes, here.refuses_pushes),

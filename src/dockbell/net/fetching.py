@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -14,7 +15,8 @@ import certifi
 
 from dockbell.domain.methods import Headers, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
-from dockbell.net import answers, failures, proxies
+from dockbell.net import answers, failures
+from dockbell.net.addresses import Address
 from dockbell.net.answers import Framing, Head, MalformedError
 from dockbell.net.connections import OpenSocket, connect, open_socket, secured
 from dockbell.net.failures import Failure
@@ -31,7 +33,9 @@ _KEPT_SECONDS = 15.0
 _MOVED = {301, 302, 303, 307, 308}
 _LONGEST_SIZE_LINE = 1024
 
-_Place = tuple[str, str, int, bool]  # scheme, host, port, whether its certificate is checked
+# Scheme, host, port, whether its certificate is checked, and the caller's own way there.
+_Place = tuple[str, str, int, bool, Proxy | None]
+Way = Callable[[Target], Proxy | None]
 
 
 @dataclass(slots=True)
@@ -195,14 +199,18 @@ class Fetcher:
         body: bytes = b"",
         verify: bool = True,
         redirects: int = 0,
+        way: Way = lambda _: None,
     ) -> AsyncIterator[Fetched]:
         """Ask once, and give the answer with its body unread, whatever its status; or raise UnreachableError.
 
-        A redirect beyond `redirects` is an answer like any other. The caller bounds the time of the whole.
+        `way` names a proxy for the request and for each redirect. Its address is judged like any other, and it is
+        reached through the operator's proxy, if there is one. A redirect beyond `redirects` is an answer like any other. The caller bounds the time of the whole.
         """
         for left in range(redirects, -1, -1):
             target = target_of(url)
-            fetched, place = await self._ask(verb, target, headers, body, verify=verify)
+            fetched, place = await self._ask(
+                verb, target, headers, body, verify=verify, own=way(target)
+            )
             moved_to = fetched.headers.get("location")
             if fetched.status in _MOVED and moved_to and left:
                 await self._leave(fetched, place)
@@ -226,10 +234,17 @@ class Fetcher:
         else:
             line.end()
 
-    async def _ask(
-        self, verb: str, target: Target, headers: Headers, body: bytes, *, verify: bool
+    async def _ask(  # noqa: PLR0913 -- as above
+        self,
+        verb: str,
+        target: Target,
+        headers: Headers,
+        body: bytes,
+        *,
+        verify: bool,
+        own: Proxy | None,
     ) -> tuple[Fetched, _Place]:
-        place = target.scheme, target.host, target.port, verify
+        place = target.scheme, target.host, target.port, verify, own
         request = self._request(verb, target, headers, body)
         addresses = await self._vet(target)
         line = self._take_kept(place)
@@ -237,7 +252,7 @@ class Fetcher:
             fetched = await self._exchange(line, target, request, verb, is_kept=True)
             if fetched is not None:
                 return fetched, place
-        line = await self._connect(target, addresses, verify=verify)
+        line = await self._connect(target, addresses, verify=verify, own=own)
         fetched = await self._exchange(line, target, request, verb, is_kept=False)
         if fetched is None:
             raise _unreachable(
@@ -325,26 +340,19 @@ class Fetcher:
             self._guard.judge(target, address)
         return addresses
 
-    async def _connect(self, target: Target, addresses: Addresses, *, verify: bool) -> _Line:
+    async def _connect(
+        self, target: Target, addresses: Addresses, *, verify: bool, own: Proxy | None
+    ) -> _Line:
         made = None
+        proxy = own or self._proxy
         secure = self._context(verify=verify) if target.scheme == "https" else None
         try:
             async with asyncio.timeout(self._connect_timeout):
-                if self._proxy is None:
-                    made, _ = await connect(
-                        addresses[:_MOST_ADDRESSES],
-                        target.port,
-                        partial(self._guard.make, target),
-                    )
-                else:
-                    self._guard.judge(target, addresses[0])
-                    made = await self._proxy.open(
-                        self._resolver,
-                        self._guard.open_socket,
-                        addresses[0],
-                        target.port,
-                        target.host,
-                    )
+                made = (
+                    await self._reach(target, addresses)
+                    if own is None
+                    else await self._reach_by(own, target, addresses[0])
+                )
                 reader, writer = await asyncio.open_connection(
                     sock=made,
                     ssl=secure,
@@ -356,14 +364,40 @@ class Fetcher:
                 made.close()
             if made is not None and secure is not None:
                 failure = failures.unsecured(target.host, error)
-            elif self._proxy is not None:
-                failure = proxies.late(target.host)
+            elif proxy is not None:
+                failure = proxy.late(target.host)
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:
                 failure = failures.unconnected(target.host, target.port, error)
             raise _unreachable(failure) from error
         return _Line(reader, writer)
+
+    async def _reach(self, target: Target, addresses: Addresses) -> socket.socket:
+        """A socket that leads to the target, straight or through the operator's proxy."""
+        if self._proxy is None:
+            made, _ = await connect(
+                addresses[:_MOST_ADDRESSES], target.port, partial(self._guard.make, target)
+            )
+            return made
+        self._guard.judge(target, addresses[0])
+        return await self._proxy.open(
+            self._resolver, self._guard.open_socket, addresses[0], target.port, target.host
+        )
+
+    async def _reach_by(self, own: Proxy, target: Target, address: Address) -> socket.socket:
+        """The same through a proxy that is reached, and judged, like a target."""
+        place = target_of(own.url)
+        try:
+            made = await self._reach(place, await self._vet(place))
+        except UnreachableError as error:
+            raise UnreachableError(
+                error.code, f"{own.said}: {error.detail}", fault=error.fault
+            ) from error
+        except OSError as error:
+            raise own.unreachable() from error
+        self._guard.judge(target, address)
+        return await own.tunnel(made, address, target.port, target.host)
 
     def _context(self, *, verify: bool) -> ssl.SSLContext:
         if verify not in self._contexts:

@@ -15,7 +15,7 @@ from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault
 from dockbell.domain.posts import Post
 from dockbell.domain.tls import Tls
-from dockbell.net import answers, failures, proxies
+from dockbell.net import answers, failures
 from dockbell.net.addresses import Address
 from dockbell.net.connections import (
     Connection,
@@ -454,7 +454,7 @@ class Sender:
             if made is not None and secure is not None:
                 failure = failures.unsecured(target.host, error, has_own=flight.tls is not None)
             elif self._proxy is not None:
-                failure = proxies.late(target.host)
+                failure = self._proxy.late(target.host)
             elif isinstance(error, TimeoutError) and error.errno is None:
                 failure = failures.unconnected_in_time(target.host)
             else:

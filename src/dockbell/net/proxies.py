@@ -15,6 +15,7 @@ from dockbell.net.failures import Failure
 from dockbell.net.resolver import Resolver
 from dockbell.net.urls import target_of
 
+OF_SERVER = "The proxy of this server"
 _LONGEST_HEAD = 16 * 1024
 _ESTABLISHED = 200
 _CREDENTIALS_WANTED = 407
@@ -24,15 +25,25 @@ _NO_WAY = {502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where the proxy is. The setting that names it allows its address, whatever that is."""
+    """Where the proxy is. One that the operator's setting names may have any address: the setting allows it."""
 
     host: str
     port: int
     address: Address | None
     authorization: str | None = field(default=None, repr=False)
+    said: str = OF_SERVER  # in what is told of it
+
+    @property
+    def url(self) -> str:
+        """Its address, without credentials."""
+        return (
+            f"http://[{self.host}]:{self.port}/"
+            if ":" in self.host
+            else f"http://{self.host}:{self.port}/"
+        )
 
     @classmethod
-    def of(cls, url: str) -> Self:
+    def of(cls, url: str, *, said: str = OF_SERVER) -> Self:
         """The proxy of `http://user:password@host:port`, or ValueError."""
         try:
             target = target_of(url)
@@ -40,7 +51,7 @@ class Proxy:
             raise ValueError(error.detail) from error
         if target.scheme != "http" or not target.head.startswith("POST / HTTP"):
             raise ValueError("a proxy is spoken to in http and has no path")
-        return cls(target.host, target.port, target.address, target.authorization)
+        return cls(target.host, target.port, target.address, target.authorization, said)
 
     async def open(
         self,
@@ -57,12 +68,21 @@ class Proxy:
         try:
             made = await self._reach(resolver, open_socket)
         except (OSError, UnreachableError) as error:
-            raise _failed("The proxy of this server cannot be reached.") from error
+            raise self.unreachable() from error
+        return await self.tunnel(made, address, port, host)
+
+    def unreachable(self) -> UnreachableError:
+        return _failed(f"{self.said} cannot be reached.")
+
+    async def tunnel(
+        self, made: socket.socket, address: Address, port: int, host: str
+    ) -> socket.socket:
+        """The same socket, which is connected to the proxy, as one that leads to the target. It is closed if none can be made."""
         try:
             status = await self._ask(made, address, port)
         except OSError as error:
             made.close()
-            raise _failed("The proxy of this server broke the connection.") from error
+            raise _failed(f"{self.said} broke the connection.") from error
         except BaseException:
             made.close()
             raise
@@ -74,10 +94,14 @@ class Proxy:
                 Code.CONNECT_FAILED, f"The proxy found no way to {host} port {port} ({status})."
             )
         if status == _CREDENTIALS_WANTED:
-            raise _failed("The proxy of this server wants other credentials (407).")
+            raise _failed(f"{self.said} wants other credentials (407).")
         if status == _REFUSED:
-            raise _failed(f"The proxy of this server does not allow {host} port {port} (403).")
-        raise _failed(f"The proxy of this server made no tunnel ({status}).")
+            raise _failed(f"{self.said} does not allow {host} port {port} (403).")
+        raise _failed(f"{self.said} made no tunnel ({status}).")
+
+    def late(self, host: str) -> Failure:
+        """The time for a connection is over before there was a tunnel."""
+        return Code.PROXY_ERROR, f"{self.said} opened no way to {host} in time.", Fault.PROXY
 
     async def _reach(self, resolver: Resolver, open_socket: OpenSocket) -> socket.socket:
         addresses = (
@@ -118,12 +142,6 @@ class Proxy:
         if status == _ESTABLISHED and not head.endswith(b"\r\n\r\n"):
             raise ConnectionError
         return status
-
-
-def late(host: str) -> Failure:
-    """The time for a connection is over before there was a tunnel."""
-    text = f"The proxy of this server opened no way to {host} in time."
-    return Code.PROXY_ERROR, text, Fault.PROXY
 
 
 def _failed(detail: str) -> UnreachableError:

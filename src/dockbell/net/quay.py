@@ -174,7 +174,8 @@ class _Mirror(msgspec.Struct):
     external_registry_username: str | None = None
     external_registry_config: dict[str, Any] | None = None
     robot_username: str | None = None
-    skopeo_timeout_interval: int | None = None  # older ones have none
+    skopeo_timeout_interval: int | None = None  # older ones have neither
+    architecture_filter: list[str] | None = None
 
 
 class _Email(msgspec.Struct):
@@ -357,6 +358,7 @@ class Quay:
             timeout_seconds=int(SHORTEST_TIMEOUT.total_seconds())
             if seconds is None
             else seconds,
+            architectures=tuple(found.architecture_filter or ()),
             refuses_pushes=listed.state == RepositoryState.MIRROR,
         )
 

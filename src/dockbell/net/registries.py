@@ -20,10 +20,19 @@ from dockbell.domain.manifests import (
     Reference,
 )
 from dockbell.domain.methods import Headers, UnreachableError
-from dockbell.domain.mirrors import MOST_TAGS, Origin, Upstream, UpstreamError
+from dockbell.domain.mirrors import (
+    MOST_TAGS,
+    Mirror,
+    Origin,
+    OwnProxy,
+    Upstream,
+    UpstreamError,
+    origin_of,
+)
 from dockbell.domain.outcomes import Code
 from dockbell.net.fetching import Fetched, Fetcher
-from dockbell.net.urls import target_of
+from dockbell.net.proxies import Proxy
+from dockbell.net.urls import Target, target_of
 
 _MOST_TRIES = 4
 _LONGEST_WAIT = 60.0
@@ -65,6 +74,7 @@ class RemoteRegistry:
     username: str | None
     password: str | None = field(repr=False)
     verifies_tls: bool
+    proxy: OwnProxy | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _scheme: str = "https"
     _authorization: str | None = field(default=None, repr=False)
@@ -204,8 +214,15 @@ class RemoteRegistry:
         self, verb: str, url: str, headers: Headers
     ) -> contextlib.AbstractAsyncContextManager[Fetched]:
         return self.fetcher.open(
-            verb, url, headers, verify=self.verifies_tls, redirects=_REDIRECTS
+            verb, url, headers, verify=self.verifies_tls, redirects=_REDIRECTS, way=self._way
         )
+
+    def _way(self, target: Target) -> Proxy | None:
+        url = self.proxy and self.proxy.url_for(target.scheme, target.host, target.port)
+        try:
+            return Proxy.of(url, said="The proxy of the mirror") if url else None
+        except ValueError as error:
+            raise UpstreamError(f"The proxy of the mirror: {error}") from error
 
     async def _answer_demand(self, demand: str) -> None:
         """Get what the registry wants: a token from where it says or, by the credentials, plain Basic."""
@@ -267,10 +284,15 @@ class Registries:
 
     fetcher: Fetcher
 
-    def open(
-        self, origin: Origin, username: str | None, password: str | None, *, verifies_tls: bool
-    ) -> Upstream:
-        return RemoteRegistry(self.fetcher, origin, username, password, verifies_tls)
+    def open(self, mirror: Mirror, password: str | None) -> Upstream:
+        return RemoteRegistry(
+            self.fetcher,
+            origin_of(mirror.reference),
+            mirror.username,
+            password,
+            mirror.verifies_tls,
+            mirror.proxy,
+        )
 
 
 async def _explained(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -20,7 +20,6 @@ from dockbell.domain.mirrors import (
     UpstreamError,
     Upstreams,
     globs_of,
-    origin_of,
 )
 from dockbell.domain.names import is_tag
 from dockbell.registry.files import Files
@@ -157,12 +156,7 @@ class Mirroring:
     async def _sync(self, job: SyncJob) -> None:
         """Fetch every tag that the globs fit. One that cannot be had does not keep the others from coming."""
         mirror = job.mirror
-        upstream = self._upstreams.open(
-            origin_of(mirror.reference),
-            mirror.username,
-            job.password,
-            verifies_tls=mirror.verifies_tls,
-        )
+        upstream = self._upstreams.open(mirror, job.password)
         async with asyncio.timeout(LONGEST_SYNC.total_seconds()):
             globs = globs_of(mirror.globs)
             tags = [tag for tag in await upstream.tags() if is_tag(tag)]
@@ -223,27 +217,62 @@ class _Tag:
     async def fetch(self, tag: str, here: str | None) -> None:
         """Bring the tag to what it is there. One that is so already is no push."""
         if here is not None and await self._upstream.digest_of(tag) == here:
+            await self._widen(Digest.of(here))
             return
         body, media_type = await self._upstream.manifest(tag)
         if here == str(Digest.of_body(body)):
+            await self._widen(Digest.of(here))
             return
         manifest = _parsed(body, media_type)
+        if not await self._takes(manifest):
+            # Quay: this is no failure, and what the tag was here it stays. Pinned by integration/test_mirrors.py.
+            _log.info("tag of another platform", repository=self._job.path, tag=tag)
+            return
         await self._complete(manifest, 0)
         await self._put(tag, manifest)
 
+    async def _widen(self, digest: Digest) -> None:
+        """Fetch what an index that is here already lists, and is wanted only since the mirror was set anew."""
+        async with self._read() as tx:
+            writer = await self._mirrors.writer(tx, SYSTEM, self._job)
+            index = await self._mirrors.index(tx, writer, digest)
+        if index is not None:
+            await self._complete(index, 0)
+
+    async def _takes(self, manifest: Manifest) -> bool:
+        """Whether the manifest is of a platform that is wanted, or of none. UpstreamError for an index of others alone."""
+        mirror = self._job.mirror
+        if manifest.children:
+            if not any(mirror.takes(one.platform) for one in manifest.children):
+                wanted = ", ".join(mirror.architectures)
+                raise UpstreamError(f"it has no image for {wanted}")
+            return True
+        config = manifest.image_config
+        if not mirror.architectures or config is None or config.size > _CONFIG_LIMIT:
+            return True
+        content = bytearray()
+        async with self._upstream.blob(config.digest, 0) as (_, pieces):
+            async for piece in pieces:
+                _check_length(config, len(content) + len(piece))
+                content += piece
+        platform = rules.config_of(bytes(content)).platform
+        return platform is None or mirror.takes(platform)
+
     async def _complete(self, manifest: Manifest, depth: int) -> None:
-        """Fetch all that the manifest names."""
-        await self._fetch_blobs(list(manifest.blobs))
+        """Fetch all that the manifest names, and of an index the platforms that are wanted."""
+        if not manifest.is_index:
+            await self._fetch_blobs(list(manifest.blobs))
+            return
         if manifest.children and depth == _DEEPEST:
             raise UpstreamError("its indexes are nested too deeply")
-        for child in manifest.children:
-            self._count += 1
-            if self._count > _MOST_CHILDREN:
-                raise UpstreamError(f"it names more than {_MOST_CHILDREN} manifests")
-            async with self._read() as tx:
-                writer = await self._mirrors.writer(tx, SYSTEM, self._job)
-                if await self._mirrors.knows(tx, writer, child.digest):
-                    continue
+        self._count += len(manifest.children)
+        if self._count > _MOST_CHILDREN:
+            raise UpstreamError(f"it names more than {_MOST_CHILDREN} manifests")
+        wanted = [one for one in manifest.children if self._job.mirror.takes(one.platform)]
+        async with self._read() as tx:
+            writer = await self._mirrors.writer(tx, SYSTEM, self._job)
+            missing = await self._mirrors.unknown(tx, writer, wanted)
+        for child in missing:
             body, _ = await self._upstream.manifest(child.digest)
             inner = _parsed(body, child.media_type)
             await self._complete(inner, depth + 1)
@@ -251,9 +280,14 @@ class _Tag:
 
     async def _put(self, reference: Reference, manifest: Manifest) -> None:
         config = await self._config_of(manifest)
+        absent = {
+            one.digest for one in manifest.children if not self._job.mirror.takes(one.platform)
+        }
         async with self._begin() as tx:
             writer = await self._mirrors.writer(tx, SYSTEM, self._job)
-            await self._mirrors.put(tx, writer, reference, manifest, config)
+            await self._mirrors.put(
+                tx, writer, reference, manifest, config=config, absent=absent
+            )
 
     async def _config_of(self, manifest: Manifest) -> ImageConfig:
         """What the image says of itself; its platform and labels count as in a push."""

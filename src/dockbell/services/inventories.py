@@ -136,6 +136,7 @@ async def _mirror(tx: Tx, repository: Repository) -> HeldMirror | None:
         start_at=found.start_at,
         robot=found.robot,
         timeout_seconds=int(found.timeout.total_seconds()),
+        architectures=found.architectures,
         refuses_pushes=repository.state is RepositoryState.MIRROR,
     )
 

@@ -1,6 +1,6 @@
 """Manifests of a repository: pushing, reading and removing them. A push by tag is what rings the bell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dockbell.domain.digests import CANONICAL, Digest, DigestMismatchError
@@ -43,10 +43,11 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     *,
     tags: Sequence[str] = (),
     config: ImageConfig | None = None,
+    absent: Collection[Digest] = (),
 ) -> Pushed:
     """Store a manifest under its digest; point the tag to it that is the reference, and each of `tags`.
 
-    Everything it names must be in the repository already. Manifest, tags, audit entries and events are written
+    Everything it names must be in the repository already, but for the manifests in `absent`. Manifest, tags, audit entries and events are written
     in the caller's transaction: all of them or none. A push by tag is an event even if it changes nothing.
     """
     repository = writer.repository
@@ -54,7 +55,7 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     if not await manifest_rows.lock_repository(tx, repository.id):
         raise NotFoundError
     if await manifest_rows.find(tx, repository.id, str(digest)) is None:
-        await _check_references(tx, repository.id, manifest)
+        await _check_references(tx, repository.id, manifest, absent)
         await manifest_rows.add(tx, repository.id, str(digest), manifest)
         await labels.add_of_image(tx, repository.id, str(digest), _labels_of(manifest, config))
         await repository_events.tell(
@@ -68,7 +69,13 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
         await audit_entries.write_about(
             tx, writer.actor, writer.repository, "push_repo", digest=str(digest)
         )
-    push = _Push(writer, manifest, digest, None if config is None else config.platform)
+    own = None if config is None else config.platform
+    listed = [
+        child.platform
+        for child in manifest.children
+        if child.platform is not None and child.digest not in absent
+    ]
+    push = _Push(writer, manifest, digest, listed if own is None else [own])
     return Pushed(digest, tuple([await _push_tag(tx, push, intake, tag) for tag in tags]))
 
 
@@ -77,7 +84,7 @@ class _Push:
     writer: WriterOf
     manifest: Manifest
     digest: Digest
-    platform: str | None
+    platforms: Sequence[str]
 
 
 async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
@@ -88,7 +95,6 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
     await audit_entries.write_about(
         tx, push.writer.actor, repository, "push_repo", tag=tag, digest=digest
     )
-    platforms = [child.platform for child in manifest.children if child.platform is not None]
     event_id = await intake.record(
         tx,
         Draft(
@@ -104,7 +110,7 @@ async def _push_tag(tx: Tx, push: _Push, intake: Intake, tag: str) -> str:
                 "size": len(manifest.body),
                 "content_size": manifest.content_size,
                 "artifact_type": manifest.artifact_type,
-                "platforms": [push.platform] if push.platform is not None else platforms,
+                "platforms": push.platforms,
                 "previous_digest": previous,
                 "subject_digest": None
                 if manifest.subject is None
@@ -273,14 +279,16 @@ def _digest_of(manifest: Manifest, reference: Reference) -> Digest:
     return reference
 
 
-async def _check_references(tx: Tx, repository_id: str, manifest: Manifest) -> None:
+async def _check_references(
+    tx: Tx, repository_id: str, manifest: Manifest, absent: Collection[Digest]
+) -> None:
     """Raise UnknownReferencesError, naming all that is missing, or ManifestError for a wrong size.
 
-    An index needs its children too, as in Quay; a subject need not exist, as the standard says.
+    An index needs its children too, as in Quay, but for those in `absent`; a subject need not exist, as the standard says.
     """
     needed = {str(blob.digest): blob.size for blob in manifest.blobs if blob.must_exist}
     held = await blobs.sizes(tx, repository_id, needed)
-    children = [str(child.digest) for child in manifest.children]
+    children = [str(one.digest) for one in manifest.children if one.digest not in absent]
     stored = await manifest_rows.known(tx, repository_id, children)
     missing = [digest for digest in needed if digest not in held]
     missing += [digest for digest in children if digest not in stored]

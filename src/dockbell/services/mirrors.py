@@ -1,6 +1,6 @@
 """Mirrors: setting them, asking for a sync, and what the process that syncs asks and tells."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,13 +13,14 @@ from dockbell.domain.errors import (
     NotFoundError,
 )
 from dockbell.domain.events import Subject
-from dockbell.domain.manifests import Descriptor, ImageConfig, Manifest, Reference
+from dockbell.domain.manifests import Descriptor, ImageConfig, Manifest, Reference, parse
 from dockbell.domain.mirrors import (
     MOST_TRIES,
     Mirror,
     MirrorStatus,
     SyncJob,
     globs_of,
+    masked_config,
     next_start,
     origin_of,
     wait_after_failure,
@@ -27,6 +28,7 @@ from dockbell.domain.mirrors import (
 from dockbell.domain.payloads import one_line
 from dockbell.domain.permissions import AdminOf, ViewerOf, WriterOf
 from dockbell.domain.repositories import Repository, RepositoryState
+from dockbell.net.proxies import Proxy
 from dockbell.services import audit_entries, manifests, permissions, repositories
 from dockbell.services.intake import Draft, Intake
 from dockbell.services.lookups import Lookups, Reading
@@ -112,11 +114,14 @@ class Mirrors:
                 known.interval.total_seconds(),
                 mirror.interval.total_seconds(),
             ),
-            ("external_registry_config", known.registry_config, mirror.registry_config),
+            ("architecture_filter", list(known.architectures), list(mirror.architectures)),
             ("mirror_rule", list(known.globs), list(mirror.globs)),
         ):
             if before != after:
                 await _note(tx, admin, name, after)
+        if known.registry_config != mirror.registry_config:
+            shown_config = masked_config(mirror.registry_config)
+            await _note(tx, admin, "external_registry_config", shown_config)
 
     async def sync_now(self, tx: Tx, admin: AdminOf) -> None:
         """Have it synced soon, also if it is switched off; NotFoundError while it is under way, as in Quay."""
@@ -278,20 +283,40 @@ class Mirrors:
             await blobs.renew(tx, writer.repository.id, digest)
         return [one for digest, one in wanted.items() if str(digest) not in held]
 
-    async def knows(self, tx: Tx, writer: WriterOf, digest: Digest) -> bool:
-        """Whether the repository has the manifest, and so all that it names."""
-        return await manifest_rows.find(tx, writer.repository.id, str(digest)) is not None
+    async def unknown(
+        self, tx: Tx, writer: WriterOf, listed: Sequence[Descriptor]
+    ) -> Sequence[Descriptor]:
+        """Those of the manifests that the repository does not have."""
+        known = await manifest_rows.known(
+            tx, writer.repository.id, [str(one.digest) for one in listed]
+        )
+        return [one for one in listed if str(one.digest) not in known]
 
-    async def put(
+    async def index(self, tx: Tx, writer: WriterOf, digest: Digest) -> Manifest | None:
+        """The manifest that the repository has under this digest, if it is one that lists others."""
+        found = await manifest_rows.find(tx, writer.repository.id, str(digest))
+        if found is None:
+            return None
+        manifest = parse(found.body, found.media_type)
+        return manifest if manifest.is_index else None
+
+    async def put(  # noqa: PLR0913 -- what came, and what of it did not
         self,
         tx: Tx,
         writer: WriterOf,
         reference: Reference,
         manifest: Manifest,
+        *,
         config: ImageConfig,
+        absent: Collection[Digest] = (),
     ) -> None:
-        """Push the manifest as the robot would. By tag that is a push like any other, and people are told."""
-        await manifests.put(tx, writer, self.intake, reference, manifest, config=config)
+        """Push the manifest as the robot would. By tag that is a push like any other, and people are told.
+
+        `absent` are those of the manifests that it lists which are not wanted here.
+        """
+        await manifests.put(
+            tx, writer, self.intake, reference, manifest, config=config, absent=absent
+        )
 
     async def remove(self, tx: Tx, writer: WriterOf, tag: str) -> None:
         """Take away a tag that the other registry no longer has."""
@@ -345,7 +370,7 @@ def check_pushable(writer: WriterOf) -> None:
 async def check(
     reading: Reading, admin: AdminOf, origins: Lookups, own_host: str, mirror: Mirror
 ) -> None:
-    """Raise InvalidRequestError for a mirror of itself, of what is no location, or of where nobody may reach.
+    """Raise InvalidRequestError for a mirror of itself, of what is no location, or of or by way of where nobody may reach.
 
     No transaction may be open: it can ask a name server.
     """
@@ -357,6 +382,15 @@ async def check(
     refusal = await lookup.address_error(f"https://{origin.host}/")
     if refusal is not None:
         raise InvalidRequestError(refusal)
+    for key, url in ({} if mirror.proxy is None else mirror.proxy.urls).items():
+        place = f"external_registry_config.proxy.{key}"
+        try:
+            proxy = Proxy.of(url)
+        except ValueError as error:
+            raise InvalidRequestError(f"`{place}`: {error}") from error
+        refusal = await lookup.address_error(proxy.url)
+        if refusal is not None:
+            raise InvalidRequestError(f"`{place}`: {refusal}")
 
 
 def _onward(mirror: Mirror, now: datetime) -> datetime | None:

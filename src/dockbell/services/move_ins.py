@@ -16,7 +16,13 @@ from dockbell.domain.inventories import (
     HeldRepository,
 )
 from dockbell.domain.methods import Recipient
-from dockbell.domain.mirrors import Mirror, interval_of, merged_config, timeout_of
+from dockbell.domain.mirrors import (
+    Mirror,
+    architectures_of,
+    interval_of,
+    merged_config,
+    timeout_of,
+)
 from dockbell.domain.move_ins import (
     AddEmail,
     AddMember,
@@ -328,6 +334,7 @@ def _mirror_of(held: HeldMirror, repository_id: str) -> Mirror:
         interval=interval_of(held.interval_seconds),
         start_at=held.start_at,
         timeout=timeout_of(held.timeout_seconds),
+        architectures=architectures_of(held.architectures),
     )
 
 

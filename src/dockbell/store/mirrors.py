@@ -1,5 +1,6 @@
 """Rows of mirrors: how each is set, whose turn it is, and which process works on it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,16 +33,24 @@ def _of_row(tx: Tx, row: Row[Any]) -> Mirror:
         username=None
         if row.username_sealed is None
         else tx.seal.open(row.username_sealed).decode(),
-        registry_config=row.registry_config,
+        registry_config=_opened_config(tx, row),
         robot=row.robot,
         globs=tuple(row.globs),
         interval=timedelta(seconds=row.interval_seconds),
         start_at=row.start_at,
         timeout=timedelta(seconds=row.timeout_seconds),
+        architectures=tuple(row.architectures or ()),
         status=MirrorStatus(row.status),
         tries_left=row.tries_left,
         leased_until=row.leased_until,
     )
+
+
+def _opened_config(tx: Tx, row: Row[Any]) -> dict[str, object]:
+    config: dict[str, object] = row.registry_config
+    if row.proxy_sealed is not None:
+        config = {**config, "proxy": json.loads(tx.seal.open(row.proxy_sealed))}
+    return config
 
 
 def _sealed(tx: Tx, text: str | None) -> bytes | None:
@@ -100,11 +109,16 @@ async def set_password(tx: Tx, repository_id: str, password: str | None) -> None
 
 
 def _settings(tx: Tx, mirror: Mirror, robot_id: str | None) -> dict[str, Any]:
+    proxy = mirror.registry_config.get("proxy")
     return {
         "is_enabled": mirror.is_enabled,
         "reference": mirror.reference,
         "username_sealed": _sealed(tx, mirror.username),
-        "registry_config": mirror.registry_config,
+        "registry_config": {
+            key: value for key, value in mirror.registry_config.items() if key != "proxy"
+        },
+        "proxy_sealed": None if proxy is None else _sealed(tx, json.dumps(proxy)),
+        "architectures": list(mirror.architectures) or None,
         "robot_id": robot_id,
         "globs": list(mirror.globs),
         "interval_seconds": int(mirror.interval.total_seconds()),

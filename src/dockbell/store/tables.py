@@ -415,6 +415,8 @@ mirrors = Table(
     Column("username_sealed", LargeBinary),
     Column("password_sealed", LargeBinary),
     Column("registry_config", Document, nullable=False),
+    Column("proxy_sealed", LargeBinary),  # of that configuration, since it may hold a password
+    Column("architectures", Document),  # None: all
     Column("robot_id", String, ForeignKey("robots.id", ondelete="SET NULL"), index=True),
     Column("globs", Document, nullable=False),
     Column("interval_seconds", Integer, nullable=False),

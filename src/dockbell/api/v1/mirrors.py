@@ -12,6 +12,7 @@ from dockbell.domain.errors import ConflictError, InvalidRequestError
 from dockbell.domain.mirrors import (
     SHORTEST_TIMEOUT,
     Mirror,
+    architectures_of,
     interval_of,
     merged_config,
     timeout_of,
@@ -79,7 +80,7 @@ def _shown(mirror: Mirror) -> dict[str, object]:
         "root_rule": {"rule_kind": "tag_glob_csv", "rule_value": list(mirror.globs)},
         "robot_username": mirror.robot,
         "skopeo_timeout_interval": int(mirror.timeout.total_seconds()),
-        "architecture_filter": [],
+        "architecture_filter": list(mirror.architectures),
     }
 
 
@@ -208,10 +209,6 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
             raise InvalidRequestError("Incorrect DateTime format for sync_start_date.")
     interval = body.get("sync_interval")
     timeout = body.get("skopeo_timeout_interval")
-    if body.get("architecture_filter"):
-        raise InvalidRequestError(
-            "`architecture_filter` is not taken: a mirror here has all platforms of an image"
-        )
     mirror = replace(
         known,
         is_enabled=body.get("is_enabled", known.is_enabled),
@@ -223,6 +220,9 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
         globs=_globs_of(body["root_rule"]) if "root_rule" in body else known.globs,
         interval=known.interval if interval is None else interval_of(interval),
         start_at=start_at,
+        architectures=architectures_of(body["architecture_filter"])
+        if "architecture_filter" in body
+        else known.architectures,
         timeout=known.timeout if timeout is None else timeout_of(timeout),
     )
     return WantedMirror(
