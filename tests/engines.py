@@ -47,6 +47,7 @@ async def running(  # a test says only what it is about
     outbound: Post | None = None,
     steady: Callable[[], float] | None = None,
     mailer: Mail | None = None,
+    most_of_host: int = 0,
 ) -> AsyncIterator[Engine]:
     sender = Sender(
         EgressPolicy.of("loopback"),
@@ -71,6 +72,7 @@ async def running(  # a test says only what it is about
         metrics=metrics,
         steady=steady,
         mailer=mailer,
+        most_of_host=most_of_host,
     )
     await engine.start()
     try:

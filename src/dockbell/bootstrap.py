@@ -519,6 +519,7 @@ def build(settings: Settings) -> Application:
             timeout=timeout,
             policy=Policy(waits=settings.retry_waits),
             concurrency=settings.concurrency,
+            most_of_host=settings.host_concurrency,
             own_everything=settings.is_sqlite,
             metrics=metrics,
             keep=_keep_of(settings),

@@ -390,6 +390,11 @@ RULES: Mapping[str, Rule] = {
         _whole(1, _HIGHEST_CONCURRENCY),
         "a whole number from 1 to 4096",
     ),
+    "host_concurrency": Rule(
+        "How many of these go to one host (name and port), whatever their notifications; tests go out beside them. 0 is as many as there are.",
+        _whole(0, _HIGHEST_CONCURRENCY),
+        "a whole number from 0 to 4096",
+    ),
     "retry_waits": Rule(
         "Seconds to wait after the first, second … failed try of a delivery. After the last it is dead.",
         _waits,
@@ -606,6 +611,7 @@ class Settings:
     internal_answers: str = "admins"
     engine: bool = True
     concurrency: int = 256
+    host_concurrency: int = 0
     retry_waits: tuple[timedelta, ...] = tuple(timedelta(seconds=one) for one in _RETRY_WAITS)
     ca_file: str = ""
     send_timeout: timedelta = timedelta(seconds=10)

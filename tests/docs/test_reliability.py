@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from tests.docs.pages import DOCS
@@ -17,6 +18,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     if not path.exists():
         return set()

@@ -285,7 +285,7 @@ async def test_a_process_without_descriptors_charges_nobody_and_recovers(
     outcomes = (
         select(t.attempts.c.code, t.attempts.c.fault).distinct().order_by(t.attempts.c.code)
     )
-    assert await queues.rows(store, outcomes) == [("internal_error", "ours"), ("ok", None)]
+    assert await queues.rows(store, outcomes) == [("ok", None), ("out_of_sockets", "ours")]
     tries = await queues.rows(store, select(t.deliveries.c.tries))
     assert set(tries) == {(1,)}
     await queues.assert_lanes_are_right(store)

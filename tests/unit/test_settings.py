@@ -194,6 +194,7 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("registry_state", "closed"),
         ("log_format", 1),
         ("concurrency", 0),
+        ("host_concurrency", -1),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_would_be_right(

@@ -35,6 +35,7 @@ ADVICE: Mapping[Code, str] = {
     Code.METHOD_UNKNOWN: "Have an operator install the method again, or choose another one.",
     Code.EVENT_UNKNOWN: "The event or its kind is no longer there, so it cannot be sent again.",
     Code.INTERNAL_ERROR: "This is a fault of this server: its log says more under the delivery's id.",
+    Code.OUT_OF_SOCKETS: "This server may open too few files: have an operator raise the limit (ulimit -n) or lower `concurrency`.",
     Code.INTERRUPTED: "This server stopped in the middle of the try; it is made again by itself.",
     Code.SERVICE_DISCONTINUED: "The service is gone: choose another method, or have an operator name a replacement for it.",
     Code.NO_RECIPIENT: "Nobody is left who could get it: choose another recipient.",

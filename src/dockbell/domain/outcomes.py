@@ -50,6 +50,7 @@ class Code(StrEnum):
     METHOD_UNKNOWN = "method_unknown"
     EVENT_UNKNOWN = "event_unknown"
     INTERNAL_ERROR = "internal_error"
+    OUT_OF_SOCKETS = "out_of_sockets"
     INTERRUPTED = "interrupted"
     SERVICE_DISCONTINUED = "service_discontinued"
     NO_RECIPIENT = "no_recipient"

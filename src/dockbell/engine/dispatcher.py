@@ -18,6 +18,7 @@ from dockbell.engine.crowd import Crowd
 from dockbell.engine.hosts import Hosts
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
+from dockbell.engine.width import Width
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, lanes, throttles
 from dockbell.store.deliveries import Settled
@@ -43,8 +44,6 @@ _SHARE_OF_CROWD = 4
 _SWEEP_SECONDS = 0.25
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
-# Until what goes to a host that has its share of slow tries is looked at again.
-_BUSY_WAIT = timedelta(seconds=1)
 _TRIAL_MARGIN = timedelta(seconds=5)
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
@@ -76,19 +75,22 @@ class Dispatcher:
         most_slow: int,
         max_age: timedelta,
         metrics: Metrics | None = None,
+        most_of_host: int = 0,
     ) -> None:
         self._store = store
         self._attempts = attempts
         self._settler = settler
         self._worker = worker
         self._lease_span = lease_span
+        self._width = Width(concurrency)
         self._concurrency = concurrency
         self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
         self._max_age = max_age
         self._metrics = metrics or Metrics()
         self._shelf = Shelf(attempts.methods)
         self._crowd = Crowd()
-        self._hosts = Hosts(most_slow, attempts.guard + _TRIAL_MARGIN, attempts.chance)
+        trial_span = attempts.guard + _TRIAL_MARGIN
+        self._hosts = Hosts(most_slow, trial_span, attempts.chance, most_of_host)
         self._running: dict[Try, None] = {}  # oldest first
         self._has_ended_all = asyncio.Event()  # set while it stops
         self._queue: deque[tuple[Job, float]] = deque()  # leased, and waiting for room
@@ -244,6 +246,8 @@ class Dispatcher:
         untried, self._untried = self._untried, []
         refused, self._refused = self._refused, []
         judged = self._hosts.judge(batch)
+        if judged.is_out_of_sockets:
+            self._width.note_shortage()
         self._look_at = math.inf  # a bell from here on counts
         jobs: Sequence[Job] = ()
         settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
@@ -286,7 +290,8 @@ class Dispatcher:
         if untried or refused:
             async with self._store.begin() as tx:
                 await deliveries.release(tx, untried)
-                await _hold(tx, [(job, tx.now + _BUSY_WAIT) for job in refused])
+                rest_of = self._hosts.rest_of
+                await _hold(tx, [(job, tx.now + rest_of(job.host)) for job in refused])
 
     async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
         uptime = timedelta(seconds=self._loop.time() - self._started_at)
@@ -344,12 +349,16 @@ class Dispatcher:
             else:
                 one = Try(self._attempts, job, self._note_end)
                 self._running[one] = None
+                if self._hosts.most_of_one:
+                    self._hosts.note_begin(job.host)
                 one.begin()
 
     def _note_end(self, one: Try, result: Result | None) -> None:
         """A try is over; without a result if it broke."""
         del self._running[one]
         job = one.job
+        if self._hosts.most_of_one:
+            self._hosts.note_end(job.host)
         if one.is_slow:
             self._hosts.note_end_of_slow(job.host)
         if result is not None:
@@ -366,6 +375,7 @@ class Dispatcher:
 
     def _end_overdue(self) -> None:
         """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
+        self._concurrency = self._width.adjust()
         longest = self._longest + _SWEEP_SECONDS
         found_slow = False
         for one in list(self._running):

@@ -71,6 +71,7 @@ class Engine:
         keep: Keep | None = None,
         steady: Callable[[], float] | None = None,
         mailer: Mail | None = None,
+        most_of_host: int = 0,
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
@@ -99,6 +100,7 @@ class Engine:
             most_slow=_SLOW_SHARE * concurrency,
             max_age=max_age,
             metrics=metrics,
+            most_of_host=most_of_host,
         )
         self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)

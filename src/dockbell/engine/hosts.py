@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Result, Trigger
-from dockbell.domain.outcomes import Delivered
+from dockbell.domain.outcomes import Code, Delivered
 from dockbell.engine import breaker
 from dockbell.engine.attempt import Job
 from dockbell.store import breakers
@@ -15,6 +15,8 @@ from dockbell.store.transactions import Tx
 
 _MOST_SLOW_OF_ONE = 64
 _MOST_REMEMBERED = 10_000
+_BUSY_REST = timedelta(seconds=1)
+_FULL_REST = timedelta(milliseconds=100)  # its tries are quick: it has room again soon
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Judgement:
     opened: dict[str, str] = field(default_factory=dict)  # to the code that opened it
     failed_trials: set[str] = field(default_factory=set)
     closed: set[str] = field(default_factory=set)
+    is_out_of_sockets: bool = False  # this process is, whatever the host
 
     @property
     def changes_breakers(self) -> bool:
@@ -35,12 +38,19 @@ class Hosts:
     """What one process knows of the hosts that tries go to.
 
     A slow try does not count against the places of the others, but each host has only so many: with all places
-    taken by a host that hangs, news for everybody else would wait until its tries run out of time.
+    taken by a host that hangs, news for everybody else would wait until its tries run out of time. `most_of_one` is
+    how many tries of any kind a host gets at once, if that is limited.
     """
 
     def __init__(
-        self, most_slow: int, trial_span: timedelta, chance: Callable[[], float]
+        self,
+        most_slow: int,
+        trial_span: timedelta,
+        chance: Callable[[], float],
+        most_of_one: int = 0,
     ) -> None:
+        self.most_of_one = most_of_one
+        self._under_way: Counter[str] = Counter()  # if that is limited
         self._most_slow = most_slow
         self._trial_span = trial_span
         self._chance = chance
@@ -65,8 +75,30 @@ class Hosts:
             if not self._slow[host]:
                 del self._slow[host]
 
+    def note_begin(self, host: str | None) -> None:
+        """A try begins. Nobody need call it while hosts get as many as there are."""
+        if host is not None:
+            self._under_way[host] += 1
+
+    def note_end(self, host: str | None) -> None:
+        """It is over."""
+        if host is not None:
+            self._under_way[host] -= 1
+            if not self._under_way[host]:
+                del self._under_way[host]
+
     def is_full(self, host: str | None) -> bool:
-        """Whether the host has all the slow tries under way that it may have beside the other slow hosts."""
+        """Whether the host has all the tries under way that it may have."""
+        if self.most_of_one and self._under_way.get(host or "", 0) >= self.most_of_one:
+            return True
+        return self._is_full_of_slow(host)
+
+    def rest_of(self, host: str | None) -> timedelta:
+        """How long after it was full the host is looked at again."""
+        return _BUSY_REST if self._is_full_of_slow(host) else _FULL_REST
+
+    def _is_full_of_slow(self, host: str | None) -> bool:
+        """Whether it has all the slow ones that it may have beside the other slow hosts."""
         if host is None or host not in self._slow:
             return False
         share = max(1, min(_MOST_SLOW_OF_ONE, self._most_slow // len(self._slow)))
@@ -78,6 +110,7 @@ class Hosts:
         is_calm = not (self._failures or self._open or self._trials)
         if is_calm and {type(one.outcome) for one in results} == {Delivered}:
             return found  # as nearly always
+        found.is_out_of_sockets = Code.OUT_OF_SOCKETS in {one.outcome.code for one in results}
         for result in results:
             host, outcome = result.host, result.outcome
             if host is None:

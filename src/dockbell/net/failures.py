@@ -19,15 +19,21 @@ _OF_OUR_CERTIFICATE = (
     "ALERT_UNSUPPORTED_CERTIFICATE",
     "ALERT_ACCESS_DENIED",
 )
-_OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+# What the system says when it has no descriptor, or no memory for one, to give.
+SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+OUT_OF_SOCKETS: Failure = (
+    Code.OUT_OF_SOCKETS,
+    "This server is out of sockets or memory.",
+    Fault.OURS,
+)
 # OpenSSL's numbers for a certificate that is for somebody else.
 _OTHER_NAMES = {62, 64}
 
 
 def unconnected(host: str, port: int, error: OSError) -> Failure:
     """No connection could be opened."""
-    if error.errno in _OURS:
-        return Code.INTERNAL_ERROR, "This server is out of sockets or memory.", Fault.OURS
+    if error.errno in SHORTAGES:
+        return OUT_OF_SOCKETS
     refused = f"{host} refused the connection to port {port}."
     code, text = {
         errno.ECONNREFUSED: (Code.CONNECT_REFUSED, refused),

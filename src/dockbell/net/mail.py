@@ -25,6 +25,7 @@ from dockbell.domain.outcomes import Code, Exchange, Fault
 from dockbell.net.addresses import Address, parse
 from dockbell.net.answers import KEPT_BODY
 from dockbell.net.connections import OpenSocket, connect, family_of, open_socket
+from dockbell.net.failures import OUT_OF_SOCKETS, SHORTAGES
 from dockbell.net.headers import mask
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.resolver import Resolver
@@ -34,7 +35,6 @@ _CONNECT_SECONDS = 5.0
 _GOODBYE_SECONDS = 0.5
 _MOST_AT_ONCE = 32  # mail servers refuse a client that opens many connections
 _LET_IN = 250
-_OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 class Security(StrEnum):
@@ -303,8 +303,8 @@ class Mailer:
             detail = f"The TLS certificate of {host} was not accepted: {tls.verify_message}."
         elif course.step == "tls":
             code, detail = Code.TLS_HANDSHAKE, f"No TLS session with {host} came about."
-        elif number in _OURS:
-            code, detail = Code.INTERNAL_ERROR, "This server is out of sockets or memory."
+        elif number in SHORTAGES:
+            code, detail, _ = OUT_OF_SOCKETS
         elif course.step != "connect":
             code = Code.CONNECT_RESET
             detail = f"{host} closed the connection without an answer to {course.phase.value}."

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code
 from dockbell.net.addresses import Address, parse
+from dockbell.net.failures import OUT_OF_SOCKETS, SHORTAGES
 
 Lookup = Callable[[str], Sequence[str]]
 Addresses = tuple[Address, ...]
@@ -112,6 +113,9 @@ class Resolver:
     def _accept(self, host: str, result: Sequence[str] | OSError) -> Addresses:
         if isinstance(result, socket.gaierror) and result.errno in _NO_SUCH_NAME:
             raise UnreachableError(Code.DNS_NXDOMAIN, f"The name {host} does not exist.")
+        if isinstance(result, OSError) and result.errno in SHORTAGES:
+            code, detail, fault = OUT_OF_SOCKETS
+            raise UnreachableError(code, detail, fault=fault)
         if isinstance(result, OSError):
             raise UnreachableError(
                 Code.DNS_FAILED, f"The name servers could not answer for {host}."

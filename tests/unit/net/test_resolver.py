@@ -88,7 +88,7 @@ async def test_those_who_ask_at_once_share_one_question() -> None:
         (socket.gaierror(socket.EAI_NODATA, "no address"), Code.DNS_NXDOMAIN),
         (socket.gaierror(socket.EAI_AGAIN, "later"), Code.DNS_FAILED),
         (socket.gaierror(socket.EAI_FAIL, "servfail"), Code.DNS_FAILED),
-        (OSError(24, "too many files"), Code.DNS_FAILED),
+        (OSError(24, "too many files"), Code.OUT_OF_SOCKETS),
         (UnicodeError("label too long"), Code.DNS_FAILED),
     ],
 )
