@@ -206,9 +206,9 @@ async def test_a_rotation_seals_every_value_anew(filled: Store, settings: Settin
     new, old = key_files.read(key_file(settings))
     assert (old, new != OLD) == (OLD, True)
     assert await opened_with(filled, new) == before
-    assert len(before) == SECRETS + 9
+    assert len(before) == SECRETS + 10
     # The canary goes first and is not counted.
-    assert (done.moved, done.broken) == (SECRETS + 8, [])
+    assert (done.moved, done.broken) == (SECRETS + 9, [])
     assert f"signing_secrets.secret_sealed: {SECRETS} of {SECRETS}" in said
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
@@ -287,7 +287,7 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(
     done = await key_rotation.rotate(settings, lambda _: None)
 
     now = await sealed(filled)
-    assert (done.moved, done.broken) == (SECRETS + 6, ["signing_secrets.secret_sealed sec_1"])
+    assert (done.moved, done.broken) == (SECRETS + 7, ["signing_secrets.secret_sealed sec_1"])
     assert [now[f"signing_secrets.secret_sealed sec_{n}"] for n in (1, 2)] == [broken, foreign]
 
 
