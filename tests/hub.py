@@ -94,7 +94,11 @@ class Hub:
     clock: Clock
 
     def with_switches(
-        self, *, allows_anonymous: bool = True, is_readonly: bool = False
+        self,
+        *,
+        allows_anonymous: bool = True,
+        is_readonly: bool = False,
+        default_quota: int = 0,
     ) -> "Hub":
         """The same registry after its operator changed these settings."""
         links = Links(f"https://{HOST}")
@@ -108,6 +112,7 @@ class Hub:
             tokens=self.tokens,
             allows_anonymous=allows_anonymous,
             is_readonly=is_readonly,
+            default_quota=default_quota,
         )
         return replace(self, registry=registry)
 

@@ -230,6 +230,7 @@ class Application:
             powers=self.faces.powers,
             allows_anonymous=self.faces.allows_anonymous,
             is_readonly=self.faces.is_readonly,
+            default_quota=self.faces.default_quota,
         )
         self.asgi = build_app(
             store=self.store,
@@ -495,6 +496,7 @@ def build(settings: Settings) -> Application:
         allows_sign_up=settings.user_creation,
         requires_team_invite=settings.require_team_invite,
         allows_anonymous=settings.anonymous_access,
+        default_quota=settings.default_quota,
         is_readonly=settings.registry_state == "readonly",
         powers=Powers(
             frozenset(settings.superusers),
@@ -531,7 +533,12 @@ def build(settings: Settings) -> Application:
     mirroring = None
     if settings.engine and not faces.is_readonly:
         mirroring = Mirroring(
-            store.begin, store.read, files, faces.mirrors, Registries(fetcher)
+            store.begin,
+            store.read,
+            files,
+            faces.mirrors,
+            faces.quotas,
+            Registries(fetcher),
         )
     return Application(
         settings=settings,

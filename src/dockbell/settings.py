@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from dockbell.domain.errors import SetupError
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.names import is_namespace
+from dockbell.domain.quotas import LARGEST
 from dockbell.domain.urls import web_address
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
@@ -38,8 +39,8 @@ _SERVICE_LINK_NAME = re.compile(
     r"DOCKBELL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
 )
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?")
-_SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|TiB)?")
+_SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _HIGHEST_PORT = 65_535
 _HIGHEST_CONCURRENCY = 4096
 _LEAST_BODY = 1 << 10
@@ -182,12 +183,23 @@ def _choice(*words: str) -> Callable[[object], str]:
     return read
 
 
-def _size(given: object) -> int:
+def _bytes(given: object) -> int:
     match = _SIZE.fullmatch(str(given)) if not isinstance(given, bool) else None
     if match is None:
         raise ValueError
-    size = int(match[1]) * _SIZE_UNITS[match[2] or "B"]
+    return int(match[1]) * _SIZE_UNITS[match[2] or "B"]
+
+
+def _size(given: object) -> int:
+    size = _bytes(given)
     if size < _LEAST_BODY:
+        raise ValueError
+    return size
+
+
+def _quota(given: object) -> int:
+    size = _bytes(given)
+    if size > LARGEST:
         raise ValueError
     return size
 
@@ -367,6 +379,12 @@ RULES: Mapping[str, Rule] = {
         "Whether those who are not signed in may pull and see what is public. Without it they may sign in, and no more.",
         _flag,
         "true or false",
+    ),
+    "default_quota": Rule(
+        "How much each organization and each user without a quota of their own may store, in bytes or with a unit (`100GiB`): pushes beyond it are "
+        "refused. 0 is no end.",
+        _quota,
+        "a size like `1073741824`, `100GiB` or `1TiB`, or 0",
     ),
     "registry_state": Rule(
         "`readonly` while nothing is to change: pulls go on and what happened is still delivered, but pushes and every other change are refused, "
@@ -607,6 +625,7 @@ class Settings:
     readonly_superusers: tuple[str, ...] = ()
     superusers_full_access: bool = False
     anonymous_access: bool = True
+    default_quota: int = 0
     registry_state: str = "normal"
     internal_answers: str = "admins"
     engine: bool = True

@@ -1,5 +1,6 @@
 """Quay's quota API: organizations', users' own, and the superusers' routes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import update
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests.accounts import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, invalid, said
+from tests.apps import app_of
 from tests.asgi import Client
 from tests.world import World, open_world
 
@@ -180,6 +182,29 @@ async def test_the_superusers_route_of_organizations_is_about_the_same_quota(
     await superuser.post(SUPER_ORG, {"limit_bytes": GIB})
 
     assert said(await superuser.get(SUPER_ORG)) == said(await superuser.get(ORG))
+
+
+async def test_the_servers_default_is_shown_where_an_organization_has_no_quota(
+    world: World,
+) -> None:
+    faces = replace(world.faces, default_quota=GIB)
+    limited = replace(world, faces=faces, anonymous=Client(app_of(world.store, faces)))
+    superuser = await limited.client("fresh", "super:user user:admin org:admin")
+    boss = await limited.client("boss", "org:admin user:admin")
+
+    default = await boss.get(ORG)
+    own = await boss.get(OWN)
+    seen = await superuser.get(SUPER_ORG)
+    organization = (await boss.get("/api/v1/organization/acme")).json()
+    await superuser.post(ORG, {"limit_bytes": 2 * GIB})
+    (listed,) = (await boss.get(ORG)).json()
+
+    expected = {**quota(0, GIB, "1.0 GiB"), "id": None, "default_config": True}
+    assert said(default) == (200, [{**expected, "default_config_exists": True}])
+    assert said(own) == said(seen) == (200, [])
+    assert organization["quotas"] == []
+    assert organization["quota_report"]["configured_quota"] == GIB
+    assert (listed["default_config"], listed["default_config_exists"]) == (False, True)
 
 
 async def test_members_see_a_quota_and_only_superusers_change_it(

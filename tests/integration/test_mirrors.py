@@ -28,6 +28,7 @@ from dockbell.registry.mirroring import Mirroring
 from dockbell.services import immutability, repositories
 from dockbell.services.intake import Intake
 from dockbell.services.mirrors import Mirrors, WantedMirror
+from dockbell.services.quotas import Quotas
 from dockbell.store import authorized_emails, notifications, tables
 from dockbell.store import mirrors as mirror_rows
 from dockbell.store.transactions import Store
@@ -101,6 +102,7 @@ class There:
             self.store.read,
             self.hub.files,
             MIRRORS,
+            Quotas(MIRRORS.intake),
             Registries(fetcher),
             **{"look_seconds": 0.02, "renew_seconds": 0.05, "pause_seconds": 0.01, **more},
         )

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dockbell import events
 from dockbell.domain.accounts import SYSTEM
@@ -378,3 +379,64 @@ async def test_quota_events_reach_a_webhook_a_mailbox_and_a_bell(
         "Namespace acme storage usage has exceeded its quota limit (106%)",
         "Namespace acme storage usage has reached 20% of its quota limit",
     ]
+
+
+async def rung(store: Store) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Inbox, kind and metadata of each line, the first one first."""
+    async with store.read() as tx:
+        rows = await tx.rows(select(t.notices).order_by(t.notices.c.id))
+    return [(row.namespace_id, row.kind, row.metadata) for row in rows]
+
+
+async def dismiss(store: Store) -> None:
+    async with store.begin() as tx:
+        await tx.run(update(t.notices).values(is_dismissed=True))
+
+
+async def test_a_limit_rings_the_bell_of_the_namespace_once_until_it_is_dismissed(
+    hub: Hub, store: Store
+) -> None:
+    client = await hub.client(actions="pull,push,delete")
+    await limit(store, 100, Warning=50, Reject=100)
+    warning = (ACME, "quota_warning", {"namespace": "acme"})
+    error = (ACME, "quota_error", {"severity": "Reject", "namespace": "acme"})
+
+    await push_blob(client, b"a" * 60)
+    await remove(client, b"a" * 60)
+    await push_blob(client, b"b" * 60)
+    twice = await rung(store)
+    await upload(client, b"c" * 60)
+    refused = await rung(store)
+    await dismiss(store)
+    await remove(client, b"b" * 60)
+    await push_blob(client, b"d" * 60)
+
+    assert twice == [warning]
+    assert refused == [warning, error]
+    assert await rung(store) == [warning, error, warning]
+
+
+async def test_the_servers_default_holds_for_who_has_no_quota_of_their_own(
+    hub: Hub, store: Store
+) -> None:
+    limited = hub.with_switches(default_quota=100)
+    acme, boss = await limited.client(), await limited.client("boss", "boss/open")
+    error = (ACME, "quota_error", {"severity": "Reject", "namespace": "acme"})
+
+    await push_blob(acme, b"a" * 60)
+    refused = [await upload(acme, b"b" * 41) for _ in range(2)]
+    mine = await push_blob(boss, b"c" * 100, "boss/open")
+    once, line = await told(store), await rung(store)
+    await dismiss(store)
+    await upload(acme, b"b" * 41)
+    await limit(store, 1000, Reject=100)
+    own = await upload(acme, b"d" * 500)
+    manifest = await push_manifest(boss, b"{}", "v1", path="boss/open")
+
+    assert [(one.status, errors_of(one)) for one in refused] == [(403, REFUSED)] * 2
+    assert mine
+    assert (once, line) == ([("quota_error", 100, 101)], [error])
+    assert await told(store) == once * 2
+    assert await rung(store) == [error] * 2
+    assert own.status == 201
+    assert manifest.status == 400  # there is room for it, and it is none

@@ -16,6 +16,7 @@ from dockbell.domain.permissions import WriterOf
 from dockbell.domain.repositories import Repository, Visibility
 from dockbell.services import blobs, manifests, repositories, uploads
 from dockbell.services.intake import Draft, Intake
+from dockbell.services.quotas import Quotas
 from dockbell.store import repositories as repository_rows
 from dockbell.store import tables
 from dockbell.store.transactions import OrphanError, Store
@@ -275,8 +276,8 @@ async def test_what_is_pushed_to_a_repository_that_was_deleted_meanwhile_is_not_
     for attempt in (
         lambda tx: uploads.start(tx, writer),
         lambda tx: uploads.advance(tx, writer, upload_id, 2),
-        lambda tx: uploads.finish(tx, writer, upload_id, digest, 2),
-        lambda tx: blobs.mount(tx, writer, reader, digest),
+        lambda tx: uploads.finish(tx, writer, Quotas(intake), upload_id, digest, 2),
+        lambda tx: blobs.mount(tx, writer, Quotas(intake), reader, digest),
         lambda tx: manifests.put(tx, writer, intake, "v1", parse(image(b"{}"), OCI_IMAGE)),
     ):
         with pytest.raises(NotFoundError) as failure:

@@ -126,6 +126,8 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("log_level", "WARNING", "warning"),
         ("internal_answers", "Superusers", "superusers"),
         ("registry_state", "READONLY", "readonly"),
+        ("default_quota", "1TiB", 1 << 40),
+        ("default_quota", 0, 0),
     ],
 )  # fmt: skip
 def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: object) -> None:
@@ -192,6 +194,8 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("log_level", "loud"),
         ("internal_answers", "nobody"),
         ("registry_state", "closed"),
+        ("default_quota", "-1"),
+        ("default_quota", "100000TiB"),
         ("log_format", 1),
         ("concurrency", 0),
         ("host_concurrency", -1),

@@ -8,6 +8,7 @@ from enum import StrEnum
 from dockbell.domain.errors import ForbiddenError
 
 _KIBI = 1024
+LARGEST = (1 << 63) // 100  # bytes of a quota, so that percents of it can still be stored
 _UNITS = ("KB", "MB", "GB", "TB", "PB")  # Quay: 1024 of the one before, in events
 _BINARY_UNITS = ("Byte", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")  # and so in its API
 
@@ -77,10 +78,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How much a namespace stores, and its quota if it has one."""
+    """How much a namespace stores, its quota if it has one, and how much it may store by that or by default."""
 
     used: int
     quota: Quota | None
+    configured: int | None
 
 
 def event_fields(limit: QuotaLimit, usage: int, limit_bytes: int) -> Mapping[str, object]:

@@ -18,6 +18,7 @@ from dockbell.registry.requests import DisconnectedError, Part, QueryError, Repl
 from dockbell.registry.routes import Resource, Route, is_path
 from dockbell.services.authentication import EndedError
 from dockbell.services.intake import Intake
+from dockbell.services.quotas import Quotas
 from dockbell.services.registry_tokens import RegistryTokens, TokenError
 from dockbell.web import outages, repeats
 from dockbell.web.edge import Receive, Scope, Send
@@ -82,6 +83,7 @@ class Registry:
         powers: Powers | None = None,
         allows_anonymous: bool = True,
         is_readonly: bool = False,
+        default_quota: int = 0,
     ) -> None:
         self._parts = Parts(
             begin=store_begin,
@@ -95,6 +97,7 @@ class Registry:
             powers=powers or Powers(),
             allows_anonymous=allows_anonymous,
             is_readonly=is_readonly,
+            quotas=Quotas(intake, default_quota),
         )
         self._patience = patience_seconds
         self._realm = f'Bearer realm="{links.token_realm}",service="{links.host}"'

@@ -17,7 +17,7 @@ from dockbell.registry.errors import Refusal
 from dockbell.registry.parts import Parts
 from dockbell.registry.requests import Reply, Request
 from dockbell.registry.routes import Route
-from dockbell.services import manifests, quotas
+from dockbell.services import manifests
 from dockbell.services.registry_tokens import Claim
 
 _log = structlog.get_logger("dockbell.registry")
@@ -72,7 +72,7 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
     tags = _tags_of(request, reference)
     async with parts.read() as tx:
         writer = await access.writer(tx, claim, route.path)
-        room = await quotas.room(tx, writer)
+        room = await parts.quotas.room(tx, writer)
         if room is not None:
             # Quay: a namespace that stores too much takes no manifest either. Pinned by integration/test_quotas.py.
             room.check(0)

@@ -27,6 +27,7 @@ from dockbell.registry.parts import Begin
 from dockbell.registry.upload_files import UploadFile
 from dockbell.services import blobs, uploads
 from dockbell.services.mirrors import Mirrors
+from dockbell.services.quotas import Quotas
 
 _log = structlog.get_logger("dockbell.mirrors")
 
@@ -42,12 +43,13 @@ _CONFIG_LIMIT = 1 << 20
 class Mirroring:
     """Syncs what is due, until it is stopped. Any number of processes may do so on one database."""
 
-    def __init__(  # noqa: PLR0913 -- the parts it is made of
+    def __init__(  # noqa: PLR0913, PLR0917 -- the parts it is made of
         self,
         begin: Begin,
         read: Begin,
         files: Files,
         mirrors: Mirrors,
+        quotas: Quotas,
         upstreams: Upstreams,
         *,
         look_seconds: float = _LOOK_SECONDS,
@@ -58,6 +60,7 @@ class Mirroring:
         self._read = read
         self._files = files
         self._mirrors = mirrors
+        self._quotas = quotas
         self._upstreams = upstreams
         self._look_seconds = look_seconds
         self._renew_seconds = renew_seconds
@@ -209,6 +212,7 @@ class _Tag:
         self._read = whole._read  # noqa: SLF001
         self._files = whole._files  # noqa: SLF001
         self._mirrors = whole._mirrors  # noqa: SLF001
+        self._quotas = whole._quotas  # noqa: SLF001
         self._pause_seconds = whole._pause_seconds  # noqa: SLF001
         self._job = job
         self._upstream = upstream
@@ -325,7 +329,9 @@ class _Tag:
                     await uploads.check(tx, writer, upload_id)
                     await blobs.hold(tx, writer, wanted.digest)
                     await self._files.blobs.settle(upload, wanted.digest)
-                    await uploads.finish(tx, writer, upload_id, wanted.digest, wanted.size)
+                    await uploads.finish(
+                        tx, writer, self._quotas, upload_id, wanted.digest, wanted.size
+                    )
         except BaseException:
             await self._files.discard(upload_id)
             with contextlib.suppress(DockbellError):

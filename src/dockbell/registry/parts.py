@@ -41,7 +41,4 @@ class Parts:
     powers: Powers
     allows_anonymous: bool
     is_readonly: bool
-
-    @property
-    def quotas(self) -> Quotas:
-        return Quotas(self.intake)
+    quotas: Quotas

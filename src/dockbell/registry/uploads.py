@@ -23,7 +23,7 @@ from dockbell.registry.places import CollectedError
 from dockbell.registry.requests import DisconnectedError, Reply, Request, StalledError
 from dockbell.registry.routes import Route
 from dockbell.registry.upload_files import UploadFile, is_upload_id
-from dockbell.services import blobs, quotas, uploads
+from dockbell.services import blobs, uploads
 from dockbell.services.registry_tokens import Claim
 
 _SETTLE_TRIES = (
@@ -43,7 +43,7 @@ async def post_upload(parts: Parts, request: Request, route: Route) -> Reply:
     async with parts.begin() as tx:
         writer = await access.writer(tx, claim, route.path)
         upload_id = await uploads.start(tx, writer)
-        room = None if digest is None else await quotas.room(tx, writer, digest)
+        room = None if digest is None else await parts.quotas.room(tx, writer, digest)
     if digest is None:
         return _progress(202, route, upload_id, 0, algorithm)
     try:
@@ -116,7 +116,7 @@ async def _check(
         if not is_upload_id(upload_id):
             raise UploadUnknownError
         await uploads.check(tx, writer, upload_id)
-        return await quotas.room(tx, writer, digest)
+        return await parts.quotas.room(tx, writer, digest)
 
 
 async def _cancel(parts: Parts, route: Route, claim: Claim, upload_id: str) -> None:
@@ -137,7 +137,9 @@ async def _mount(parts: Parts, request: Request, route: Route, claim: Claim) -> 
             if await blobs.holds(tx, writer, digest):
                 return digest
             reader = await access.source(tx, claim, digest, source)
-            if reader is None or not await blobs.mount(tx, writer, reader, digest):
+            if reader is None or not await blobs.mount(
+                tx, writer, parts.quotas, reader, digest
+            ):
                 return None  # what the caller may not read is as good as absent
             await parts.quotas.watch(tx, writer.actor, writer.repository.namespace_id)
             return digest
@@ -242,7 +244,7 @@ async def _complete(  # noqa: PLR0913, PLR0917 -- what came, where it goes, who 
                     await uploads.check(tx, writer, upload_id)
                     await blobs.hold(tx, writer, digest)
                     await _settle(parts.files, upload, digest)
-                    await uploads.finish(tx, writer, upload_id, digest, size)
+                    await uploads.finish(tx, writer, parts.quotas, upload_id, digest, size)
                     await parts.quotas.watch(tx, writer.actor, writer.repository.namespace_id)
                 break
             except CollectedError:

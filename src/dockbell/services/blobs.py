@@ -8,7 +8,9 @@ from dockbell.domain.digests import Digest
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.manifests import BlobInUseError, BlobUnknownError
 from dockbell.domain.permissions import ReaderOf, WriterOf
-from dockbell.services import quotas, repositories
+from dockbell.services import quotas as quota_service
+from dockbell.services import repositories
+from dockbell.services.quotas import Quotas
 from dockbell.store import blobs
 from dockbell.store import manifests as manifest_rows
 from dockbell.store.transactions import Tx
@@ -61,7 +63,9 @@ async def sources(tx: Tx, actor: Actor, digest: Digest, path: str | None) -> Seq
     return found
 
 
-async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> bool:
+async def mount(
+    tx: Tx, writer: WriterOf, quotas: Quotas, source: ReaderOf, digest: Digest
+) -> bool:
     """Let the repository hold what another one holds, without an upload; False if that one does not.
 
     Raise QuotaExceededError if the namespace may not store that much.
@@ -78,10 +82,10 @@ async def mount(tx: Tx, writer: WriterOf, source: ReaderOf, digest: Digest) -> b
 async def delete(tx: Tx, writer: WriterOf, digest: Digest) -> None:
     """Take the blob from this repository only; raise BlobInUseError while a manifest needs it."""
     repository_id = writer.repository.id
-    await quotas.hold(tx, writer)
+    await quota_service.hold(tx, writer)
     await manifest_rows.lock_repository(tx, repository_id)
     if await blobs.is_referenced(tx, repository_id, str(digest)):
         raise BlobInUseError
     if not await blobs.unlink(tx, repository_id, str(digest)):
         raise BlobUnknownError
-    await quotas.release(tx, writer, digest)
+    await quota_service.release(tx, writer, digest)

@@ -16,6 +16,7 @@ from dockbell.domain.permissions import (
 )
 from dockbell.domain.quotas import (
     EVENT_OF,
+    LARGEST,
     LimitKind,
     Quota,
     QuotaLimit,
@@ -26,44 +27,11 @@ from dockbell.domain.quotas import (
 from dockbell.domain.repositories import Repository
 from dockbell.services import audit_entries, organizations, users
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import namespaces, quotas, storage
+from dockbell.store import namespaces, notices, quotas, storage
 from dockbell.store.transactions import DuplicateError, Tx
 
 Viewer = MemberOfNamespace | Self | SuperViewer
-LARGEST = (1 << 63) // 100  # bytes of a quota, so that percents of it can still be stored
 _ALL_OF_IT = 100
-
-
-async def admit(tx: Tx, writer: WriterOf, digest: Digest, size: int) -> None:
-    """Count a blob that the repository is about to hold; raise QuotaExceededError if it is one too many.
-
-    A blob that a repository of the namespace holds already costs nothing. The namespace's storage is held until
-    the end of the transaction.
-    """
-    namespace_id = writer.repository.namespace_id
-    used = await storage.hold(tx, namespace_id)
-    if await storage.holds(tx, namespace_id, str(digest)):
-        return
-    quota = await quotas.find(tx, namespace_id)
-    most = None if quota is None else quota.most
-    if most is not None and used + size > most:
-        # Nobody is refused for the sake of a sum that is not right any more.
-        Room(await storage.recount(tx, namespace_id), most).check(size)
-    await storage.change(tx, namespace_id, size)
-
-
-async def room(tx: Tx, writer: WriterOf, digest: Digest | None = None) -> Room | None:
-    """What the namespace stores and may store; None if there is no end to it, or it holds this blob already.
-
-    It may have changed when the bytes have come: `admit` decides.
-    """
-    namespace_id = writer.repository.namespace_id
-    quota = await quotas.find(tx, namespace_id)
-    if quota is None or quota.most is None:
-        return None
-    if digest is not None and await storage.holds(tx, namespace_id, str(digest)):
-        return None
-    return Room(await storage.find(tx, namespace_id), quota.most)
 
 
 async def hold(tx: Tx, writer: WriterOf) -> None:
@@ -119,36 +87,77 @@ async def load(tx: Tx, viewer: Viewer, name: str) -> Quota | None:
     return await quotas.find(tx, (await _namespace(tx, name)).id)
 
 
-async def standings_of(
-    tx: Tx, actor: Actor, namespace_ids: Sequence[str]
-) -> Mapping[str, Standing]:
-    """How each of these namespaces stands with its quota. Two queries."""
-    del actor  # what they may see was decided when the namespaces were found
-    found = await quotas.find_many(tx, namespace_ids)
-    used = await storage.find_many(tx, namespace_ids)
-    return {one: Standing(used.get(one, 0), found.get(one)) for one in namespace_ids}
-
-
-async def standing_of_self(tx: Tx, me: Self) -> Standing:
-    """How the user's own namespace stands with its quota."""
-    return (await standings_of(tx, me.actor, [me.namespace.id]))[me.namespace.id]
-
-
-async def standings_of_repositories(
-    tx: Tx, actor: Actor, page: Sequence[Repository]
-) -> Mapping[str, Standing]:
-    """How much each of these repositories stores, and the quota of its namespace, by its id. Two queries."""
-    del actor  # as above
-    found = await quotas.find_many(tx, sorted({one.namespace_id for one in page}))
-    used = await storage.of_repositories(tx, [one.id for one in page])
-    return {one.id: Standing(used.get(one.id, 0), found.get(one.namespace_id)) for one in page}
-
-
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Where limits are watched and changed. A limit is told of once, and again when the usage fell below it since."""
+    """What is admitted, and where limits are watched and changed.
+
+    A limit is told of once, and again when the usage fell below it since.
+    """
 
     intake: Intake
+    default_bytes: int = 0  # that a namespace without a quota of its own may store; 0 is no end
+
+    async def admit(self, tx: Tx, writer: WriterOf, digest: Digest, size: int) -> None:
+        """Count a blob that the repository is about to hold; raise QuotaExceededError if it is one too many.
+
+        A blob that a repository of the namespace holds already costs nothing. The namespace's storage is held until
+        the end of the transaction.
+        """
+        namespace_id = writer.repository.namespace_id
+        used = await storage.hold(tx, namespace_id)
+        if await storage.holds(tx, namespace_id, str(digest)):
+            return
+        most = self._most(await quotas.find(tx, namespace_id))
+        if most is not None and used + size > most:
+            # Nobody is refused for the sake of a sum that is not right any more.
+            Room(await storage.recount(tx, namespace_id), most).check(size)
+        await storage.change(tx, namespace_id, size)
+
+    async def room(self, tx: Tx, writer: WriterOf, digest: Digest | None = None) -> Room | None:
+        """What the namespace stores and may store; None if there is no end to it, or it holds this blob already.
+
+        It may have changed when the bytes have come: `admit` decides.
+        """
+        namespace_id = writer.repository.namespace_id
+        most = self._most(await quotas.find(tx, namespace_id))
+        if most is None:
+            return None
+        if digest is not None and await storage.holds(tx, namespace_id, str(digest)):
+            return None
+        return Room(await storage.find(tx, namespace_id), most)
+
+    def _most(self, quota: Quota | None) -> int | None:
+        """The bytes beyond which pushes are refused; None if none ever is."""
+        return (self.default_bytes or None) if quota is None else quota.most
+
+    async def standings_of(
+        self, tx: Tx, actor: Actor, namespace_ids: Sequence[str]
+    ) -> Mapping[str, Standing]:
+        """How each of these namespaces stands with its quota. Two queries."""
+        del actor  # what they may see was decided when the namespaces were found
+        found = await quotas.find_many(tx, namespace_ids)
+        used = await storage.find_many(tx, namespace_ids)
+        return {one: self._standing(used.get(one, 0), found.get(one)) for one in namespace_ids}
+
+    async def standing_of(self, tx: Tx, actor: Actor, namespace: Namespace) -> Standing:
+        """How one namespace stands with its quota."""
+        return (await self.standings_of(tx, actor, [namespace.id]))[namespace.id]
+
+    async def standings_of_repositories(
+        self, tx: Tx, actor: Actor, page: Sequence[Repository]
+    ) -> Mapping[str, Standing]:
+        """How much each of these repositories stores, and the quota of its namespace, by its id. Two queries."""
+        del actor  # as above
+        found = await quotas.find_many(tx, sorted({one.namespace_id for one in page}))
+        used = await storage.of_repositories(tx, [one.id for one in page])
+        return {
+            one.id: self._standing(used.get(one.id, 0), found.get(one.namespace_id))
+            for one in page
+        }
+
+    def _standing(self, used: int, quota: Quota | None) -> Standing:
+        default = self.default_bytes or None
+        return Standing(used, quota, default if quota is None else quota.limit_bytes)
 
     async def watch(self, tx: Tx, actor: Actor, namespace_id: str) -> None:
         """Tell of limits that the namespace has reached."""
@@ -166,7 +175,9 @@ class Quotas:
         namespace_id = writer.repository.namespace_id
         await storage.hold(tx, namespace_id)
         quota = await quotas.find(tx, namespace_id)
-        if quota is not None:
+        if quota is None:
+            await self._tell_of_default(tx, writer, usage)
+        else:
             passed = [one for one in _reached(quota, usage) if one.kind is LimitKind.REJECT]
             await self._tell(tx, writer.actor, quota, passed, usage)
 
@@ -292,25 +303,52 @@ class Quotas:
         namespace = await namespaces.load(tx, quota.namespace_id)
         for kind in LimitKind:
             of_kind = [one for one in news if one.kind is kind]
-            if not of_kind:
-                continue
-            highest = max(of_kind, key=lambda one: one.percent)
-            await self.intake.record(
-                tx,
-                Draft(
-                    kind=EVENT_OF[kind],
-                    subject=Subject(
-                        namespace.name, is_user=namespace.kind is NamespaceKind.USER
-                    ),
-                    namespace_id=namespace.id,
-                    repository_id=None,
-                    details=event_fields(highest, usage, quota.limit_bytes),
-                    facts={},
-                    performer=_performer(actor),
-                    occurred_at=tx.now,
-                    source="quota",
-                ),
-            )
+            if of_kind:
+                highest = max(of_kind, key=lambda one: one.percent)
+                await self._ring(tx, namespace, kind)
+                await self._record(tx, actor, namespace, highest, (usage, quota.limit_bytes))
+
+    async def _tell_of_default(self, tx: Tx, writer: WriterOf, usage: int) -> None:
+        """The same for what the operator lets every namespace store. It is told of again once somebody dismissed the notice."""
+        namespace = await namespaces.load(tx, writer.repository.namespace_id)
+        if self.default_bytes and await self._ring(tx, namespace, LimitKind.REJECT):
+            whole = QuotaLimit(0, LimitKind.REJECT, _ALL_OF_IT)
+            await self._record(tx, writer.actor, namespace, whole, (usage, self.default_bytes))
+
+    async def _ring(self, tx: Tx, namespace: Namespace, kind: LimitKind) -> bool:
+        """Put a line into the namespace's inbox, unless it is there; return whether it was put."""
+        # Quay: its keys, whatever notifications there are. Pinned by integration/test_quotas.py.
+        severity = {"severity": kind.value} if kind is LimitKind.REJECT else {}
+        return await notices.tell_once(
+            tx,
+            kind=EVENT_OF[kind],
+            metadata={**severity, "namespace": namespace.name},
+            namespace_id=namespace.id,
+        )
+
+    async def _record(
+        self,
+        tx: Tx,
+        actor: Actor,
+        namespace: Namespace,
+        limit: QuotaLimit,
+        sizes: tuple[int, int],
+    ) -> None:
+        """Fire the event of a limit. `sizes` are what is used and the whole quota."""
+        await self.intake.record(
+            tx,
+            Draft(
+                kind=EVENT_OF[limit.kind],
+                subject=Subject(namespace.name, is_user=namespace.kind is NamespaceKind.USER),
+                namespace_id=namespace.id,
+                repository_id=None,
+                details=event_fields(limit, *sizes),
+                facts={},
+                performer=_performer(actor),
+                occurred_at=tx.now,
+                source="quota",
+            ),
+        )
 
 
 def _reached(quota: Quota, usage: int) -> Sequence[QuotaLimit]:

@@ -6,7 +6,7 @@ from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
 from dockbell.domain.manifests import UploadUnknownError
 from dockbell.domain.permissions import WriterOf
-from dockbell.services import quotas
+from dockbell.services.quotas import Quotas
 from dockbell.store import blobs, uploads
 from dockbell.store.transactions import Tx
 
@@ -30,7 +30,9 @@ async def advance(tx: Tx, writer: WriterOf, upload_id: str, size: int) -> None:
     await uploads.set_size(tx, upload_id, size)
 
 
-async def finish(tx: Tx, writer: WriterOf, upload_id: str, digest: Digest, size: int) -> None:
+async def finish(  # noqa: PLR0913, PLR0917 -- one argument for each thing that a blob is
+    tx: Tx, writer: WriterOf, quotas: Quotas, upload_id: str, digest: Digest, size: int
+) -> None:
     """Let the repository hold the blob. Call it when the file is durable, never before.
 
     Raise QuotaExceededError if the namespace may not store that much.

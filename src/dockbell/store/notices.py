@@ -111,6 +111,23 @@ async def tell_owners(
     await tx.run(insert(notices), [_row(tx, inbox, kind, metadata, None) for inbox in found])
 
 
+async def tell_once(
+    tx: Tx, *, kind: str, metadata: Mapping[str, object], namespace_id: str
+) -> bool:
+    """Put a line into the inbox of the namespace, unless the same one is there and nobody dismissed it; return whether it was put."""
+    rows = await tx.rows(
+        select(notices.c.metadata).where(
+            notices.c.namespace_id == namespace_id,
+            notices.c.kind == kind,
+            notices.c.is_dismissed.is_(False),
+        )
+    )
+    if any(row.metadata == metadata for row in rows):
+        return False
+    await tx.run(insert(notices), [_row(tx, namespace_id, kind, metadata, None)])
+    return True
+
+
 def _row(
     tx: Tx,
     namespace_id: str,

@@ -42,6 +42,7 @@ class Faces:
     requires_team_invite: bool = True
     allows_sign_up: bool = False  # POST /api/v1/user
     allows_anonymous: bool = True  # whoever is not signed in sees what is public
+    default_quota: int = 0  # bytes of a namespace that has no quota of its own; 0 is no end
     is_readonly: bool = False  # nobody changes anything
     powers: Powers = field(default_factory=Powers)
     clair: ClairCalls = ClairCalls()
@@ -60,7 +61,7 @@ class Faces:
 
     @property
     def quotas(self) -> Quotas:
-        return Quotas(self.intake)
+        return Quotas(self.intake, self.default_quota)
 
     @property
     def scans(self) -> Scans:

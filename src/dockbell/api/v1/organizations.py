@@ -9,10 +9,10 @@ from dockbell.api.v1.quotas import report
 from dockbell.api.v1.views import avatar, team_avatar
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import InvalidRequestError
-from dockbell.services import organizations, quotas, users
+from dockbell.services import organizations, users
 from dockbell.services.organizations import Organization
 from dockbell.web.bodies import Property, Schema
-from dockbell.web.calls import Call
+from dockbell.web.calls import ApiCall, Call
 
 _LONGEST_EMAIL = 255
 # Quay: how long removed tags are kept. We keep none, and say what Quay says by default.
@@ -71,11 +71,12 @@ def shown(organization: Organization) -> dict[str, object]:
     return view
 
 
-async def _shown_with_quota(tx: Any, actor: Actor, found: Organization) -> dict[str, object]:
+async def _shown_with_quota(
+    call: ApiCall, tx: Any, actor: Actor, found: Organization
+) -> dict[str, object]:
     view = shown(found)
     if found.is_member or found.is_admin:
-        namespace_id = found.namespace.id
-        view |= report((await quotas.standings_of(tx, actor, [namespace_id]))[namespace_id])
+        view |= report(await call.faces.quotas.standing_of(tx, actor, found.namespace))
     return view
 
 
@@ -95,7 +96,7 @@ async def get_organization(call: Call, organization: FromPath[str]) -> Response[
     async with call.read() as tx:
         actor = await call.actor(tx)
         found = await organizations.load(tx, actor, organization)
-        view = await _shown_with_quota(tx, actor, found)
+        view = await _shown_with_quota(call, tx, actor, found)
     return call.reply(200, view)
 
 
@@ -113,7 +114,7 @@ async def change_organization(call: Call, organization: FromPath[str]) -> Respon
         if "email" in body:
             await organizations.change_email(tx, admin, body["email"])
         found = await organizations.load(tx, actor, organization)
-        view = await _shown_with_quota(tx, actor, found)
+        view = await _shown_with_quota(call, tx, actor, found)
     return call.reply(200, view)
 
 

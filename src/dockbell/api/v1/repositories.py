@@ -13,7 +13,7 @@ from dockbell.domain.accounts import Role
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.quotas import Standing
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.services import quotas, repositories
+from dockbell.services import repositories
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
@@ -62,10 +62,9 @@ def _shown_in_list(
     view["is_starred"] = False
     standing = used.get(repository.id)
     if standing is not None:
-        quota = standing.quota
         view["quota_report"] = {
             "quota_bytes": standing.used,
-            "configured_quota": None if quota is None else quota.limit_bytes,
+            "configured_quota": standing.configured,
         }
     return view
 
@@ -87,7 +86,7 @@ async def list_repositories(call: Call) -> Response[bytes]:
             modified = await repositories.last_modified(tx, actor, found)
         used: Mapping[str, Standing] = {}
         if call.flag("quota"):
-            used = await quotas.standings_of_repositories(tx, actor, found)
+            used = await call.faces.quotas.standings_of_repositories(tx, actor, found)
     answer: dict[str, object] = {
         "repositories": [_shown_in_list(one, call, modified, used) for one in found]
     }

@@ -84,7 +84,7 @@ async def change_self(call: Call) -> Response[bytes]:
         password = call.json(_CHANGE).get("password")
         if password is not None:
             await users.set_own_password(tx, me, password)
-        view = await shown_self(tx, me)
+        view = await shown_self(call, tx, me)
     headers = {}
     if password is not None and me.actor.session_id is not None:
         session = await sign_ins.sign_in(call, me.actor.name, password)

@@ -52,7 +52,7 @@ async def sign_up(call: Call) -> Response[bytes]:
         if made is None:
             raise NotFoundError
         me = await users.myself(tx, made)
-        view = await shown_self(tx, me)
+        view = await shown_self(call, tx, me)
     return call.reply(200, view, cookies.keep(call.faces.links, session))
 
 

@@ -12,7 +12,7 @@ from dockbell.api.v1.views import avatar
 from dockbell.domain.accounts import Namespace, User
 from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.quotas import Standing
-from dockbell.services import organizations, quotas, users
+from dockbell.services import organizations, users
 from dockbell.services.encrypted_passwords import to_encrypted
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
@@ -61,9 +61,8 @@ def _shown_organization(one: Namespace, standing: Standing) -> dict[str, object]
 
 
 async def _shown_alone(call: Call, tx: Any, user: User) -> dict[str, object]:
-    namespace_id = user.namespace.id
-    found = await quotas.standings_of(tx, await call.actor(tx), [namespace_id])
-    return _shown(call, user, found[namespace_id])
+    actor = await call.actor(tx)
+    return _shown(call, user, await call.faces.quotas.standing_of(tx, actor, user.namespace))
 
 
 def _check_lesser(call: Call, user: User, verb: str) -> None:
@@ -114,7 +113,7 @@ async def list_users(call: Call) -> Response[bytes]:
                 limit=limit,
                 with_disabled=with_disabled,
             )
-        standings = await quotas.standings_of(
+        standings = await call.faces.quotas.standings_of(
             tx, right.actor, [user.namespace.id for user in found]
         )
     shown = [_shown(call, user, standings[user.namespace.id]) for user in found]
@@ -193,7 +192,9 @@ async def list_organizations(call: Call) -> Response[bytes]:
         else:
             after = page_tokens.of_token(call.text("next_page"))
             found, last_id = await organizations.list_page(tx, right, after=after, limit=limit)
-        standings = await quotas.standings_of(tx, right.actor, [one.id for one in found])
+        standings = await call.faces.quotas.standings_of(
+            tx, right.actor, [one.id for one in found]
+        )
     shown = [_shown_organization(one, standings[one.id]) for one in found]
     return call.reply(200, _page("organizations", shown, last_id))
 

@@ -18,11 +18,11 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
 )
 from dockbell.domain.permissions import Self
-from dockbell.services import first_users, organizations, quotas, users
+from dockbell.services import first_users, organizations, users
 from dockbell.services.organizations import OwnOrganization
 from dockbell.web import sessions
 from dockbell.web.bodies import Property, Schema
-from dockbell.web.calls import Call
+from dockbell.web.calls import ApiCall, Call
 from dockbell.web.errors import problem
 
 SET_UP_HEADER = "dockbell-setup-token"
@@ -106,7 +106,7 @@ def _shown_stranger(user: User) -> dict[str, object]:
     }
 
 
-async def shown_self(tx: Any, me: Self) -> dict[str, object]:
+async def shown_self(call: ApiCall, tx: Any, me: Self) -> dict[str, object]:
     """The caller's own account as they see it."""
     myself = await users.load_own(tx, me)
     own = await organizations.list_own(tx, me)
@@ -130,7 +130,7 @@ async def shown_self(tx: Any, me: Self) -> dict[str, object]:
             "location": None,
             "is_free_account": True,
             "has_password_set": user.has_password,
-            **report(await quotas.standing_of_self(tx, me)),
+            **report(await call.faces.quotas.standing_of(tx, me.actor, me.namespace)),
         }
     view["organizations"] = [
         _shown_organization(one, with_details=myself.sees_details) for one in own
@@ -156,7 +156,7 @@ async def get_self(call: Call) -> Response[bytes]:
                 401,
                 session_required=False,
             )
-        view = await shown_self(tx, me)
+        view = await shown_self(call, tx, me)
     return call.reply(200, view)
 
 
