@@ -101,6 +101,7 @@ class Dispatcher:
         self._is_stopping = False
         self._is_hurried = False
         self._is_crowded = False  # something is due but has no room in its lane
+        self._is_lane_bound = False  # and there were places left for more
         self._enough = self._many()
         self._longest = attempts.guard.total_seconds()
         # By the loop's clock:
@@ -225,19 +226,21 @@ class Dispatcher:
 
     def _many(self) -> int:
         """So many results, or so much room, make a turn worth it at once."""
-        if self._is_crowded:
+        if self._is_lane_bound:
             return _FEW
         return max(1, self._concurrency // 2, min(self._ahead, _BATCH))
 
     async def _turn(self) -> None:
         tried, self._tried = self._tried, []
         self._metrics.note_tries(tried)
-        few = max(_FEW, len(self._settler) // _SHARE_OF_CROWD)
-        batch = self._settler.batch(few if self._is_crowded else _MOST_SETTLED)
+        count = len(self._settler)
+        is_full = len(self._running) + len(self._queue) + count >= self._places()
+        self._is_lane_bound = self._is_crowded and not is_full
+        few = max(_FEW, count // _SHARE_OF_CROWD)
+        batch = self._settler.batch(few if self._is_lane_bound else _MOST_SETTLED)
         # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
         # that end during this one, and during the next. A turn that only leases must not forget at once how
         # many that was, or nothing is under way until the next.
-        is_full = len(self._running) + len(self._queue) + len(batch) >= self._places()
         ahead = max(2 * len(batch), self._ahead // 2)
         self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
         self._enough = self._many()
