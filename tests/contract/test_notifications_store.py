@@ -1,5 +1,6 @@
 """Notifications, signing secrets and notices are kept alike on both databases."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +19,7 @@ from dockbell.store.tables import (
     team_members,
     teams,
 )
+from dockbell.store.tables import notices as t_notices
 from dockbell.store.tables import notifications as notifications_table
 from dockbell.store.tables import (
     signing_secrets as signing_secrets_table,
@@ -259,6 +261,28 @@ async def test_a_notice_for_a_user_is_put_once_per_delivery(store: Store) -> Non
         inbox = await _inbox(tx, alice)
     assert (first, again, other) == (1, 1, 1)
     assert inbox == [(None, "repo_push", {"repository": "acme/web"})] * 2
+
+
+async def test_processes_that_put_a_notice_at_once_put_it_once_and_a_dismissal_stays(
+    store: Store,
+) -> None:
+    async with store.begin() as tx:
+        alice = await _namespace(tx, "alice")
+
+    async def put(delivery_id: str) -> None:
+        async with store.begin() as tx:
+            await _put(tx, "user", "alice", delivery_id)
+
+    await asyncio.gather(*(put(f"dlv_{number % 2}") for number in range(8)))
+    async with store.begin() as tx:
+        (seen, _) = await notices.list_for(tx, alice, offset=0, limit=9)
+        await notices.set_dismissed(tx, seen.uuid, is_dismissed=True)
+    await asyncio.gather(*(put(f"dlv_{number % 2}") for number in range(4)))
+
+    async with store.read() as tx:
+        left = await notices.list_for(tx, alice, offset=0, limit=9)
+        both = await tx.rows(select(t_notices.c.id))
+    assert (len(left), len(both)) == (1, 2)
 
 
 async def test_a_notice_for_an_organization_is_one_row_that_its_admins_see(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from dockbell.domain.errors import UnavailableError
 from dockbell.engine import attempt, dispatcher, engine
@@ -20,8 +21,11 @@ from dockbell.store.clocks import DatabaseClock
 from dockbell.store.transactions import Store, Tx
 from tests import queues
 from tests.conftest import SetClock
+from tests.disks import disk_of
 from tests.engines import add, record, running, the_delivery, until, until_states
 from tests.receiver import Receiver
+
+LONG = os.urandom(8000).hex()  # which no database makes shorter
 
 
 @pytest.fixture
@@ -117,33 +121,28 @@ async def test_a_commit_whose_answer_was_lost_sends_nothing_twice(
 async def test_a_full_disk_stops_sending_and_loses_nothing(
     database_url: str, store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
-    if database_url.startswith("postgresql"):
-        pytest.skip("PostgreSQL tells of a full disk by an error of class 53, as other outages")
-    for number in range(4):
-        await add(store, receiver.url(f"/{number}"))
-    for _ in range(20):
-        await record(store, clock)
-    may_answer = asyncio.Event()
-    receiver.answer(wait=may_answer, body=b"x" * 16_000)  # the log needs pages for it
+    async with disk_of(store, database_url) as disk:
+        for number in range(4):
+            await add(store, receiver.url(f"/{number}"))
+        for _ in range(20):
+            await record(store, clock)
+        may_answer = asyncio.Event()
+        receiver.answer(wait=may_answer, body=LONG.encode())  # the log needs pages for it
 
-    async def limit_to(pages: int) -> None:
-        async with store.begin() as tx:
-            await tx.run(text(f"PRAGMA max_page_count = {pages}"))
-
-    async with running(store, clock, concurrency=8):
-        await receiver.wait_for(8)
-        await limit_to(1)  # SQLite takes what it has now instead
-        with pytest.raises(UnavailableError):
-            for _ in range(100):
-                await record(store, clock)
-        under_way = len(receiver.requests)
-        may_answer.set()
-        await receiver.wait_for_answers(under_way)
-        await asyncio.sleep(0.3)  # nothing may follow
-        during = len(receiver.requests), set((await queues.states(store)).values())
-        await limit_to(1_000_000)
-        count = len(await queues.states(store))
-        await until_states(store, *["delivered"] * count)
+        async with running(store, clock, concurrency=8):
+            await receiver.wait_for(8)
+            await disk.fill()
+            with pytest.raises(UnavailableError):
+                for _ in range(100):
+                    await record(store, clock, LONG)
+            under_way = len(receiver.requests)
+            may_answer.set()
+            await receiver.wait_for_answers(under_way)
+            await asyncio.sleep(0.3)  # nothing may follow
+            during = len(receiver.requests), set((await queues.states(store)).values())
+            await disk.free()
+            count = len(await queues.states(store))
+            await until_states(store, *["delivered"] * count)
 
     assert under_way < 80
     assert during == (under_way, {"sending", "waiting"})
@@ -188,6 +187,38 @@ async def test_retries_that_a_jump_of_the_clock_makes_due_are_made_once(
 
     assert len(receiver.requests) == 40
     assert set(await queues.rows(store, select(t.deliveries.c.tries))) == {(2,)}
+
+
+async def test_a_jump_ahead_takes_no_lease_from_a_process_that_lives(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    steady = [0.0]
+    may_answer = asyncio.Event()
+    receiver.answer(wait=may_answer)
+    await add(store, receiver.url())
+
+    async with running(store, clock, worker="one") as one:
+        await record(store, clock)
+        await receiver.wait_for(1)
+        async with running(store, clock, worker="two", steady=lambda: steady[0]) as other:
+            steady[0] += 10
+            clock.move(hours=2, seconds=10)
+            await other.look_at_clock()
+            taken = [await other.rescue()]
+            may_answer.set()
+            await until_states(store, "delivered")
+            await one.drain(within=1)
+            async with store.begin() as tx:  # of a process that is gone
+                await tx.run(
+                    update(t.deliveries).values(
+                        state="sending", leased_by="gone", lease="lse", leased_until=tx.now
+                    )
+                )
+            taken.append(await other.rescue())
+            steady[0] += 120
+            taken.append(await other.rescue())
+
+    assert (taken, len(receiver.requests)) == ([0, 0, 1], 1)
 
 
 async def test_a_clock_that_goes_back_holds_up_nothing_new(

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from dockbell.domain import ids
+from dockbell.store import backlog
 from dockbell.store.seals import Seal
 from dockbell.store.transactions import Store
 from tests import queues
@@ -138,12 +139,15 @@ async def test_an_old_snapshot_elsewhere_slows_no_lease(
         async with idle.transaction(isolation="repeatable_read"):
             await idle.fetchval("SELECT count(*) FROM deliveries")
             took = [await work_off(store, one, 100) for _ in range(30)]
+            async with store.read() as tx:
+                open_for = await backlog.oldest_transaction(tx)
     finally:
         await idle.close()
 
     first, last = sorted(took[:10])[5], sorted(took[-10:])[5]
     assert set((await queues.states(store)).values()) == {"delivered"}
     assert last < 4 * first + 0.05
+    assert open_for.total_seconds() > sum(took)
 
 
 async def work_off(store: Store, notification_id: str, count: int) -> float:

@@ -1,4 +1,4 @@
-"""Notices that the time has gone back, by a clock that never does. Pure."""
+"""Notices that the time has jumped, by a clock that never does. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,6 +16,10 @@ class ClockWatch:
         self._clock = clock
         self._steady = steady
         self._start: datetime | None = None  # the time when the steady clock stood at 0
+
+    def gone_ahead(self) -> bool:
+        """Whether the time has jumped ahead since the last question of either kind. Ask it before `gone_back`."""
+        return self._start is not None and self._start_now() - self._start >= LEAST
 
     def gone_back(self) -> timedelta | None:
         """By how much the time has gone back, if it has. It is said until `begin_anew`; the first question only begins."""

@@ -37,6 +37,8 @@ _SLOW_SHARE = 3
 _GUARD_MARGIN = timedelta(seconds=1)
 # What a lease lasts beyond the longest try, for writing down the result.
 _LEASE_MARGIN = timedelta(seconds=20)
+# Each process sees a jump of the time within this, and leases by the old one until then.
+_NOTICING = timedelta(seconds=30)
 
 
 def most_tries(concurrency: int) -> int:
@@ -75,6 +77,9 @@ class Engine:
     ) -> None:
         metrics = metrics or Metrics()
         guard = timeout + _GUARD_MARGIN
+        # It can wait for its turn as long as a try lasts.
+        lease_span = 2 * guard + _LEASE_MARGIN
+        self._longest_lease = lease_span + _NOTICING
         self._outages = Outages(_say_outage)
         attempts = Attempts(
             kinds=kinds,
@@ -94,15 +99,20 @@ class Engine:
             attempts,
             Settler(store, worker, metrics),
             worker=worker,
-            lease_span=2 * guard
-            + _LEASE_MARGIN,  # it can wait for its turn as long as a try lasts
+            lease_span=lease_span,
             concurrency=concurrency,
             most_slow=_SLOW_SHARE * concurrency,
             max_age=max_age,
             metrics=metrics,
             most_of_host=most_of_host,
         )
-        self._rescuer = Rescuer(store, chance, self._dispatcher.leases, metrics=metrics)
+        self._rescuer = Rescuer(
+            store,
+            chance,
+            self._dispatcher.leases,
+            metrics=metrics,
+            steady=steady or (lambda: 0.0),
+        )
         self._pruner = Pruner(store, clock, max_age, keep, metrics=metrics)
         self._unfolder = Unfolder(store)
         self._messenger = None if mailer is None else Messenger(store, mailer, links)
@@ -124,10 +134,15 @@ class Engine:
         return await self._rescuer.rescue()
 
     async def look_at_clock(self) -> None:
-        """If the time has gone back, have what waits wait no longer for that. Call it when the clock was just set."""
+        """If the time has jumped, have nothing wait longer for that, and nobody lose a lease. Call it when the clock was just set."""
         watch = self._clock_watch
-        gone = None if watch is None else watch.gone_back()
-        if watch is None or gone is None:
+        if watch is None:
+            return
+        if watch.gone_ahead():
+            self._rescuer.leave_alone(self._longest_lease)
+            _log.warning("the clock has gone ahead; leases are left alone for a while")
+        gone = watch.gone_back()
+        if gone is None:
             return
         async with self._store.begin() as tx:
             is_ours = await clock_jumps.set_right(tx, gone)

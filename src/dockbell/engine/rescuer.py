@@ -1,6 +1,8 @@
 """The rescuer: takes back leases whose process died or hung, and counts anew what lanes say of themselves."""
 
+import math
 from collections.abc import Callable, Collection
+from datetime import timedelta
 
 import structlog
 
@@ -22,9 +24,10 @@ class Rescuer:
 
     `in_hand` tells the leases that this process still works on. After an outage of the database they can have run
     out while their results wait to be written down: taking them back would send the same once more.
+    `steady` are seconds that only ever grow.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- made only by Engine
         self,
         store: Store,
         chance: Callable[[], float],
@@ -32,7 +35,10 @@ class Rescuer:
         *,
         every: float = EVERY_SECONDS,
         metrics: Metrics | None = None,
+        steady: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._steady = steady
+        self._not_before = -math.inf  # by it
         self._store = store
         self._chance = chance
         self._in_hand = in_hand
@@ -41,12 +47,18 @@ class Rescuer:
         self._after = ""  # the last lane that was looked at
         self.chore = Chore(self._look, every, "rescuer", "leases could not be looked at")
 
+    def leave_alone(self, span: timedelta) -> None:
+        """Take nothing back for so long: the time has jumped ahead, so that leases ran out while their processes live."""
+        self._not_before = self._steady() + span.total_seconds()
+
     async def rescue(self, *, own_everything: bool = False) -> int:
-        """Take back every lease that ran out by now; return how many.
+        """Take back every lease that ran out by now, unless they are to be left alone; return how many.
 
         With `own_everything`, those that did not run out too: no other process can hold one.
         """
         total = 0
+        if not own_everything and self._steady() < self._not_before:
+            return total
         while True:
             async with self._store.begin() as tx:
                 rescued = await deliveries.rescue(

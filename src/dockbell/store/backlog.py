@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -83,6 +83,17 @@ async def count(tx: Tx) -> Backlog:
         lanes_held=row.lanes_held,
         lanes_paused=row.lanes_paused,
     )
+
+
+async def oldest_transaction(tx: Tx) -> timedelta:
+    """How long the oldest transaction that keeps dead rows from being cleared away is open. SQLite has none.
+
+    Those of other users show only to a user who may read all statistics.
+    """
+    if tx.dialect.OLDEST_TRANSACTION is None:
+        return timedelta()
+    ((seconds,),) = await tx.hot(tx.dialect.OLDEST_TRANSACTION)
+    return timedelta(seconds=float(seconds))
 
 
 async def count_dead(tx: Tx, since: datetime) -> int:

@@ -132,6 +132,7 @@ class Scrapes:
         try:
             async with asyncio.timeout(_QUERY_SECONDS), self.store.read() as tx:
                 found, now = await backlog.count(tx), tx.now
+                open_for = await backlog.oldest_transaction(tx)
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -159,6 +160,11 @@ class Scrapes:
                 "Lanes of notifications that are not served: held (their target) or paused.",
                 "state",
                 {"held": found.lanes_held, "paused": found.lanes_paused},
+            ),
+            gauge(
+                "dockbell_database_oldest_transaction_seconds",
+                "How long the oldest transaction in the database is open, whoever's it is.",
+                open_for.total_seconds(),
             ),
         ]
 

@@ -55,6 +55,19 @@ def test_a_jump_ahead_is_taken_as_it_is(clock: SetClock) -> None:
     assert [*seen, watch.gone_back()] == [None, TWO_HOURS]
 
 
+def test_a_jump_ahead_is_told_once(clock: SetClock) -> None:
+    steady = Steady()
+    watch = ClockWatch(clock, steady)
+    seen = []
+    for span in (timedelta(), timedelta(minutes=1), TWO_HOURS, timedelta(minutes=1)):
+        steady.seconds += min(span, timedelta(minutes=1)).total_seconds()
+        clock.now += span
+        seen.append(watch.gone_ahead())
+        watch.gone_back()
+
+    assert seen == [False, False, True, False]
+
+
 def test_a_clock_that_is_set_right_by_and_by_is_no_jump(clock: SetClock) -> None:
     watch = ClockWatch(clock, Steady())
     watch.gone_back()

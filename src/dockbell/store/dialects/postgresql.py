@@ -292,6 +292,12 @@ UPDATE deliveries SET attempts = attempts + 1
 WHERE id = (SELECT id FROM deliveries WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING attempts
 """
+# A session that stands still in a transaction makes a busy queue slower by and by.
+OLDEST_TRANSACTION = """
+SELECT coalesce(extract(epoch FROM max(clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+"""
 HOLD_WORD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _ADD_ATTEMPTS = """
 INSERT INTO attempts (delivery_id, number, outcome, code, detail, fault, status, address, started_at,

@@ -98,6 +98,7 @@ SET_TURNS = """
 UPDATE lanes SET served_at = made.value ->> 1 FROM json_each(?1) AS made WHERE lanes.id = made.value ->> 0
 """
 
+OLDEST_TRANSACTION = None  # a reader holds up no writer, and nobody else has the file open
 HOLD_WORD = None  # only one transaction writes
 HOLD_OWNERS = None  # likewise
 TAKE_LANES = None  # likewise
