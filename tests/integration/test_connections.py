@@ -123,6 +123,46 @@ async def test_a_body_comes_as_it_was_sent(size: int, *, is_chunked: bool) -> No
     assert (apart[-64:], joined[-64:]) == (expected, expected)
 
 
+async def _refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answers without a look at the body: `/whole` in one piece, all else in two."""
+    answer = whole_answers.WholeAnswer(401, [], b"who are you?")
+    await whole_answers.send(scope if scope["path"] == "/whole" else {}, send, answer)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.0\r\n", b"HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"]
+)
+@pytest.mark.parametrize("path", [b"whole", b"parts"])
+async def test_an_answer_that_comes_before_the_body_has_ended_is_not_lost(
+    head: bytes, path: bytes
+) -> None:
+    size = 8 << 20
+    head = b"PUT /%b %bcontent-length: %d\r\n\r\n" % (path, head, size)
+
+    async with _serving(_refuse) as port:
+        # As a proxy does it: all of it is sent before the answer is looked at.
+        answer = await _say(port, head, *[bytes(1 << 20)] * 8)
+
+    assert (_status(answer), answer[-12:]) == ("HTTP/1.1 401 Unauthorized", b"who are you?")
+
+
+async def test_nobody_waits_for_long_for_the_rest_of_a_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.05)
+
+    async with _serving(_refuse) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PUT / HTTP/1.0\r\ncontent-length: 9\r\n\r\nhalf")
+        answer = await reader.read()
+        while not reader.exception():  # what is sent now is refused, once the server has closed
+            writer.write(b"-")
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    assert _status(answer) == "HTTP/1.1 401 Unauthorized"
+
+
 async def test_a_body_ends_where_the_next_request_begins() -> None:
     content = random.Random(1).randbytes(300_000)
     head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(content)

@@ -1,7 +1,7 @@
 """Connections of clients: how much and how long they may take before a request has even begun."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -12,6 +12,7 @@ from dockbell.web.whole_answers import ANSWER, WholeAnswer
 MOST_HEAD_BYTES = 64 << 10
 MOST_HEADERS = 100
 PATIENCE_SECONDS = 60.0
+LINGER_SECONDS = 5.0
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -24,7 +25,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with an end to request heads: in bytes, in lines, in trailers and in time.
 
     A connection that sends nothing, or half a head, is closed after a minute. A head that is too large is
-    answered with 431.
+    answered with 431. A client that is answered before it has sent all of its body gets that answer, also where the
+    connection ends with it.
     """
 
     _is_in_head = True
@@ -33,6 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _received = 0  # bytes of the head at most: with the last piece that came
     _waits_since: float | None = None  # for a head, by the loop's clock
     _watch: asyncio.TimerHandle | None = None
+    _lingers: asyncio.TimerHandle | None = None  # all is said; the rest of a body is on its way
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -43,6 +46,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        if self._lingers is not None:
+            self._lingers.cancel()
+            self._lingers = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -85,6 +91,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         scope: Any = self.scope
         scope[ANSWER] = self._answer_whole
+        cycle: Any = self.cycle
+        if not cycle.keep_alive:
+            cycle.transport = _LastAnswer(self.transport, self._end)
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = (
@@ -106,8 +115,23 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if not self.transport.is_closing():
+        if self._lingers is not None:
+            self.transport.close()
+        elif not self.transport.is_closing():
             super().on_message_complete()
+
+    def _end(self) -> None:
+        """Close after an answer; while a body still comes, take and forget it for some seconds first.
+
+        A close with bytes that nobody has read is a reset, and that takes the answer away from who is about to read
+        it: a proxy that closes each connection would say 502 for our 401 or 413.
+        """
+        cycle: Any = self.cycle
+        if not cycle.more_body or not self.transport.can_write_eof():
+            self.transport.close()
+        elif self._lingers is None and not self.transport.is_closing():
+            self.transport.write_eof()
+            self._lingers = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _expect_head(self) -> None:
         if self._waits_since is None:
@@ -153,6 +177,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(b"".join(lines))
         cycle.message_event.set()
         if not cycle.keep_alive:
-            self.transport.close()
+            self._end()
         cycle.on_response()
         return True
+
+
+class _LastAnswer:
+    """What uvicorn takes for the transport where the connection ends with this answer: how it closes is ours."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.close = close
+        self.is_closing = transport.is_closing
+        self.write = transport.write
