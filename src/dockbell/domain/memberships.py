@@ -22,6 +22,20 @@ class TeamHeldRole:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultRole:
+    """A role that a user, a robot or a team gets on each new repository of an organization."""
+
+    uuid: str
+    role: Role
+    creator: Holder | None  # only on what they make; None: on what anybody makes
+    creator_is_member: bool  # of the organization
+    holder: Holder | None  # who gets it; None: the team
+    holder_is_member: bool
+    team: str | None
+    team_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryRole:
     """A role seen from its holder."""
 

@@ -33,7 +33,7 @@ from dockbell.domain.permissions import (
     WriterOf,
 )
 from dockbell.domain.repositories import Repository, Visibility
-from dockbell.services import audit_entries, repository_events
+from dockbell.services import audit_entries, default_roles, repository_events
 from dockbell.services.intake import Intake
 from dockbell.services.repository_events import News
 from dockbell.store import deliveries, locks, storage
@@ -313,6 +313,7 @@ async def create(  # noqa: PLR0913 -- one argument for each thing a repository h
     except DuplicateError:
         raise InvalidRequestError("Repository already exists") from None
     await _give_creator(tx, creator.actor, creator.namespace, repository)
+    await default_roles.give(tx, creator, repository)
     await audit_entries.write_about(tx, creator.actor, repository, "create_repo")
     if intake is not None:
         news = News("repository_created", {"visibility": visibility.value})

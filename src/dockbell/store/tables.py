@@ -289,6 +289,24 @@ permissions = Table(
     CheckConstraint("role IN ('read', 'write', 'admin')", name="role"),
 )
 
+default_roles = Table(
+    "default_roles",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False),
+    _owned("namespace_id", "namespaces.id"),
+    # Of whose repositories: one of these two or, for everybody's, none.
+    _owned("creator_user_id", "namespaces.id", nullable=True),
+    _owned("creator_robot_id", "robots.id", nullable=True),
+    # Who gets the role: one of these three.
+    _owned("user_id", "namespaces.id", nullable=True),
+    _owned("robot_id", "robots.id", nullable=True),
+    _owned("team_id", "teams.id", nullable=True),
+    Column("role", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("role IN ('read', 'write', 'admin')", name="role"),
+)
+
 blobs = Table(
     "blobs",
     metadata,

@@ -67,6 +67,10 @@ GET /organization/{organization}/aggregatelogs getAggregateOrgLogs org:admin
 GET /user/aggregatelogs getAggregateUserLogs user:admin
 GET /superuser/logs listAllLogs super:user
 GET /superuser/aggregatelogs listAllAggregateLogs super:user
+GET /organization/{organization}/prototypes getOrganizationPrototypePermissions org:admin
+POST /organization/{organization}/prototypes createOrganizationPrototypePermission org:admin
+PUT /organization/{organization}/prototypes/{uuid} updateOrganizationPrototypePermission org:admin
+DELETE /organization/{organization}/prototypes/{uuid} deleteOrganizationPrototypePermission org:admin
 GET /organization/{organization}/members getOrganizationMembers org:admin
 GET /organization/{organization}/members/{member} getOrganizationMember org:admin
 DELETE /organization/{organization}/members/{member} removeOrganizationMember org:admin
