@@ -99,6 +99,7 @@ class Hub:
         allows_anonymous: bool = True,
         is_readonly: bool = False,
         default_quota: int = 0,
+        are_indexed: bool = False,
     ) -> "Hub":
         """The same registry after its operator changed these settings."""
         links = Links(f"https://{HOST}")
@@ -113,6 +114,7 @@ class Hub:
             allows_anonymous=allows_anonymous,
             is_readonly=is_readonly,
             default_quota=default_quota,
+            are_indexed=are_indexed,
         )
         return replace(self, registry=registry)
 

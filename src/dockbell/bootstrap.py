@@ -21,6 +21,7 @@ from dockbell import events, methods
 from dockbell.api.intake.app import EventIntake, Limits
 from dockbell.api.intake.clair import HANDLERS as CLAIR_HANDLERS
 from dockbell.api.intake.clair import ClairWorker
+from dockbell.api.intake.clair_indexing import ClairIndexer
 from dockbell.api.intake.wire import Reader
 from dockbell.api.v1.handlers import HANDLERS
 from dockbell.api.v1.handlers import PUBLIC_HANDLERS as V1_PUBLIC_HANDLERS
@@ -40,7 +41,7 @@ from dockbell.methods.email import Email
 from dockbell.methods.flowdock import Flowdock
 from dockbell.methods.hipchat import HipChat
 from dockbell.net import object_stores
-from dockbell.net.clair import ClairClient
+from dockbell.net.clair import INDEX_SECONDS, ClairClient
 from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
 from dockbell.net.mail import Mailer, Relay, Security
@@ -67,7 +68,7 @@ from dockbell.services.mirrors import Mirrors
 from dockbell.services.move_ins import MoveIns
 from dockbell.services.notifications import Notifications
 from dockbell.services.quotas import Quotas
-from dockbell.services.registry_tokens import open_tokens
+from dockbell.services.registry_tokens import RegistryTokens, open_tokens
 from dockbell.services.reports import Reports
 from dockbell.settings import Settings
 from dockbell.sources import scanners
@@ -95,6 +96,7 @@ _JOB_SECONDS = 1
 _EXPIRY_SECONDS = 30
 _QUOTA_SECONDS = 300
 _CLAIR_SECONDS = 5
+_CLAIR_AT_ONCE = 2  # images of one process that Clair indexes
 _SCHEMA_SECONDS = 3
 
 
@@ -194,6 +196,7 @@ class Application:
     asgi: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _is_delivering: bool = False
+    _tokens: RegistryTokens | None = None  # once the database has been opened
     # Why this program is too old for the tables, once a newer one has migrated them.
     _too_old: TooOldError | None = None
     _is_outgrown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -231,7 +234,9 @@ class Application:
             allows_anonymous=self.faces.allows_anonymous,
             is_readonly=self.faces.is_readonly,
             default_quota=self.faces.default_quota,
+            are_indexed=self.faces.clair.indexes,
         )
+        self._tokens = tokens
         self.asgi = build_app(
             store=self.store,
             faces=self.faces,
@@ -283,8 +288,19 @@ class Application:
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_expiry))
             )
             if self.clair_fetcher is not None:
-                worker = self._clair_worker(self.clair_fetcher)
-                chores.append(asyncio.create_task(self._every(_CLAIR_SECONDS, worker.work_off)))
+                client = ClairClient(
+                    self.clair_fetcher,
+                    self.settings.clair_url,
+                    self.faces.clair.key,
+                    self.clock,
+                )
+                works = [self._clair_worker(client).work_off]
+                if self.faces.clair.indexes and self._tokens is not None:
+                    indexer = self._clair_indexer(client, self._tokens)
+                    works += [indexer.work_off] * _CLAIR_AT_ONCE
+                chores += [
+                    asyncio.create_task(self._every(_CLAIR_SECONDS, work)) for work in works
+                ]
         return chores
 
     def _event_intake(self) -> EventIntake:
@@ -413,14 +429,25 @@ class Application:
                     await expectations.tell(tx, SYSTEM, self.faces.intake, watcher)
             after = watchers[-1].id if watchers else None
 
-    def _clair_worker(self, fetcher: Fetcher) -> ClairWorker:
-        key = self.faces.clair.key
+    def _clair_worker(self, client: ClairClient) -> ClairWorker:
         return ClairWorker(
             self.store.begin,
             self.store.read,
-            ClairClient(fetcher, self.settings.clair_url, key, self.clock),
+            client,
             self.faces.scans,
             scanners()["clair"],
+        )
+
+    def _clair_indexer(self, client: ClairClient, tokens: RegistryTokens) -> ClairIndexer:
+        return ClairIndexer(
+            self.store.begin,
+            self.store.read,
+            client,
+            scans=self.faces.scans,
+            scanner=scanners()["clair"],
+            tokens=tokens,
+            links=self.faces.links,
+            clock=self.clock,
         )
 
     async def _watch_quotas(self) -> None:
@@ -504,7 +531,11 @@ def build(settings: Settings) -> Application:
             have_full_access=settings.superusers_full_access,
             hide_internal_answers=settings.internal_answers == "superusers",
         ),
-        clair=ClairCalls(bool(settings.clair_url), clair.key_of(settings.clair_psk)),
+        clair=ClairCalls(
+            bool(settings.clair_url),
+            clair.key_of(settings.clair_psk),
+            indexes=bool(settings.clair_url) and settings.clair_index,
+        ),
     )
     engine = None
     engine_store = store.beside(_ENGINE_POOL)
@@ -693,6 +724,7 @@ def _clair_fetcher_of(settings: Settings, resolver: Resolver) -> Fetcher:
     return Fetcher(
         EgressPolicy.of(host_of_url(settings.clair_url), own=_own_places(settings)),
         resolver,
+        patience=INDEX_SECONDS,
         ca_file=_ca_file(settings),
         proxy=_proxy_of(settings),
         user_agent=_user_agent(),

@@ -473,9 +473,14 @@ RULES: Mapping[str, Rule] = {
         "`https://host` or `https://host/path`",
     ),
     "clair_url": Rule(
-        "The Clair v4 whose calls to `/secscan/notification` are taken: scheme and host. Empty means none.",
+        "The Clair v4 whose calls to `/secscan/notification` are taken, and that is asked about what is pushed: scheme and host. Empty means none.",
         _base_url,
         "`https://host` or `https://host/path`",
+    ),
+    "clair_index": Rule(
+        "Whether the Clair of `clair_url` is asked to index each image that is pushed, and what it finds is taken as a report.",
+        _flag,
+        "true or false",
     ),
     "clair_psk": Rule(
         "The key that Clair and we share, in base64 as in Clair's `auth.psk.key`. Empty means none.",
@@ -643,6 +648,7 @@ class Settings:
     flowdock_url: str = ""
     hipchat_url: str = ""
     clair_url: str = ""
+    clair_index: bool = True
     clair_psk: str = field(default="", repr=False)
     most_notifications: int = 10_000
     tests_per_minute: int = 120

@@ -5,16 +5,20 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from dockbell.domain.errors import SetupError
+from dockbell.domain.manifests import Manifest
 
 # Quay: the issuer that a Clair which was set up for it expects.
 _ISSUER = "quay"
 _LIFE_SECONDS = 300
+MOST_TRIES = 30  # of fetching news, and of having an image indexed: a day or so
+_FIRST_WAIT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(hours=1)
 _LEEWAY_SECONDS = 60
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
@@ -27,15 +31,48 @@ class Callback:
     tries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """An image of a repository that a Clair is to index; `tries` have begun, this one among them."""
+
+    repository_id: str
+    digest: str
+    tries: int
+
+
+def wait_of(tries: int) -> timedelta:
+    """How long to wait for a Clair after so many tries before this one."""
+    return min(_FIRST_WAIT * (1 << min(tries, 16)), _LONGEST_WAIT)
+
+
+def index_request(
+    digest: str, manifest: Manifest, address: str, token: str
+) -> Mapping[str, object]:
+    """What asks a Clair to index the image: where each of its layers is, and what opens it there."""
+    headers = {"Authorization": [f"Bearer {token}"]}
+    return {
+        "hash": digest,
+        "layers": [
+            {"hash": str(one.digest), "uri": f"{address}/{one.digest}", "headers": headers}
+            for one in manifest.layers
+            if one.must_exist
+        ],
+    }
+
+
 class Clair(Protocol):
     """A Clair that can be asked."""
+
+    async def index(self, request: Mapping[str, object]) -> None:
+        """Have it index an image; return when it has. Raise UnreachableError, also if it could not."""
+        ...
 
     async def digests(self, callback_id: str) -> Sequence[str]:
         """The images that the news is about. Raise UnreachableError, or NotFoundError for news that is gone."""
         ...
 
     async def report(self, digest: str) -> bytes:
-        """What it knows of an image. Raise likewise."""
+        """What it knows of an image. Raise likewise, NotFoundError for one that it has not indexed."""
         ...
 
     async def forget(self, callback_id: str) -> None:

@@ -84,6 +84,7 @@ class Registry:
         allows_anonymous: bool = True,
         is_readonly: bool = False,
         default_quota: int = 0,
+        are_indexed: bool = False,
     ) -> None:
         self._parts = Parts(
             begin=store_begin,
@@ -97,6 +98,7 @@ class Registry:
             powers=powers or Powers(),
             allows_anonymous=allows_anonymous,
             is_readonly=is_readonly,
+            are_indexed=are_indexed,
             quotas=Quotas(intake, default_quota),
         )
         self._patience = patience_seconds

@@ -83,7 +83,14 @@ async def put_manifest(parts: Parts, request: Request, route: Route) -> Reply:
         async with parts.begin() as tx:
             writer = await access.writer(tx, claim, route.path)
             pushed = await manifests.put(
-                tx, writer, parts.intake, reference, manifest, tags=tags, config=config
+                tx,
+                writer,
+                parts.intake,
+                reference,
+                manifest,
+                tags=tags,
+                config=config,
+                is_indexed=parts.are_indexed,
             )
     except RefusedError as error:
         digest = Digest.of_body(body)

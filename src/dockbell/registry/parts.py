@@ -41,4 +41,5 @@ class Parts:
     powers: Powers
     allows_anonymous: bool
     is_readonly: bool
+    are_indexed: bool  # whether a Clair is asked about images that are pushed
     quotas: Quotas

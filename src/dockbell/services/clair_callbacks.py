@@ -1,19 +1,15 @@
 """Clair's calls: noted at once, worked off by the server itself."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from dockbell.domain.accounts import Actor, ActorKind
-from dockbell.domain.clair import Callback
+from dockbell.domain.clair import MOST_TRIES, Callback, wait_of
 from dockbell.domain.errors import TooManyError
 from dockbell.domain.permissions import ReporterOf
 from dockbell.store import clair_callbacks, manifests, namespaces, repositories
 from dockbell.store.transactions import Tx
 
 MOST = 1000  # that wait
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
-_MOST_TRIES = 30
 _NAME = "Clair"
 
 
@@ -33,11 +29,10 @@ async def find_due(tx: Tx, actor: Actor) -> Callback | None:
 async def put_off(tx: Tx, actor: Actor, callback: Callback) -> bool:
     """Let it wait longer each time; False if it was given up, after a day or so."""
     del actor  # as above
-    if callback.tries >= _MOST_TRIES:
+    if callback.tries >= MOST_TRIES:
         await clair_callbacks.remove(tx, callback.id)
         return False
-    wait = min(_FIRST_WAIT * (1 << min(callback.tries, 16)), _LONGEST_WAIT)
-    await clair_callbacks.postpone(tx, callback.id, tx.now + wait)
+    await clair_callbacks.postpone(tx, callback.id, tx.now + wait_of(callback.tries))
     return True
 
 

@@ -19,7 +19,7 @@ from dockbell.services import audit_entries, immutability, repository_events
 from dockbell.services import tags as tag_changes
 from dockbell.services.intake import Draft, Intake
 from dockbell.services.repository_events import News
-from dockbell.store import blobs, labels
+from dockbell.store import blobs, clair_indexings, labels
 from dockbell.store import manifests as manifest_rows
 from dockbell.store import tags as tag_rows
 from dockbell.store.manifests import Referrer, StoredManifest
@@ -44,11 +44,13 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
     tags: Sequence[str] = (),
     config: ImageConfig | None = None,
     absent: Collection[Digest] = (),
+    is_indexed: bool = False,
 ) -> Pushed:
     """Store a manifest under its digest; point the tag to it that is the reference, and each of `tags`.
 
     Everything it names must be in the repository already, but for the manifests in `absent`. Manifest, tags, audit entries and events are written
     in the caller's transaction: all of them or none. A push by tag is an event even if it changes nothing.
+    With `is_indexed` a Clair is asked about an image that is new.
     """
     repository = writer.repository
     digest = _digest_of(manifest, reference)
@@ -61,6 +63,8 @@ async def put(  # noqa: PLR0913 -- what came in, and who is told
         await repository_events.tell(
             tx, writer.actor, intake, repository, _attached(manifest, digest)
         )
+        if is_indexed and manifest.image_config is not None:
+            await clair_indexings.add(tx, repository.id, str(digest))
     else:
         await manifest_rows.renew(tx, repository.id, str(digest))
     if not isinstance(reference, Digest):

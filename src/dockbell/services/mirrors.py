@@ -63,6 +63,7 @@ class Mirrors:
     """What faces and the process that syncs may ask."""
 
     intake: Intake
+    are_indexed: bool = False  # whether a Clair is asked about images that come
 
     async def load(self, tx: Tx, viewer: AdminOf | ViewerOf) -> Mirror:
         """How the repository is mirrored; NotFoundError if it is not."""
@@ -315,7 +316,14 @@ class Mirrors:
         `absent` are those of the manifests that it lists which are not wanted here.
         """
         await manifests.put(
-            tx, writer, self.intake, reference, manifest, config=config, absent=absent
+            tx,
+            writer,
+            self.intake,
+            reference,
+            manifest,
+            config=config,
+            absent=absent,
+            is_indexed=self.are_indexed,
         )
 
     async def remove(self, tx: Tx, writer: WriterOf, tag: str) -> None:

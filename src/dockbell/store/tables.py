@@ -909,5 +909,14 @@ clair_callbacks = Table(
     Column("due_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
+clair_indexings = Table(
+    "clair_indexings",
+    metadata,
+    _owned("repository_id", "repositories.id", primary_key=True, index=False),
+    Column("digest", String, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+)
 # Which repositories hold an image that Clair tells of.
 Index("ix_manifests_digest", manifests.c.digest)

@@ -22,10 +22,11 @@ from dockbell.sources import build_sources, scanners
 
 @dataclass(frozen=True, slots=True)
 class ClairCalls:
-    """Whether a Clair may call us, and the key that it proves to know."""
+    """Whether a Clair may call us, the key that it proves to know, and whether it is asked about what is pushed."""
 
     is_set_up: bool = False
     key: bytes | None = field(default=None, repr=False)
+    indexes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Faces:
 
     @property
     def mirrors(self) -> Mirrors:
-        return Mirrors(self.intake)
+        return Mirrors(self.intake, self.clair.indexes)
 
     @property
     def builds(self) -> Builds:
