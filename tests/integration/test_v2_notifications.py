@@ -321,6 +321,20 @@ async def test_a_change_is_checked_like_a_new_one(admin: Client) -> None:
     assert shown.json()["config"] == {"url": URL}
 
 
+async def test_where_quay_says_too_little_v2_says_what_would_help(
+    admin: Client,
+) -> None:
+    url = "http://127.0.0.1:8080/hook"
+    refused = await admin.post(BASE, {**NEW, "config": {"url": url}})
+    old = await admin.post(
+        "/api/v1/repository/acme/web/notification/",
+        {"event": "repo_push", "method": "webhook", "config": {"url": url}, "eventConfig": {}},
+    )
+
+    assert (refused.status, errors_of(refused)) == (400, [("url", "The address is loopback.")])
+    assert (old.status, old.json()["detail"]) == (400, "Invalid webhook URL")
+
+
 async def test_a_method_that_signs_gets_a_secret_when_it_is_chosen(admin: Client) -> None:
     made = await make(
         admin,

@@ -46,9 +46,13 @@ class InvalidRequestError(DockbellError):
 class ConfigError(InvalidRequestError):
     """The configuration is not valid."""
 
-    def __init__(self, detail: str | None = None, *, field: str | None = None) -> None:
+    def __init__(
+        self, detail: str | None = None, *, field: str | None = None, more: str | None = None
+    ) -> None:
+        """`more` says what would help, where `detail` has to be Quay's words and does not."""
         super().__init__(detail)
         self.field = field
+        self.more = more
 
 
 class TemplateError(ConfigError):

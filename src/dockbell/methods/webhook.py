@@ -72,7 +72,7 @@ class Webhook:
         if refusal is not None and urls.names_loopback(parts):
             # Quay: its words for these two names. Pinned by contract/test_methods.py. Where an operator
             # has opened loopback, the lookup does not refuse them.
-            raise ConfigError("Invalid webhook URL", field="url")
+            raise ConfigError("Invalid webhook URL", field="url", more=refusal)
         _check_template(config.get("template"))
         if refusal is not None:
             raise ConfigError(refusal, field="url")

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 
 from dockbell.domain.errors import (
     AnonymousError,
+    ConfigError,
     ConflictError,
     DataError,
     DockbellError,
@@ -105,6 +106,8 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
         return other
     if isinstance(error, UnavailableError):
         return _answer_unavailable(request, error)
+    if isinstance(error, ConfigError) and error.more is not None:
+        _log.warning("refused in Quay's words", said=error.detail, because=error.more)
     return problem(_links(request), error.kind, error.detail, status_of(error))
 
 

@@ -90,9 +90,11 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
         headers = {"retry-after": str(round(BEAT_SECONDS))}
     if isinstance(error, UnauthenticatedError):
         headers = {"www-authenticate": "Bearer"}
+    detail = error.detail
     if isinstance(error, ConfigError) and error.field is not None:
-        errors = [FieldProblem(error.field, error.detail)]
-    return answer(request, status_of(error), kind_of(error), error.detail, errors, headers)
+        detail = error.more or detail
+        errors = [FieldProblem(error.field, detail)]
+    return answer(request, status_of(error), kind_of(error), detail, errors, headers)
 
 
 def answer_http_error(
