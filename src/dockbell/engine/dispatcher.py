@@ -39,8 +39,8 @@ _GATHER_SECONDS = 0.025
 _GATHER_SECONDS_IF_CROWDED = 0.001
 # A lane that is full waits for its own results. Taken all together they would be sent together again, and come back
 # together: a few at a time go their own ways, and none waits for the turn of all.
-_FEW = 16
-_SHARE_OF_CROWD = 4
+_FEW = 24
+_SHARE_OF_CROWD = 3
 _SWEEP_SECONDS = 0.25
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
