@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -152,6 +153,7 @@ async def test_a_secret_is_told_once_and_a_deleted_feed_takes_nothing(
             "created_by": "admin",
             "created_at": "2026-03-14T12:00:00Z",
             "received_at": None,
+            "previous_secret_ends_at": None,
         }
     ]
     assert [one.status for one in (gone, again, late)] == [204, 404, 404]
@@ -159,6 +161,75 @@ async def test_a_secret_is_told_once_and_a_deleted_feed_takes_nothing(
         entries = await tx.rows(select(t.audit_entries))
     assert made["secret"] not in repr(entries)
     assert [row.kind for row in entries] == ["create_feed", "delete_feed"]
+
+
+@pytest.mark.parametrize("source", build_sources())
+async def test_two_secrets_are_taken_until_the_first_one_ends(
+    world: World, admin: Client, clock: SetClock, source: str
+) -> None:
+    made = await make(admin, source)
+    one = f"{FEEDS}/{made['feed']['id']}"
+
+    rotated = await admin.post(f"{one}/rotate", {"keep_seconds": 3600})
+    again = await admin.post(f"{one}/rotate", {"keep_seconds": 60})
+    new = rotated.json()
+    both = [await send(world, made), await send(world, new), await send(world, new, secret="x")]
+    clock.now += timedelta(seconds=3601)
+    after = [await send(world, made), await send(world, new)]
+
+    assert (rotated.status, new["secret"] == made["secret"]) == (201, False)
+    assert new["feed"] == {**made["feed"], "previous_secret_ends_at": "2026-03-14T13:00:00Z"}
+    assert (again.status, again.json()["detail"]) == (
+        409,
+        "Two secrets are taken already. End the one before, or let the last one end at once.",
+    )
+    assert [answer.status for answer in both] == [202, 202, 401]
+    assert [answer.status for answer in after] == [401, 202]
+    assert (await admin.get(FEEDS)).json()[0]["previous_secret_ends_at"] is None
+
+
+async def test_a_secret_that_leaked_ends_at_once(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    made = await make(admin, "gitlab")
+    one = f"{FEEDS}/{made['feed']['id']}"
+    second = (await admin.post(f"{one}/rotate")).json()
+    ended = [await admin.delete(f"{one}/previous-secret") for _ in range(2)]
+    first_late = await send(world, made)
+    third = (await admin.post(f"{one}/rotate", {"keep_seconds": 0})).json()
+
+    assert second["feed"]["previous_secret_ends_at"] == "2026-03-15T12:00:00Z"
+    assert [answer.status for answer in ended] == [204, 404]
+    assert third["feed"]["previous_secret_ends_at"] is None
+    late = [first_late, await send(world, second), await send(world, third)]
+    assert [answer.status for answer in late] == [401, 401, 202]
+    async with world.store.read() as tx:
+        entries = await tx.rows(select(t.audit_entries))
+        (row,) = await tx.rows(select(t.feeds.c.previous_secret_sealed))
+    assert row.previous_secret_sealed is None
+    assert not [one for one in (made, second, third) if one["secret"] in repr(entries)]
+    assert [row.kind for row in entries if row.kind != "build_dockerfile"] == [
+        "create_feed", "rotate_feed_secret", "revoke_feed_secret", "rotate_feed_secret",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [-1, 604_801, 10**30, "soon", 1.5])
+async def test_a_span_that_cannot_be_is_refused(admin: Client, seconds: object) -> None:
+    made = await make(admin, "gitlab")
+
+    answer = await admin.post(f"{FEEDS}/{made['feed']['id']}/rotate", {"keep_seconds": seconds})
+
+    assert answer.status == 400
+    assert answer.json()["errors"][0]["field"] == "keep_seconds"
+
+
+async def test_of_two_rotations_at_once_one_is_told_of_the_other(admin: Client) -> None:
+    made = await make(admin, "gitlab")
+    address = f"{FEEDS}/{made['feed']['id']}/rotate"
+
+    answers = await asyncio.gather(admin.post(address), admin.post(address))
+
+    assert sorted(one.status for one in answers) == [201, 409]
 
 
 async def test_only_admins_of_the_repository_have_its_feeds(
@@ -174,10 +245,14 @@ async def test_only_admins_of_the_repository_have_its_feeds(
             await client.get(FEEDS),
             await client.post(FEEDS, {"source": "github"}),
             await client.delete(one),
+            await client.post(f"{one}/rotate"),
+            await client.delete(f"{one}/previous-secret"),
         ]
-        assert [answer.status for answer in found] == [403, 403, 403]
+        assert [answer.status for answer in found] == [403] * 5
     assert (await world.anonymous.get(FEEDS)).status == 401
     assert (await admin.delete(elsewhere)).status == 404
+    assert (await admin.post(f"{elsewhere}/rotate")).status == 404
+    assert (await send(world, made)).status == 202
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ PLACES = [
     "mirrors.password_sealed",
     "mirrors.proxy_sealed",
     "feeds.secret_sealed",
+    "feeds.previous_secret_sealed",
 ]
 
 
@@ -151,6 +152,7 @@ async def filled(store: Store) -> Store:
                 source="github",
                 pipelines=[],
                 secret_sealed=tx.seal.close(b"feed"),
+                previous_secret_sealed=tx.seal.close(b"before"),
                 created_by="ada",
                 created_at=tx.now,
             )
@@ -206,9 +208,9 @@ async def test_a_rotation_seals_every_value_anew(filled: Store, settings: Settin
     new, old = key_files.read(key_file(settings))
     assert (old, new != OLD) == (OLD, True)
     assert await opened_with(filled, new) == before
-    assert len(before) == SECRETS + 10
+    assert len(before) == SECRETS + 11
     # The canary goes first and is not counted.
-    assert (done.moved, done.broken) == (SECRETS + 9, [])
+    assert (done.moved, done.broken) == (SECRETS + 10, [])
     assert f"signing_secrets.secret_sealed: {SECRETS} of {SECRETS}" in said
     assert key_file(settings).stat().st_mode & 0o777 == 0o600
 
@@ -287,7 +289,7 @@ async def test_a_value_that_no_key_opens_is_named_and_left_alone(
     done = await key_rotation.rotate(settings, lambda _: None)
 
     now = await sealed(filled)
-    assert (done.moved, done.broken) == (SECRETS + 7, ["signing_secrets.secret_sealed sec_1"])
+    assert (done.moved, done.broken) == (SECRETS + 8, ["signing_secrets.secret_sealed sec_1"])
     assert [now[f"signing_secrets.secret_sealed sec_{n}"] for n in (1, 2)] == [broken, foreign]
 
 

@@ -7,7 +7,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A configured source. `pipelines`: globs, one of which the name of a pipeline must fit; none is all."""
+    """A configured source. `pipelines`: globs, one of which the name of a pipeline must fit; none is all.
+
+    Until `previous_ends_at` a secret that was replaced is taken beside the new one; None if there is none such.
+    """
 
     id: str
     repository_id: str
@@ -16,3 +19,4 @@ class Feed:
     created_by: str
     created_at: datetime
     received_at: datetime | None
+    previous_ends_at: datetime | None = None

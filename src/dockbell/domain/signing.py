@@ -25,6 +25,14 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
+def span_of(seconds: int | None) -> timedelta:
+    """So long as somebody asks, or `KEPT`. What is beyond both ends stays beyond them, and is refused where it is used."""
+    if seconds is None:
+        return KEPT
+    least, most = -1, int(LONGEST_KEPT.total_seconds()) + 1
+    return timedelta(seconds=min(max(seconds, least), most))
+
+
 class Signature(StrEnum):
     """A way to sign. `v1` is on every request; the others are a notification's choice."""
 

@@ -1,10 +1,10 @@
 """Rows of feeds, with their secrets sealed."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, case, delete, func, insert, literal, or_, select, update
 
 from dockbell.domain.feeds import Feed
 from dockbell.store.tables import feeds as table
@@ -13,7 +13,8 @@ from dockbell.store.transactions import Tx
 _NOTED_FOR = timedelta(minutes=1)
 
 
-def _of_row(row: Row[Any]) -> Feed:
+def _of_row(tx: Tx, row: Row[Any]) -> Feed:
+    ends_at = row.previous_ends_at
     return Feed(
         id=row.id,
         repository_id=row.repository_id,
@@ -22,6 +23,7 @@ def _of_row(row: Row[Any]) -> Feed:
         created_by=row.created_by,
         created_at=row.created_at,
         received_at=row.received_at,
+        previous_ends_at=ends_at if ends_at is not None and ends_at > tx.now else None,
     )
 
 
@@ -69,13 +71,51 @@ async def list_of(tx: Tx, repository_id: str) -> Sequence[Feed]:
     rows = await tx.rows(
         select(table).where(table.c.repository_id == repository_id).order_by(table.c.id)
     )
-    return [_of_row(row) for row in rows]
+    return [_of_row(tx, row) for row in rows]
 
 
-async def find(tx: Tx, feed_id: str) -> tuple[Feed, str] | None:
-    """The feed and its secret."""
+async def find(tx: Tx, feed_id: str) -> tuple[Feed, Sequence[str]] | None:
+    """The feed and the secrets that are taken now, the newest first."""
     row = await tx.first(select(table).where(table.c.id == feed_id))
-    return None if row is None else (_of_row(row), tx.seal.open(row.secret_sealed).decode())
+    if row is None:
+        return None
+    feed = _of_row(tx, row)
+    live = [row.secret_sealed]
+    if feed.previous_ends_at is not None:
+        live.append(row.previous_secret_sealed)
+    return feed, [tx.seal.open(one).decode() for one in live]
+
+
+async def hold(tx: Tx, repository_id: str, feed_id: str) -> Feed | None:
+    """The repository's feed, which nobody else changes until this transaction ends."""
+    row = await tx.first(
+        select(table)
+        .where(table.c.id == feed_id, table.c.repository_id == repository_id)
+        .with_for_update()
+    )
+    return None if row is None else _of_row(tx, row)
+
+
+async def replace_secret(tx: Tx, feed_id: str, secret: str, until: datetime) -> None:
+    """Take this secret from now on, and the one before until then."""
+    await tx.run(
+        update(table)
+        .where(table.c.id == feed_id)
+        .values(
+            previous_secret_sealed=case((literal(until > tx.now), table.c.secret_sealed)),
+            previous_ends_at=until if until > tx.now else None,
+            secret_sealed=tx.seal.close(secret.encode()),
+        )
+    )
+
+
+async def forget_previous(tx: Tx, feed_id: str) -> None:
+    """Take the newest secret alone, and keep nothing of the one before."""
+    await tx.run(
+        update(table)
+        .where(table.c.id == feed_id)
+        .values(previous_secret_sealed=None, previous_ends_at=None)
+    )
 
 
 async def note_receipt(tx: Tx, feed_id: str) -> None:

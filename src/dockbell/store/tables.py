@@ -899,6 +899,9 @@ feeds = Table(
     Column("created_by", String, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("received_at", Moment),  # when it last told something that was its own
+    # The secret that was replaced, and until when it is taken too.
+    Column("previous_secret_sealed", LargeBinary),
+    Column("previous_ends_at", Moment),
 )
 
 clair_callbacks = Table(

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from dockbell.domain import feeds as rules
+from dockbell.domain import signing
 from dockbell.domain.sources import Inbound
 from dockbell.services import feeds, repositories
 from dockbell.web import large_bodies
@@ -34,7 +35,10 @@ class NewFeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """A feed. `url` is where it sends to; without `received_at` it has told nothing yet."""
+    """A feed. `url` is where it sends to; without `received_at` it has told nothing yet.
+
+    Until `previous_secret_ends_at` the secret that was replaced is taken too.
+    """
 
     id: str
     source: str
@@ -43,6 +47,13 @@ class Feed(msgspec.Struct, frozen=True):
     created_by: str
     created_at: datetime
     received_at: datetime | None
+    previous_secret_ends_at: datetime | None
+
+
+class FeedRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the secret before is taken beside the new one: a day if it is left out."""
+
+    keep_seconds: int | None = None
 
 
 class MadeFeed(msgspec.Struct, frozen=True):
@@ -74,6 +85,7 @@ def _shown(call: ApiCall, feed: rules.Feed) -> Feed:
         created_by=feed.created_by,
         created_at=feed.created_at,
         received_at=feed.received_at,
+        previous_secret_ends_at=feed.previous_ends_at,
     )
 
 
@@ -97,6 +109,33 @@ async def create_feed(
         admin = await repositories.admin_of(tx, await call.actor(tx), path)
         made, secret = await call.faces.feeds.create(tx, admin, data.source, data.pipelines)
     return MadeFeed(_shown(call, made), secret)
+
+
+@post(f"{_FEED}/rotate", status_code=201)
+async def rotate_feed_secret(
+    call: Call,
+    repository: FromPath[str],
+    feed_id: FromPath[str],
+    data: JSONBody[FeedRotation | None] = None,
+) -> MadeFeed:
+    """The feed with a new secret, shown in this answer only; the one before is taken for a while longer. The body may be left out."""
+    path = call.path(repository)
+    keep = signing.span_of(None if data is None else data.keep_seconds)
+    async with call.begin() as tx:
+        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+        feed, secret = await feeds.rotate(tx, admin, feed_id, keep)
+    return MadeFeed(_shown(call, feed), secret)
+
+
+@delete(f"{_FEED}/previous-secret", status_code=204)
+async def end_previous_feed_secret(
+    call: Call, repository: FromPath[str], feed_id: FromPath[str]
+) -> None:
+    """Nothing: the secret that was replaced is taken no more. 404 if there is none."""
+    path = call.path(repository)
+    async with call.begin() as tx:
+        admin = await repositories.admin_of(tx, await call.actor(tx), path)
+        await feeds.end_previous(tx, admin, feed_id)
 
 
 @delete(_FEED, status_code=204)
@@ -133,4 +172,11 @@ async def receive_webhook(
     return Received([ReceivedBuild(one.build.id, one.event_id) for one in reported])
 
 
-HANDLERS = [list_feeds, create_feed, delete_feed, receive_webhook]
+HANDLERS = [
+    list_feeds,
+    create_feed,
+    rotate_feed_secret,
+    end_previous_feed_secret,
+    delete_feed,
+    receive_webhook,
+]

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -99,20 +99,13 @@ async def rotate_signing_secret(
             notification,
             chance=call.notifications.chance,
             kind=wanted.kind,
-            keep=_span_of(wanted.keep_seconds),
+            keep=signing.span_of(wanted.keep_seconds),
             own=wanted.secret,
         )
     # Of a key pair nobody needs the private half but we.
     secret = None if made.kind is SecretKind.ED25519 else made.text
     warning = _WEAK if signing.is_weak(made) else None
     return NewSecret(**msgspec.structs.asdict(_shown(made)), secret=secret, warning=warning)
-
-
-def _span_of(seconds: int | None) -> timedelta:
-    if seconds is None:
-        return signing.KEPT
-    least, most = -1, int(signing.LONGEST_KEPT.total_seconds()) + 1
-    return timedelta(seconds=min(max(seconds, least), most))  # beyond both ends it is refused
 
 
 @delete(_ONE, status_code=204)

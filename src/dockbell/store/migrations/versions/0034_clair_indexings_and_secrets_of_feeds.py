@@ -1,4 +1,4 @@
-"""Images that were pushed, and that a Clair is still to be asked about."""
+"""Images that a Clair is still to be asked about, and secrets of feeds that were replaced."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,7 @@ revision = "0034"
 down_revision = "0033"
 branch_labels = None
 depends_on = None
+# An earlier program takes webhooks with a feed's newest secret alone.
 works_with = "0017"
 
 
@@ -27,8 +28,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_clair_indexings")),
     )
     op.create_index(op.f("ix_clair_indexings_due_at"), "clair_indexings", ["due_at"])
+    op.add_column("feeds", sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True))
+    op.add_column("feeds", sa.Column("previous_ends_at", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("feeds", "previous_ends_at")
+    op.drop_column("feeds", "previous_secret_sealed")
     op.drop_index(op.f("ix_clair_indexings_due_at"), table_name="clair_indexings")
     op.drop_table("clair_indexings")
