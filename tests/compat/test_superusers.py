@@ -1,8 +1,10 @@
 """Superusers and readonly superusers by setting have Quay's rights (quay-compat 2.1, 6.5, 9.5 N4)."""
 
 import pytest
+from sqlalchemy import insert
 
 from dockbell.domain.accounts import NamespaceKind, Powers, Scope
+from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests.accounts import (
     FORBIDDEN,
@@ -47,6 +49,8 @@ OVERSEEN = [
     "/api/v1/superuser/users",
     "/api/v1/superuser/users/boss",
     "/api/v1/superuser/organizations",
+    "/api/v1/superuser/registrysize",
+    "/api/v1/superuser/apptokens",
 ]
 CHANGES = [
     ("POST", f"{WEB}/notification/", HOOK),
@@ -68,6 +72,7 @@ OVERCHANGES = [
     ("PUT", "/api/v1/superuser/users/reader", {"enabled": False}),
     ("DELETE", "/api/v1/superuser/users/writer", {}),
     ("DELETE", "/api/v1/superuser/organizations/other", {}),
+    ("POST", "/api/v1/superuser/registrysize", {}),
 ]
 
 
@@ -199,7 +204,7 @@ async def test_a_superuser_by_setting_manages_users_but_not_what_is_theirs(
         said(await client.get(path)) for path in (f"{ACME}/notifications", f"{ACME}/members")
     ]
 
-    assert (seen, changed) == ([200] * len(OVERSEEN), [200, 200, 204, 204])
+    assert (seen, changed) == ([200] * len(OVERSEEN), [200, 200, 204, 204, 201])
     assert [user["name"] for user in listed if user["super_user"]] == ["admin"]
     assert others == [(403, FORBIDDEN)] * 2
 
@@ -413,3 +418,77 @@ async def test_a_readonly_superuser_sees_in_api_v2_what_administrators_see(
     # What they may not administer looks unknown where it is named by its own id.
     assert set(refused) == {403, 404}
     assert said(await boss.get(notification))[1]["title"] is None
+
+
+async def test_a_superuser_becomes_an_owner(world: World) -> None:
+    client = await world.client("admin", "super:user org:admin")
+    path = "/api/v1/superuser/takeownership"
+    before = (await client.get(f"{ACME}/members")).status
+
+    first = await client.post(f"{path}/acme")
+    second = await client.post(f"{path}/acme")
+
+    members = (await client.get(f"{ACME}/team/owners/members")).json()["members"]
+    log = (await client.get(f"{ACME}/logs")).json()["logs"][0]
+    assert before == 403
+    assert said(first) == said(second) == (200, {"namespace": "acme"})
+    assert [one["name"] for one in members] == ["admin", "boss"]
+    assert (log["kind"], log["metadata"]["namespace"]) == ("take_ownership", "acme")
+    assert (log["metadata"]["superuser"], log["metadata"]["was_user"]) == ("admin", False)
+    assert said(await client.post(f"{path}/nope")) == (404, NOT_FOUND)
+    assert said(await client.post(f"{path}/writer")) == (
+        400,
+        invalid("writer is a user. Only organizations can be taken over."),
+    )
+
+
+async def test_an_owner_is_made_where_the_team_is_gone_or_lesser(world: World) -> None:
+    client = await world.client("admin", "super:user org:admin")
+    boss = await world.client("boss", "org:admin")
+    await boss.put(f"{ACME}/team/bosses", {"role": "admin"})
+    await boss.put(f"{ACME}/team/bosses/members/boss")
+    await boss.put(f"{ACME}/team/owners", {"role": "member"})
+
+    lesser = await client.post("/api/v1/superuser/takeownership/acme")
+    role = (await client.get(ACME)).json()["teams"]["owners"]["role"]
+    await boss.put(f"{ACME}/team/owners/members/boss")
+    await boss.delete(f"{ACME}/team/owners")
+    gone = await client.post("/api/v1/superuser/takeownership/acme")
+
+    assert (lesser.status, role, gone.status) == (200, "admin", 200)
+    assert (await client.get(f"{ACME}/members")).status == 200
+
+
+async def test_the_size_of_the_registry_is_counted_when_asked_for(
+    world: World, store: Store
+) -> None:
+    client = await world.client("admin", "super:user")
+    async with store.begin() as tx:
+        for digest, size in (("a", 700), ("b", 34)):
+            await tx.run(
+                insert(t.blobs).values(
+                    digest=f"sha256:{digest * 64}", size=size, created_at=tx.now
+                )
+            )
+
+    asked = await client.post("/api/v1/superuser/registrysize/")
+    size = await client.get("/api/v1/superuser/registrysize/")
+
+    assert said(asked) == (201, "")
+    assert said(size) == (
+        200,
+        {"size_bytes": 734, "last_ran": 1773489600000, "queued": False, "running": False},
+    )
+
+
+async def test_superusers_see_whose_app_tokens_there_are(world: World) -> None:
+    client = await world.client("admin", "super:user")
+    one = await world.client("writer", "user:admin repo:admin repo:create")
+    made = (await one.post("/api/v1/user/apptoken", {"title": "laptop"})).json()["token"]
+
+    every = (await client.get("/api/v1/superuser/apptokens")).json()
+    ending = (await client.get("/api/v1/superuser/apptokens?expiring=true")).json()
+
+    shown = {key: value for key, value in made.items() if key != "token_code"}
+    assert every == {"tokens": [{**shown, "user": "writer"}], "only_expiring": None}
+    assert ending == {"tokens": [], "only_expiring": True}

@@ -7,7 +7,7 @@ from datetime import timedelta
 from dockbell.domain.accounts import AppToken, Scope
 from dockbell.domain.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from dockbell.domain.ids import uuid_of
-from dockbell.domain.permissions import Self
+from dockbell.domain.permissions import Self, SuperViewer
 from dockbell.domain.secrets import APP_TOKEN_LENGTH, hash_of, lookup_of
 from dockbell.services import audit_entries, sessions
 from dockbell.services.passwords import random_secret
@@ -27,6 +27,12 @@ class IssuedAppToken:
 async def list_own(tx: Tx, me: Self) -> Sequence[AppToken]:
     """The newest first."""
     return await app_tokens.list_for(tx, me.namespace.id, MOST)
+
+
+async def list_all(tx: Tx, viewer: SuperViewer) -> Sequence[tuple[AppToken, str]]:
+    """Those of everybody, each with its user's name, the newest first."""
+    del viewer
+    return await app_tokens.list_all(tx)
 
 
 async def load(tx: Tx, me: Self, uuid: str) -> AppToken:

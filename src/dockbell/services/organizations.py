@@ -225,6 +225,35 @@ async def delete_by_superuser(tx: Tx, superuser: SuperUser, name: str) -> None:
     await delete(tx, AdminOfNamespace(superuser.actor, access.namespace))
 
 
+async def take_over(tx: Tx, superuser: SuperUser, name: str) -> None:
+    """Let the superuser sit in the organization's team of owners; NotFoundError if there is no namespace of that name."""
+    access = await _access(tx, superuser.actor, name)
+    if access is None:
+        raise NotFoundError
+    organization = access.namespace
+    if organization.kind is not NamespaceKind.ORGANIZATION:
+        raise InvalidRequestError(f"{name} is a user. Only organizations can be taken over.")
+    await locks.hold_namespace(tx, organization.id)
+    owners = await teams.find(tx, organization.id, OWNERS)
+    if owners is None:
+        owners = await teams.add(tx, organization.id, OWNERS, TeamRole.ADMIN, "")
+    elif owners.role is not TeamRole.ADMIN:
+        await teams.set_role(tx, owners.id, TeamRole.ADMIN)
+    me = Holder(id=str(superuser.actor.id), name=superuser.actor.name, is_robot=False)
+    known = await teams.find_membership(tx, owners.id, me.id)
+    if known is not None and known.is_invited:
+        await teams.remove_member(tx, owners.id, me.id)
+    if known is None or known.is_invited:
+        await teams.add_member(tx, owners.id, me)
+    await _note(
+        tx,
+        AdminOfNamespace(superuser.actor, organization),
+        "take_ownership",
+        was_user=False,
+        superuser=me.name,
+    )
+
+
 async def list_members(tx: Tx, admin: ViewerOfNamespace) -> Sequence[OrganizationMember]:
     return await namespaces.list_members(tx, admin.namespace.id)
 

@@ -67,6 +67,12 @@ async def list_limited(tx: Tx, actor: Actor) -> Sequence[str]:
     return await quotas.namespaces_with_one(tx)
 
 
+async def size_of_all(tx: Tx, viewer: SuperViewer) -> int:
+    """How much the server stores, each blob once."""
+    del viewer
+    return await storage.of_all(tx)
+
+
 async def viewer_of(tx: Tx, actor: Actor, organization: str | None) -> tuple[Viewer, str]:
     """The right to see an organization's quota or, without one, one's own, and whose it is. Or raise.
 

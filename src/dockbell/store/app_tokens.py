@@ -79,6 +79,16 @@ async def list_for(tx: Tx, user_id: str, limit: int) -> Sequence[AppToken]:
     return [_of_row(row) for row in rows]
 
 
+async def list_all(tx: Tx) -> Sequence[tuple[AppToken, str]]:
+    """Those of everybody, each with its user's name, the newest first."""
+    rows = await tx.rows(
+        select(app_tokens, namespaces.c.name.label("user_name"))
+        .join(namespaces, namespaces.c.id == app_tokens.c.user_id)
+        .order_by(app_tokens.c.id.desc())
+    )
+    return [(_of_row(row), str(row.user_name)) for row in rows]
+
+
 async def find(tx: Tx, user_id: str, uuid: str) -> AppToken | None:
     row = await tx.first(
         select(app_tokens).where(app_tokens.c.user_id == user_id, app_tokens.c.uuid == uuid)

@@ -1,6 +1,7 @@
 """A user's tokens for single programs, with Quay's addresses and shapes (quay-compat 7.1, `$app`)."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
@@ -27,22 +28,39 @@ def _shown(token: AppToken) -> dict[str, object]:
     }
 
 
+def _is_asked_for(call: Call, token: AppToken, now: datetime) -> bool:
+    if not call.flag("expiring"):
+        return True
+    return token.expires_at is not None and token.expires_at <= now + _EXPIRING
+
+
+def _list(call: Call, shown: Sequence[object]) -> Response[bytes]:
+    # Quay: null where nobody asked. Pinned by compat/test_app_tokens.py.
+    asked = call.flag("expiring") if call.text("expiring") else None
+    return call.reply(200, {"tokens": shown, "only_expiring": asked})
+
+
 @get(_ALL)
 async def list_app_tokens(call: Call) -> Response[bytes]:
     """200 with your tokens, the newest first, without their secrets; with `expiring=true` those that end in a week."""
-    is_narrow = call.flag("expiring")
     async with call.read() as tx:
         me = await users.myself(tx, await call.actor(tx))
         found = await app_tokens.list_own(tx, me)
-        end = tx.now + _EXPIRING
-    shown = [
-        _shown(one)
-        for one in found
-        if not is_narrow or (one.expires_at is not None and one.expires_at <= end)
-    ]
-    # Quay: null where nobody asked. Pinned by compat/test_app_tokens.py.
-    asked = is_narrow if call.text("expiring") else None
-    return call.reply(200, {"tokens": shown, "only_expiring": asked})
+        now = tx.now
+    return _list(call, [_shown(one) for one in found if _is_asked_for(call, one, now)])
+
+
+@get("/superuser/apptokens")
+async def list_all_app_tokens(call: Call) -> Response[bytes]:
+    """200 with everybody's tokens, each with its `user`, as above."""
+    async with call.read() as tx:
+        viewer = await users.superviewer(tx, await call.actor(tx))
+        found = await app_tokens.list_all(tx, viewer)
+        now = tx.now
+    return _list(
+        call,
+        [{**_shown(one), "user": name} for one, name in found if _is_asked_for(call, one, now)],
+    )
 
 
 @post(_ALL, status_code=200)
@@ -73,4 +91,10 @@ async def revoke_app_token(call: Call, uuid: FromPath[str]) -> Response[bytes]:
     return call.reply(204)
 
 
-HANDLERS = [list_app_tokens, create_app_token, get_app_token, revoke_app_token]
+HANDLERS = [
+    list_app_tokens,
+    list_all_app_tokens,
+    create_app_token,
+    get_app_token,
+    revoke_app_token,
+]

@@ -157,6 +157,7 @@ PUT /user changeUserDetails user:admin
 POST /signout logout
 GET /user/apptoken listAppTokens user:admin
 POST /user/apptoken createAppToken user:admin
+GET /superuser/apptokens listAllAppTokens super:user
 GET /user/apptoken/{uuid} getAppToken user:admin
 DELETE /user/apptoken/{uuid} revokeAppToken user:admin
 GET /superuser/users listAllUsers super:user
@@ -166,6 +167,9 @@ PUT /superuser/users/{name} changeInstallUser super:user
 DELETE /superuser/users/{name} deleteInstallUser super:user
 GET /superuser/organizations listAllOrganizations super:user
 DELETE /superuser/organizations/{name} deleteOrganization super:user
+POST /superuser/takeownership/{namespace} takeOwnership super:user
+GET /superuser/registrysize getRegistrySize super:user
+POST /superuser/registrysize queueRegistrySizeCalculation super:user
 PUT /organization/{organization}/team/{team} updateOrganizationTeam org:admin
 DELETE /organization/{organization}/team/{team} deleteOrganizationTeam org:admin
 GET /organization/{organization}/team/{team}/members getOrganizationTeamMembers org:admin
