@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar
@@ -11,11 +12,16 @@ from sqlalchemy import insert, select, text, update
 
 from dockbell import events
 from dockbell.domain.accounts import SYSTEM
+from dockbell.domain.build_reports import BuildState
 from dockbell.domain.mirrors import Mirror
 from dockbell.domain.permissions import SuperUser
 from dockbell.services import organizations, repositories, users
+from dockbell.services.builds import Builds
+from dockbell.services.feeds import Feeds
 from dockbell.services.intake import Draft, Intake
 from dockbell.services.mirrors import Mirrors
+from dockbell.sources import build_sources
+from dockbell.store import feeds as feed_rows
 from dockbell.store import lanes, locks, manifests, notifications
 from dockbell.store import mirrors as mirror_rows
 from dockbell.store import tables as t
@@ -226,6 +232,43 @@ async def test_what_a_sync_tells_is_told_before_its_repository_goes(
             await watched.fail(tx, SYSTEM, job, "no answer")
         else:
             await watched.cancel(tx, await repositories.admin_of(tx, SYSTEM, "acme/web"))
+    (going,) = _Removing.going
+    await going
+
+    assert await _left(store) == (0, {"delivered", "cancelled"})
+    await queues.assert_lanes_are_right(store)
+
+
+@pytest.mark.parametrize("way", ["report", "feed"])
+async def test_what_a_build_system_tells_is_told_before_its_repository_goes(
+    store: Store, way: str
+) -> None:
+    """Of a build that is known already, and that somebody waits to hear of."""
+    await queues.prepare(store, 0)
+    async with store.begin() as tx:
+        made = await queues.add_notification(tx, kind="build_success")
+        await queues.record(tx, [made.id])
+    (order,) = await queues.lease(store)
+    await queues.settle(store, [queues.result_of(order)])
+    _Removing.going = []
+    _Removing.begin = partial(_begin, store, _remove_repository)
+    watched = Builds(_Removing(events.catalog(), LINKS))
+    source = build_sources()["gitlab"]
+    (done,) = source.translate(source.example("secret"))
+    async with store.begin() as tx:
+        right = await repositories.reporter_of(tx, SYSTEM, "acme/web")
+        feed = await feed_rows.add(
+            tx, "rep_web", "gitlab", pipelines=[], secret="secret", created_by="x"
+        )
+        begun = replace(done, state=BuildState.STARTED)
+        await Builds(INTAKE).report(tx, right, begun, source="gitlab")
+
+    async with store.begin() as tx:
+        if way == "report":
+            await watched.report(tx, right, done)
+        else:
+            feeds = Feeds(watched, build_sources())
+            await feeds.receive(tx, feed.id, source.example("secret"))
     (going,) = _Removing.going
     await going
 

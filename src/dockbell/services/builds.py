@@ -19,7 +19,7 @@ from dockbell.domain.permissions import ReaderOf, ReporterOf
 from dockbell.domain.repositories import Repository
 from dockbell.services import audit_entries, repositories
 from dockbell.services.intake import Draft, Intake
-from dockbell.store import builds
+from dockbell.store import builds, locks
 from dockbell.store.transactions import DuplicateError, Tx
 
 KEPT = 1000  # builds of one repository; older ones that have ended are forgotten
@@ -42,6 +42,12 @@ async def viewer_of_logs(tx: Tx, actor: Actor, path: str) -> ReaderOf:
     return ReaderOf(writer.actor, writer.repository)
 
 
+async def _keep(tx: Tx, repository: Repository) -> None:
+    """Hold the repository before its build (store.locks): what is told locks lanes, which a removal holds too."""
+    if not await locks.hold_repository(tx, repository.id):
+        raise NotFoundError
+
+
 @dataclass(frozen=True, slots=True)
 class Builds:
     """Where reports of builds come in."""
@@ -57,6 +63,7 @@ class Builds:
         build is past already, change no state and make no event.
         """
         repository = _repository_of(right)
+        await _keep(tx, repository)
         known = (
             None
             if report.key is None
@@ -76,6 +83,7 @@ class Builds:
     ) -> Reported:
         """The same for a build that is named by its id or UUID here, or by the build system's own key."""
         repository = _repository_of(right)
+        await _keep(tx, repository)
         found = await builds.find(tx, repository.id, build_id)
         known = (
             None

@@ -5,7 +5,7 @@ Whoever locks more than one of these takes them from the top down, and of one ki
 
 0. words: an e-mail address that somebody is about to take
 1. namespaces, and with each how much it stores
-2. repositories, and below them what hangs on one of them alone: teams, robots, roles, tags, manifests, mirrors
+2. repositories, and below them what hangs on one of them alone: teams, robots, roles, tags, manifests, mirrors, builds, feeds
 3. deliveries that are being sent, which only the holder of their lease touches. Nobody waits for them, so
    settling, which finds out about owners last, may take those first
 4. notifications
