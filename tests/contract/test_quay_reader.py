@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,9 +14,11 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from dockbell.domain.inventories import HeldMirror, HeldQuota
+from dockbell.domain.repositories import Visibility
 from dockbell.net.fetching import Fetcher
 from dockbell.net.policy import EgressPolicy
-from dockbell.net.quay import Quay, StrangeAnswerError, address_of
+from dockbell.net.quay import Listed, Quay, StrangeAnswerError, address_of
 from dockbell.net.resolver import Resolver
 from tests.receiver import Answer, Receiver
 
@@ -59,6 +63,65 @@ async def test_calls_carry_the_token_and_ask_for_json(there: Receiver, quay: Qua
     assert (asked.verb, asked.path) == ("GET", "/api/v1/user/")
     assert asked.header("Authorization") == f"Bearer {TOKEN}"
     assert asked.header("Accept") == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("told", "held"),
+    [
+        ([], None),
+        ([{"id": None, "limit_bytes": None, "default_config": True}], None),
+        ([{"id": 1, "limit_bytes": 5, "limits": [], "default_config": True}], None),
+        (
+            [
+                {
+                    "id": 1,
+                    "limit_bytes": 5,
+                    "limits": [{"id": 2, "type": "Reject", "limit_percent": 90}],
+                }
+            ],
+            HeldQuota(5, frozenset({("Reject", 90)})),
+        ),
+    ],
+)
+async def test_a_quota_is_the_namespaces_own(
+    there: Receiver, quay: Quay, told: list[object], held: HeldQuota | None
+) -> None:
+    there.answer_by(lambda _: Answer(body=json.dumps(told).encode()))
+
+    assert await quay.quota("acme", own="boss") == await quay.quota("boss", own="boss") == held
+
+    assert [one.path for one in there.requests] == [
+        "/api/v1/organization/acme/quota", "/api/v1/user/quota",
+    ]  # fmt: skip
+
+
+async def test_a_mirror_is_read_as_quay_and_an_older_one_tell_it(
+    there: Receiver, quay: Quay
+) -> None:
+    told = {
+        "is_enabled": True, "mirror_type": "PULL", "external_reference": "quay.io/redhat/quay",
+        "external_registry_username": None, "external_registry_config": None,
+        "sync_interval": 86400, "sync_start_date": "2026-03-15T01:02:03Z",
+        "sync_expiration_date": None, "sync_retries_remaining": 3, "sync_status": "NEVER_RUN",
+        "root_rule": {"rule_kind": "tag_glob_csv", "rule_value": ["3.3*"]},
+        "robot_username": "acme+ci",
+    }  # fmt: skip
+    newer = {"skopeo_timeout_interval": 600, "architecture_filter": ["arm64"]}
+    there.answer(body=json.dumps(told).encode(), times=1)
+    there.answer(body=json.dumps({**told, **newer}).encode(), times=1)
+    there.answer(status=404)
+    listed = Listed("acme", "team/web", Visibility.PUBLIC, "", "image", "MIRROR")
+
+    older, filtered, none = [await quay.mirror(listed) for _ in range(3)]
+
+    assert older == HeldMirror(
+        is_enabled=True, reference="quay.io/redhat/quay", username=None, registry_config={},
+        globs=("3.3*",), interval_seconds=86400,
+        start_at=datetime(2026, 3, 15, 1, 2, 3, tzinfo=UTC), robot="acme+ci", timeout_seconds=300,
+    )  # fmt: skip
+    assert filtered == replace(older, timeout_seconds=600, architectures=("arm64",))
+    assert none is None
+    assert there.requests[0].path == "/api/v1/repository/acme/team/web/mirror"
 
 
 async def test_what_passes_is_asked_again(there: Receiver, quay: Quay, slept: Slept) -> None:

@@ -156,7 +156,7 @@ class _Limit(msgspec.Struct):
 
 
 class _Quota(msgspec.Struct):
-    limit_bytes: int
+    limit_bytes: int | None = None
     limits: list[_Limit] = []
     default_config: bool = False  # the whole server's, shown where there is no other
 
@@ -318,15 +318,11 @@ class Quay:
     async def quota(self, namespace: str, *, own: str) -> HeldQuota | None:
         """How much the organization, or the token's user `own`, may store. NotFoundError where there are no quotas at all."""
         place = "user" if namespace == own else f"organization/{_part(namespace)}"
-        found = [
-            one
-            for one in await self._get(f"{place}/quota", list[_Quota])
-            if not one.default_config
-        ]
-        if not found:
-            return None
-        limits = frozenset((one.type, one.limit_percent) for one in found[0].limits)
-        return HeldQuota(found[0].limit_bytes, limits)
+        for one in await self._get(f"{place}/quota", list[_Quota]):
+            if one.limit_bytes is not None and not one.default_config:
+                limits = frozenset((limit.type, limit.limit_percent) for limit in one.limits)
+                return HeldQuota(one.limit_bytes, limits)
+        return None
 
     async def namespace_notifications(
         self, namespace: str, *, own: str
