@@ -110,6 +110,19 @@ def _fill(source: Source) -> None:
     source.call(
         "POST", "repository", {"repository": "own", "visibility": "private", "description": ""}
     )
+    for delegate, creator in (
+        ({"kind": "team", "name": "devs"}, None),
+        ({"kind": "user", "name": "acme+ci"}, "writer"),
+    ):
+        source.call(
+            "POST",
+            "organization/acme/prototypes",
+            {
+                "role": "write",
+                "delegate": delegate,
+                "activating_user": creator and {"name": creator},
+            },
+        )
     _bound(source)
     _mirror(source)
 
@@ -233,11 +246,11 @@ def test_what_moved_in_is_equal_after_an_export(
     count = {
         what: len([one for one in report["changes"] if one["what"] == what])
         for what in (
-            "organization", "team", "robot", "repository", "notification", "quota", "mirror",
+            "organization", "team", "robot", "default permission", "repository", "notification", "quota", "mirror",
         )
     }  # fmt: skip
     assert count == {
-        "organization": 1, "team": 2, "robot": 1, "repository": 51, "notification": 206,
+        "organization": 1, "team": 2, "robot": 1, "default permission": 2, "repository": 51, "notification": 206,
         "quota": 2, "mirror": 2,
     }  # fmt: skip
     there, moved = of_source(source), export(tmp_path, **here)
@@ -247,12 +260,24 @@ def test_what_moved_in_is_equal_after_an_export(
         *(
             {
                 "name": name, "kind": "user", "email": f"{name}@b.test", "teams": [],
-                "robots": [], "quota": None, "notifications": [],
+                "robots": [], "default_permissions": [], "quota": None, "notifications": [],
             }
             for name in ("reader", "writer")
         ),
     ]  # fmt: skip
     (acme, *_) = moved["namespaces"]
+    assert acme["default_permissions"] == [
+        {
+            "delegate": {"kind": "user", "name": "acme+ci"},
+            "activating_user": "writer",
+            "role": "write",
+        },
+        {
+            "delegate": {"kind": "team", "name": "devs"},
+            "activating_user": None,
+            "role": "write",
+        },
+    ]
     assert acme["quota"] == {
         "limit_bytes": 1 << 30,
         "limits": [

@@ -90,6 +90,7 @@ async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
         )
         for one in report["remarks"]
     ] == [
+        ("default permission", "acme", lacking),
         ("quota", "acme", lacking),
         ("notification", "acme", refused),
         ("mirror", "acme/web", refused),

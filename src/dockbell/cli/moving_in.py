@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,12 @@ from dockbell import bootstrap
 from dockbell.cli.failures import say
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import DockbellError, ForbiddenError, NotFoundError
-from dockbell.domain.inventories import HeldNamespace, HeldRepository, HeldUser
+from dockbell.domain.inventories import (
+    HeldDefaultRole,
+    HeldNamespace,
+    HeldRepository,
+    HeldUser,
+)
 from dockbell.domain.methods import Recipient
 from dockbell.domain.move_ins import Plan, Remark, Step, Subject, Thing, of_users
 from dockbell.domain.permissions import SuperUser
@@ -97,6 +102,7 @@ class _Move:
             return
         self._expect(held)
         people = {member for team in held.teams for member in team.members} | _targets_of(held)
+        people |= _people_of(held.default_roles)
         self.expected |= {Recipient("user", one) for one in people}
         plan = await self.kit.moves.plan_namespace(
             self.kit.store.read, self.right, held, self.expected
@@ -115,14 +121,19 @@ class _Move:
                 say(f"{name}: {done} of {count} repositories")
 
     async def _completed(self, held: HeldNamespace, own: str) -> HeldNamespace:
-        """The namespace with its quota and notifications, as far as they are told; what is not is said."""
+        """The namespace with its default roles, quota and notifications, as far as they are told; what is not is said."""
         quay, name = self.kit.quay, held.name
-        quota, notifications = held.quota, held.notifications
+        default_roles, quota, notifications = held.default_roles, held.quota, held.notifications
+        if held.is_organization:
+            with self._saying(Subject(Thing.DEFAULT_ROLE, name)):
+                default_roles = await quay.default_roles(name)
         with self._saying(Subject(Thing.QUOTA, name)):
             quota = await quay.quota(name, own=own)
         with self._saying(Subject(Thing.NOTIFICATION, name)):
             notifications = await quay.namespace_notifications(name, own=own)
-        return replace(held, quota=quota, notifications=notifications)
+        return replace(
+            held, default_roles=default_roles, quota=quota, notifications=notifications
+        )
 
     @contextlib.contextmanager
     def _saying(self, subject: Subject) -> Iterator[None]:
@@ -202,6 +213,12 @@ class _Move:
             ],
             "left_behind": list(_LEFT_BEHIND),
         }
+
+
+def _people_of(default_roles: Collection[HeldDefaultRole]) -> set[str]:
+    """The users who get roles, or for whose repositories there are some."""
+    holders = {one.holder for one in default_roles if not one.is_team}
+    return holders | {one.creator for one in default_roles if one.creator is not None}
 
 
 def _targets_of(held: HeldNamespace | HeldRepository) -> set[str]:

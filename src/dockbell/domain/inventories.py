@@ -55,6 +55,27 @@ class HeldTeam:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDefaultRole:
+    """What somebody gets on each new repository of an organization."""
+
+    holder: str  # a user, a robot by its full name, or a team
+    is_team: bool
+    creator: str | None  # only on what they make
+    role: Role
+
+    @property
+    def key(self) -> tuple[bool, str, str]:
+        return self.is_team, self.holder, self.creator or ""
+
+    def document(self) -> Document:
+        return {
+            "delegate": {"kind": "team" if self.is_team else "user", "name": self.holder},
+            "activating_user": self.creator,
+            "role": self.role.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class HeldNotification:
     uuid: str
     event: str
@@ -104,6 +125,7 @@ class HeldNamespace:
     email: str | None = None
     teams: tuple[HeldTeam, ...] = ()
     robots: tuple[HeldRobot, ...] = ()
+    default_roles: tuple[HeldDefaultRole, ...] = ()
     quota: HeldQuota | None = None
     notifications: tuple[HeldNotification, ...] = ()  # its own, not those of its repositories
 
@@ -114,6 +136,9 @@ class HeldNamespace:
             "email": self.email,
             "teams": [one.document() for one in sorted(self.teams, key=lambda one: one.name)],
             "robots": [one.document() for one in sorted(self.robots, key=lambda one: one.name)],
+            "default_permissions": [
+                one.document() for one in sorted(self.default_roles, key=lambda one: one.key)
+            ],
             "quota": None if self.quota is None else self.quota.document(),
             "notifications": _documents(self.notifications),
         }

@@ -11,6 +11,7 @@ from typing import TypeVar
 from dockbell.domain.accounts import Role
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.inventories import (
+    HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
     HeldNotification,
@@ -33,6 +34,7 @@ class Thing(StrEnum):
     TEAM = "team"
     MEMBER = "member"
     ROBOT = "robot"
+    DEFAULT_ROLE = "default permission"
     REPOSITORY = "repository"
     PERMISSION = "permission"
     EMAIL = "e-mail address"
@@ -97,6 +99,19 @@ class AddRobot:
     @property
     def subject(self) -> Subject:
         return Subject(Thing.ROBOT, f"{self.namespace}+{self.robot.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddDefaultRole:
+    organization: str
+    default_role: HeldDefaultRole
+
+    @property
+    def subject(self) -> Subject:
+        one = self.default_role
+        whom = f"team {one.holder}" if one.is_team else one.holder
+        where = "" if one.creator is None else f" on what {one.creator} makes"
+        return Subject(Thing.DEFAULT_ROLE, f"{self.organization}: {whom}{where}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +186,7 @@ Step = (
     | AddTeam
     | AddMember
     | AddRobot
+    | AddDefaultRole
     | AddRepository
     | GiveRole
     | AddEmail
@@ -254,6 +270,11 @@ def of_namespace(
         else:
             plan.leave(step.subject, "the name is not allowed here")
     _add_teams(plan, wanted, {one.name: one for one in here.teams} if here else {})
+    default_roles = {one.key: one.role for one in here.default_roles} if here else {}
+    for key, one in sorted({one.key: one for one in wanted.default_roles}.items()):
+        plan.meet(
+            AddDefaultRole(wanted.name, one), one.role, default_roles.get(key), _other_role
+        )
     if wanted.quota is not None:
         plan.meet(
             AddQuota(wanted.name, wanted.quota),

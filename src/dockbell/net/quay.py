@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -20,6 +20,7 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.inventories import (
+    HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
     HeldNotification,
@@ -112,6 +113,21 @@ class _Robot(msgspec.Struct):
 
 class _Robots(msgspec.Struct):
     robots: list[_Robot]
+
+
+class _Delegate(msgspec.Struct):
+    name: str
+    kind: Literal["user", "team"]
+
+
+class _Prototype(msgspec.Struct):
+    role: Role
+    delegate: _Delegate
+    activating_user: _Named | None = None
+
+
+class _Prototypes(msgspec.Struct):
+    prototypes: list[_Prototype]
 
 
 class _Repository(msgspec.Struct):
@@ -313,6 +329,19 @@ class Quay:
                 [email for email in sorted(emails) if await self._has_agreed(address, email)]
             ),
             notifications=_held(notifications),
+        )
+
+    async def default_roles(self, organization: str) -> tuple[HeldDefaultRole, ...]:
+        """What new repositories of the organization begin with. NotFoundError where there is no such thing."""
+        found = await self._get(f"organization/{_part(organization)}/prototypes", _Prototypes)
+        return tuple(
+            HeldDefaultRole(
+                one.delegate.name,
+                is_team=one.delegate.kind == "team",
+                creator=None if one.activating_user is None else one.activating_user.name,
+                role=one.role,
+            )
+            for one in found.prototypes
         )
 
     async def quota(self, namespace: str, *, own: str) -> HeldQuota | None:

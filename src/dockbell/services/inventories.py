@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import NamespaceKind
 from dockbell.domain.inventories import (
+    HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
     HeldNotification,
@@ -20,6 +21,7 @@ from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
 from dockbell.store import (
     authorized_emails,
+    default_roles,
     mirrors,
     namespaces,
     notification_lists,
@@ -51,7 +53,7 @@ async def list_namespaces(tx: Tx, superuser: SuperUser) -> Sequence[str]:
 
 
 async def find_namespace(tx: Tx, superuser: SuperUser, name: str) -> HeldNamespace | None:
-    """The user or organization with its teams, robots, quota, and the notifications that are its own."""
+    """The user or organization with its teams, robots, default roles, quota, and the notifications that are its own."""
     found = await namespaces.find(tx, name) if is_namespace(name) else None
     if found is None:
         return None
@@ -75,8 +77,21 @@ async def find_namespace(tx: Tx, superuser: SuperUser, name: str) -> HeldNamespa
             HeldRobot(robot.name.removeprefix(f"{name}+"), robot.description)
             for robot, _ in await robots.list_for(tx, found.id, None)
         ),
+        default_roles=await _default_roles(tx, found.id),
         quota=await _quota(tx, found.id),
         notifications=await _notifications(tx, AdminOfAll(superuser.actor, found)),
+    )
+
+
+async def _default_roles(tx: Tx, namespace_id: str) -> tuple[HeldDefaultRole, ...]:
+    return tuple(
+        HeldDefaultRole(
+            holder=str(one.team) if one.holder is None else one.holder.name,
+            is_team=one.holder is None,
+            creator=None if one.creator is None else one.creator.name,
+            role=one.role,
+        )
+        for one in await default_roles.list_for(tx, namespace_id)
     )
 
 

@@ -24,6 +24,7 @@ from dockbell.domain.mirrors import (
     timeout_of,
 )
 from dockbell.domain.move_ins import (
+    AddDefaultRole,
     AddEmail,
     AddMember,
     AddMirror,
@@ -52,6 +53,7 @@ from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
 from dockbell.services import (
     audit_entries,
+    default_roles,
     inventories,
     mirrors,
     organizations,
@@ -286,7 +288,7 @@ class MoveIns:
 async def _do_in_namespace(
     tx: Tx,
     superuser: SuperUser,
-    step: AddUser | AddOrganization | AddTeam | AddMember | AddRobot,
+    step: AddUser | AddOrganization | AddTeam | AddMember | AddRobot | AddDefaultRole,
 ) -> None:
     actor = superuser.actor
     match step:
@@ -310,6 +312,16 @@ async def _do_in_namespace(
                 AdminOfNamespace(actor, owner),
                 robot.name,
                 description=robot.description,
+            )
+        case AddDefaultRole(organization, one):
+            admin = await organizations.admin_of_namespace(tx, actor, organization)
+            await default_roles.create(
+                tx,
+                admin,
+                one.role,
+                creator=one.creator,
+                holder=None if one.is_team else one.holder,
+                team=one.holder if one.is_team else None,
             )
 
 
