@@ -73,8 +73,8 @@ async def let_pass(
     """Let the time go by, from one try to the next."""
 
     async def are_at_rest() -> bool:
+        due = await earliest(store)  # first: what is leased meanwhile shows as being sent
         states = Counter((await queues.states(store)).values())
-        due = await earliest(store)
         return not states["sending"] and (due is None or due > clock.now)
 
     while True:
