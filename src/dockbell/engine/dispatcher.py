@@ -21,7 +21,7 @@ from dockbell.engine.shelf import Shelf
 from dockbell.engine.width import Width
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, lanes, throttles
-from dockbell.store.deliveries import Settled
+from dockbell.store.deliveries import Leased, Settled, Wish
 from dockbell.store.failures import is_passing
 from dockbell.store.lanes import Outlook
 from dockbell.store.transactions import Store, Tx
@@ -261,13 +261,12 @@ class Dispatcher:
                 async with self._store.begin() as tx:
                     await self._hosts.write(tx, judged)
             async with self._store.begin() as tx:
+                wish = self._wish(tx, room)
                 if batch:
-                    settled = await self._settler.settle(tx, batch)
-                    await throttles.hold(
-                        tx, throttle.holds_of(batch, tx.now, self._attempts.policy)
-                    )
-                if room > 0 and not self._is_stopping:
-                    jobs, outlook = await self._lease(tx, min(room, _BATCH))
+                    settled = await self._settle(tx, batch, wish)
+                if wish is not None:
+                    leased = settled.leased or await deliveries.lease(tx, *wish)
+                    jobs, outlook = await self._complete(tx, leased)
         except BaseException as error:
             self._look_at = 0.0
             self._untried += untried
@@ -296,10 +295,19 @@ class Dispatcher:
                 rest_of = self._hosts.rest_of
                 await _hold(tx, [(job, tx.now + rest_of(job.host)) for job in refused])
 
-    async def _lease(self, tx: Tx, limit: int) -> tuple[Sequence[Job], Outlook]:
+    async def _settle(self, tx: Tx, batch: Sequence[Result], wish: Wish | None) -> Settled:
+        settled = await self._settler.settle(tx, batch, wish)
+        await throttles.hold(tx, throttle.holds_of(batch, tx.now, self._attempts.policy))
+        return settled
+
+    def _wish(self, tx: Tx, room: int) -> Wish | None:
+        if room <= 0 or self._is_stopping:
+            return None
         uptime = timedelta(seconds=self._loop.time() - self._started_at)
-        name = name_of(self._worker, uptime)
-        leased = await deliveries.lease(tx, name, tx.now + self._lease_span, limit)
+        return Wish(name_of(self._worker, uptime), tx.now + self._lease_span, min(room, _BATCH))
+
+    async def _complete(self, tx: Tx, leased: Leased) -> tuple[Sequence[Job], Outlook]:
+        """What of the leased is to be tried now. The rest is given back, held or ended."""
         if not leased.orders:
             return (), leased.outlook
         orders = leased.orders

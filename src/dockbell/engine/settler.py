@@ -11,7 +11,7 @@ from dockbell.domain.deliveries import Result
 from dockbell.domain.outcomes import NOTHING_SENT
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries
-from dockbell.store.deliveries import Settled
+from dockbell.store.deliveries import Settled, Wish
 from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store, Tx
 
@@ -44,8 +44,10 @@ class Settler:
         """The results that come next, so many at most. They stay here until `forget`, because a transaction can fail."""
         return list(islice(self._results, most))
 
-    async def settle(self, tx: Tx, batch: Sequence[Result]) -> Settled:
-        return await deliveries.settle(tx, batch, self._worker)
+    async def settle(
+        self, tx: Tx, batch: Sequence[Result], wish: Wish | None = None
+    ) -> Settled:
+        return await deliveries.settle(tx, batch, self._worker, wish)
 
     def forget(self, batch: Sequence[Result], settled: Settled) -> None:
         """Call it once the transaction that settled the batch is committed."""

@@ -263,26 +263,31 @@ def head_of(text: bytes, *, has_body: bool) -> Head:
 _short_head = lru_cache(maxsize=1024)(_head_of)
 
 
-@lru_cache(maxsize=1024)
 def _short_answer(data: bytes) -> Answer | None:
     found = _END.search(data)
-    if found is None or found.end() < len(data):
+    if found is None:
         return None
-    head = _head_of(data[: found.start()])
-    is_all = head.framing is Framing.LENGTH and not head.length and head.lines <= MOST_LINES
-    if not is_all or head.status < FIRST_FINAL_STATUS:
+    text, body = data[: found.start()], data[found.end() :]
+    head = _short_head(text)
+    is_all = head.framing is Framing.LENGTH and head.length == len(body)
+    if not is_all or head.lines > MOST_LINES or head.status < FIRST_FINAL_STATUS:
         return None
     answer = Answer()
-    answer.head, answer.raw, answer.lasts = head, data, head.lasts
+    answer.head, answer.raw, answer.body, answer.lasts = head, text, body, head.lasts
     return answer
 
 
-def whole_answer(data: bytes) -> Answer | None:
-    """The answer, if the data are one without a body, and nothing else. Raise MalformedError.
+_same_answer = lru_cache(maxsize=1024)(_short_answer)
 
-    Most targets answer so, and with the same bytes again and again: whoever gets it must not feed it.
+
+def whole_answer(data: bytes) -> Answer | None:
+    """The answer, if the data are one, whole and short, and nothing else. Raise MalformedError.
+
+    Most targets answer so, and those without a body with the same bytes again and again: whoever gets it must not feed it.
     """
-    return _short_answer(data) if len(data) <= _REMEMBERED_HEAD else None
+    if len(data) > _REMEMBERED_HEAD:
+        return None
+    return _same_answer(data) if data.endswith(b"\n") else _short_answer(data)
 
 
 NO_ANSWER = Answer()  # of a request of which nothing has come back yet; never fed

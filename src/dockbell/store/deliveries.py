@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType, ModuleType
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
@@ -65,6 +65,17 @@ class Settled:
     deferred: Sequence[
         Result
     ] = ()  # those of the late ones that are to be settled again, later
+    leased: Leased | None = (
+        None  # what was asked for, if it could be had together with the rest
+    )
+
+
+class Wish(NamedTuple):
+    """What is to be leased: by whom, until when, and how many at most."""
+
+    worker: str
+    until: datetime
+    limit: int
 
 
 async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
@@ -74,17 +85,14 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     more than its share. A delivery whose earlier lease ran out was taken back by `rescue`: its worker died or
     hung, and may already have sent it. Targets can therefore see an event twice.
     """
-    leased = await tx.hot_run(
-        _leasing(
-            tx.dialect,
-            tx.now,
-            Terms(to_micros(tx.now), limit, worker, tx.new_id("lse"), to_micros(until)),
-        )
+    return await _completed(tx, await tx.hot_run(_leasing(tx, Wish(worker, until, limit))))
+
+
+def _leasing(tx: Tx, wish: Wish) -> Plan[Leased]:
+    dialect, now = tx.dialect, tx.now
+    terms = Terms(
+        to_micros(now), wish.limit, wish.worker, tx.new_id("lse"), to_micros(wish.until)
     )
-    return replace(leased, orders=await _with_series(tx, leased.orders))
-
-
-def _leasing(dialect: ModuleType, now: datetime, terms: Terms) -> Plan[Leased]:
     ready, first_turn = yield from dialect.find_ready(terms.now, terms.limit)
     if not ready:
         return Leased((), {}, (yield from lanes.looking(now)))
@@ -112,25 +120,30 @@ def _leasing(dialect: ModuleType, now: datetime, terms: Terms) -> Plan[Leased]:
     return Leased(orders, versions, outlook, (yield from breakers.finding_open()), front)
 
 
-async def _with_series(tx: Tx, orders: Sequence[Order]) -> Sequence[Order]:
-    """The orders, those of redeliveries with where their series began. One query if there are any, else none."""
+async def _completed(tx: Tx, leased: Leased) -> Leased:
+    """The same, the redeliveries among it with where their series began. One query if there are any, else none."""
+    orders = leased.orders
     sent_again = [one.delivery_id for one in orders if one.trigger is Trigger.REDELIVER]
     if not sent_again:
-        return orders
+        return leased
     rows = await tx.rows(
         select(deliveries.c.id, deliveries.c.attempts_before).where(
             deliveries.c.id.in_(sent_again)
         )
     )
     before = {row.id: row.attempts_before for row in rows}
-    return [one._replace(attempts_before=before.get(one.delivery_id, 0)) for one in orders]
+    orders = [one._replace(attempts_before=before.get(one.delivery_id, 0)) for one in orders]
+    return replace(leased, orders=orders)
 
 
-async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
+async def settle(
+    tx: Tx, results: Sequence[Result], worker: str, wish: Wish | None = None
+) -> Settled:
     """Write down what came of these tries, in the order they ended, and move their deliveries on.
 
     A delivery moves only if we still hold its lease. A result that comes too late is written down as an
-    attempt and changes nothing.
+    attempt and changes nothing. Where nothing else follows from the results, as mostly, what is wished for is leased
+    in the same steps.
     """
     if not results:
         return Settled((), {}, ())
@@ -143,17 +156,17 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     batch = list(once.values())
     weighty, well = standings.weigh(batch)
     ordered = await _ordered_among(tx, batch) if weighty else ()
-    moved: Moved = await tx.hot_run(
-        tx.dialect.settle(
-            Batch(
-                [_move_of(result, ordered) for result in batch],
-                worker,
-                to_micros(tx.now),
-                well,
-                settles_lanes=not weighty,
-            )
+    settling = tx.dialect.settle(
+        Batch(
+            [_move_of(result, ordered) for result in batch],
+            worker,
+            to_micros(tx.now),
+            well,
+            settles_lanes=not weighty,
         )
     )
+    leasing = None if wish is None or again else _leasing(tx, wish)
+    moved, leased = await tx.hot_run(_one_after_the_other(settling, leasing))
     late = [batch[place] for place in moved.late]
     too_late = set(moved.late)
     held = [one for place, one in enumerate(batch) if place not in too_late] if late else batch
@@ -184,7 +197,9 @@ async def settle(tx: Tx, results: Sequence[Result], worker: str) -> Settled:
     deferred = [result for result in late if not await _record_late(tx, result, worker)]
     if any(due is not None and due <= tx.now for _, due in ended.values()):
         tx.ring()  # handed back: another process need not wait for its next look
-    done = Settled(late, paused, resumed, deferred)
+    if leased is not None:
+        leased = await _completed(tx, leased)
+    done = Settled(late, paused, resumed, deferred, leased)
     if not again:
         return done
     # Two leases of one delivery ended in one batch: at most one of them still stood.
@@ -213,6 +228,15 @@ def _next_tries(settled: Sequence[Result], ordered: Collection[str]) -> Mapping[
             if lane_id in ordered and due is not None:
                 until[lane_id] = max(due, until.get(lane_id, due))
     return until
+
+
+def _one_after_the_other(
+    settling: Plan[Moved], leasing: Plan[Leased] | None
+) -> Plan[tuple[Moved, Leased | None]]:
+    moved = yield from settling
+    if leasing is None or moved.late or not moved.has_settled_lanes:
+        return moved, None
+    return moved, (yield from leasing)
 
 
 def _move_of(result: Result, ordered: Collection[str]) -> Move:

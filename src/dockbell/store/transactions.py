@@ -451,10 +451,7 @@ def _open_sqlite(
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
-        if read_only:
-            connection.connection.driver_connection.begin_reading(begin)
-        else:
-            connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.begin_with_first(begin, only_reads=read_only)
 
     return engine
 

@@ -94,6 +94,17 @@ def test_an_answer_is_read_whole_and_in_pieces(
     )
 
 
+@pytest.mark.parametrize("body", [b"ok", b'{"ok": true}\n'])
+def test_a_short_answer_with_its_body_is_known_at_once(body: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    answer = whole_answer(head + body)
+
+    assert answer is not None
+    assert (answer.status, answer.body, answer.lasts, answer.is_cut) == (200, body, True, False)
+    assert (whole_answer(head + body[:-1]), whole_answer(head + body + b"x")) == (None, None)
+
+
 def test_an_answer_without_a_body_is_known_when_it_comes_again() -> None:
     data = b"HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n"
 

@@ -70,23 +70,26 @@ class OneHopConnection(aiosqlite.Connection):
     )
     _only_reads = False
 
-    def begin_reading(self, sql: str) -> None:
-        """Begin a transaction that only reads, together with its first statement.
+    def begin_with_first(self, sql: str, *, only_reads: bool) -> None:
+        """Begin a transaction together with its first statement.
 
-        Nobody waits for its end either: by then all results are there.
+        Nobody waits for the end of one that only reads: by then all results are there.
         """
-        self._begin, self._only_reads = sql, True
+        self._begin, self._only_reads = sql, only_reads
 
     async def commit(self) -> None:
-        if not self._only_reads:
-            await super().commit()
-        elif self._begin is None:
+        if self._begin is not None:  # there was no statement
+            self._begin = None
+        elif self._only_reads:
             self._tx.put_nowait((None, self._conn.commit))
-        self._begin = None
+        else:
+            await super().commit()
 
     async def rollback(self) -> None:
-        self._begin = None
-        await super().rollback()
+        if self._begin is not None:
+            self._begin = None
+        else:
+            await super().rollback()
 
     def cursor(self) -> Any:  # the base class makes a context manager that also awaits
         return OneHopCursor(self)
