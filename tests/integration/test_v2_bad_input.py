@@ -206,6 +206,26 @@ async def test_what_is_wrong_is_said_with_its_field_and_what_would_be_right(
     assert answer.json()["detail"] == f"{field}: {message}"
 
 
+async def test_an_empty_body_is_called_so(world: World, admin: Client) -> None:
+    one = f"{ALL}/{await records.add_notification(world.store)}"
+    event = await records.push(world)
+
+    answers = [
+        await admin.send(verb, path, body=b"", headers=JSON)
+        for verb, path in (
+            ("POST", ALL),
+            ("PATCH", one),
+            ("POST", f"{one}/copy"),
+            ("POST", "/api/v2/redelivery-jobs"),
+            ("POST", f"/api/v2/events/{event}/replay"),
+            ("POST", "/api/v2/repositories/acme/web/builds"),
+        )
+    ]
+
+    empty = ("body", "The body is empty: it must be a JSON object")
+    assert [errors_of(answer) for answer in answers] == [(400, [empty])] * len(answers)
+
+
 @pytest.mark.parametrize("declared", ["application/x-www-form-urlencoded", "text/plain", ""])
 async def test_a_body_that_is_not_declared_as_json_is_415(
     world: World, admin: Client, declared: str

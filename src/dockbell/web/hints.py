@@ -10,6 +10,8 @@ from msgspec import inspect
 
 WHOLE = "body"
 _BODY = "data"  # what the framework calls it
+_NO_BODY = repr(_BODY)  # its message when there is none: the text of a KeyError
+_EMPTY = "The body is empty: it must be a JSON object"
 _NOT_ONE_OF = re.compile(r"Invalid enum value (?P<shown>.*)", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _ABSENT = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
@@ -68,7 +70,7 @@ def _plainly(message: str) -> str:
         return "It must be a time with its zone, such as 2026-03-14T12:00:00Z"
     found = _WRONG.fullmatch(message)
     if found is None:
-        return message
+        return _EMPTY if message == _NO_BODY else message
     wanted = f"It must be {_named(found['wanted'])}"
     if found["got"] is not None:
         return f"{wanted}, not {_named(found['got'])}"
