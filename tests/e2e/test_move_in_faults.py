@@ -43,6 +43,17 @@ def _answers(received: Received) -> Answer:
     return _json(known[path]) if path in known else _json({"message": "no"}, 404)
 
 
+_TO_ITSELF = {
+    "uuid": "240662ea-597b-499d-98bb-2b57e73408d6",
+    "title": None,
+    "event": "repo_push",
+    "event_config": {},
+    "method": "webhook",
+    "config": {"url": "http://127.0.0.1:9/hook"},
+    "number_of_failures": 0,
+}
+
+
 async def fail(folder: Path, url: str, *words: str) -> tuple[int, str]:
     """The exit code, and what was said; nothing may have been written."""
     await asyncio.to_thread(run, folder, "db", "migrate")
@@ -68,6 +79,8 @@ async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
         path = received.path.partition("?")[0]
         if path.endswith(("/mirror", "/organization/acme/notifications")):
             return _json({"message": "no"}, 403)
+        if path.endswith("/repository/acme/web/notification/"):
+            return _json({"notifications": [_TO_ITSELF]})
         return _answers(received)
 
     quay.answer_by(answers)
@@ -82,11 +95,12 @@ async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
     report = json.loads(shown)
     assert [one["name"] for one in report["changes"]] == ["acme", "acme/web"]
     refused, lacking = "is not for this token (403)", "That Quay has none, of any namespace"
+    inside = "DOCKBELL_EGRESS_ALLOW"
     assert [
         (
             one["what"],
             one["name"],
-            *(word for word in (refused, lacking) if word in one["reason"]),
+            *(word for word in (refused, lacking, inside) if word in one["reason"]),
         )
         for one in report["remarks"]
     ] == [
@@ -94,8 +108,10 @@ async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
         ("quota", "acme", lacking),
         ("notification", "acme", refused),
         ("mirror", "acme/web", refused),
+        ("notification", f"acme/web {_TO_ITSELF['uuid']} (repo_push, webhook)", inside),
         ("notification", "boss", lacking),
     ]
+    assert "Nobody here is a superuser" in said
 
 
 async def test_a_wrong_token_is_said(quay: Receiver, tmp_path: Path) -> None:

@@ -14,6 +14,10 @@ from dockbell.settings import Settings
 app = new_group("Move in from another server.")
 
 _FASTEST = 1000.0
+_NO_SUPERUSER = (
+    "Nobody here is a superuser, and nobody becomes one by moving in; once there is any user, the set-up token makes none. "
+    "Make one with `dockbell users create NAME --superuser`, or name somebody in the setting `superusers`."
+)
 
 Url = Annotated[
     str,
@@ -95,5 +99,7 @@ def _sum_up(report: dict[str, Any]) -> None:
     )
     for line in report["left_behind"]:
         say(f"  not moved: {line}")
+    if not report["has_superuser"]:
+        say(_NO_SUPERUSER)
     if not report["applied"] and report["changes"]:
         say("Nothing was written. Add --apply to do it.")

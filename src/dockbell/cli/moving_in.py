@@ -21,17 +21,18 @@ from dockbell.domain.move_ins import Plan, Remark, Step, Subject, Thing, of_user
 from dockbell.domain.permissions import SuperUser
 from dockbell.net.quay import Listed
 from dockbell.observability import logs
-from dockbell.services import inventories, users
+from dockbell.services import users
 from dockbell.settings import Settings
 
 _SHOW_EVERY = 25  # repositories
 
 _LEFT_BEHIND = (
     "passwords of users: nobody can read them. New users get one with `dockbell users reset-password NAME`",
+    "who is a superuser there: nobody is by moving in",
     "tokens of robots: each robot that is made here has a new one",
     "OAuth applications and access tokens, sessions, and invitations that nobody has accepted yet",
     "passwords of mirrors: set each one anew, by hand or by API",
-    "what only API v2 knows of notifications: filters, further events, forms, rate limits, TLS",
+    "what only API v2 knows of notifications: filters, further events, forms, order (`in_order`), rate limits, TLS",
     "images, tags, logs, build triggers, and quotas of users other than the token's",
     "settings of proxies, and of mirrors of whole organizations",
 )
@@ -51,8 +52,14 @@ async def run(  # noqa: PLR0913 -- one argument for each thing that can be said
     async with bootstrap.moving_in(settings, url, token, rate=rate, say=say) as kit:
         async with kit.store.read() as tx:
             right = await users.superuser(tx, SYSTEM)
-            here = {one.name for one in await inventories.list_users(tx, right)}
-        move = _Move(kit, right, applies=applies, users_here=here)
+            here = await users.list_all(tx, right)
+        move = _Move(
+            kit,
+            right,
+            applies=applies,
+            has_superuser=bool(settings.superusers) or any(one.is_superuser for one in here),
+            users_here={one.namespace.name for one in here},
+        )
         try:
             await move.all_of(names)
         except DockbellError:
@@ -71,6 +78,7 @@ class _Move:
     kit: bootstrap.MovingIn
     right: SuperUser
     applies: bool
+    has_superuser: bool  # here, or somebody who is to be one by setting
     users_here: set[str]
     lacking: set[Thing] = field(default_factory=set)  # at the other server
     known: dict[str, HeldUser] = field(default_factory=dict)  # of the other server, if it tells
@@ -197,6 +205,7 @@ class _Move:
         verb = "added" if self.applies else "to add"
         return {
             "applied": self.applies,
+            "has_superuser": self.has_superuser,
             "same": self.same,
             "changes": [
                 {"what": one.thing.value, "name": one.name, "result": verb, "reason": ""}

@@ -12,6 +12,11 @@ class DockbellError(Exception):
         self.detail = detail if detail is not None else (type(self).__doc__ or "").strip()
         super().__init__(self.detail)
 
+    @property
+    def words(self) -> str:
+        """What to tell whoever can do with more than Quay's words: `detail`, or what helps better."""
+        return self.detail
+
 
 class UnauthenticatedError(DockbellError):
     """Requires authentication"""  # noqa: D400, D415 -- Quay's literal text
@@ -53,6 +58,10 @@ class ConfigError(InvalidRequestError):
         super().__init__(detail)
         self.field = field
         self.more = more
+
+    @property
+    def words(self) -> str:
+        return self.more or self.detail
 
 
 class TemplateError(ConfigError):

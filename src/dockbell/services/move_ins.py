@@ -173,7 +173,7 @@ class MoveIns:
             except InvalidRequestError as error:
                 plan.steps.remove(step)
                 plan.remarks = [one for one in plan.remarks if one.subject != step.subject]
-                plan.leave(step.subject, error.detail)
+                plan.leave(step.subject, error.words)
         return plan
 
     async def _check_notifications(
@@ -194,7 +194,7 @@ class MoveIns:
                 await checking.check(reading, right, _new(step.notification))
             except InvalidRequestError as error:
                 plan.steps.remove(step)
-                plan.leave(step.subject, error.detail)
+                plan.leave(step.subject, error.words)
 
     async def do(self, tx: Tx, superuser: SuperUser, steps: Sequence[Step]) -> Sequence[Remark]:
         """Do the steps in the caller's transaction; return those that cannot be done, and why. They change nothing."""
@@ -206,7 +206,7 @@ class MoveIns:
             except DockbellError as error:
                 if error.kind == "unavailable":
                     raise
-                refused.append(Remark(step.subject, error.detail))
+                refused.append(Remark(step.subject, error.words))
         return refused
 
     async def _do(self, tx: Tx, superuser: SuperUser, step: Step) -> None:

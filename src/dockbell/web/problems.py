@@ -92,7 +92,7 @@ def answer_error(request: Request[Any, Any, State], error: DockbellError) -> Res
         headers = {"www-authenticate": "Bearer"}
     detail = error.detail
     if isinstance(error, ConfigError) and error.field is not None:
-        detail = error.more or detail
+        detail = error.words
         errors = [FieldProblem(error.field, detail)]
     return answer(request, status_of(error), kind_of(error), detail, errors, headers)
 
