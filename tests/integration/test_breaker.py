@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.engine.breaker import FAILURES_TO_OPEN
@@ -97,17 +98,32 @@ async def test_other_hosts_are_served_while_one_is_left_alone(
 async def test_one_trial_finds_out_that_a_host_is_back_and_all_of_it_goes_out(
     store: Store, clock: SetClock, receiver: Receiver
 ) -> None:
-    await add(store, receiver.url("/a"))
-    async with running(store, clock, policy=PATIENT) as engine:
-        await open_breaker(store, clock, receiver)
-        for _ in range(3):
-            await happen(store, clock)
-        receiver.answer(status=200)
-        clock.move(seconds=40)
-        engine.ring()
-        await until_states(store, *["waiting"] * FAILURES_TO_OPEN, *["delivered"] * 3)
+    await add(store, receiver.url("/a?token=livesecret99"))
+    with capture_logs() as lines:
+        async with running(store, clock, policy=PATIENT) as engine:
+            await open_breaker(store, clock, receiver)
+            for _ in range(3):
+                await happen(store, clock)
+            receiver.answer(status=200)
+            clock.move(seconds=40)
+            engine.ring()
+            await until_states(store, *["waiting"] * FAILURES_TO_OPEN, *["delivered"] * 3)
 
     assert await breaker_rows(store) == []
+    opened, closed = [line for line in lines if "breaker" in line["event"]]
+    assert 30 <= opened.pop("seconds") <= 36
+    assert opened == {
+        "event": "a host is left alone: its breaker opened",
+        "log_level": "warning",
+        "host": host_of(receiver),
+        "failures": FAILURES_TO_OPEN,
+        "code": "http_5xx",
+    }
+    assert closed == {
+        "event": "a host is back: its breaker closed",
+        "log_level": "info",
+        "host": host_of(receiver),
+    }
     assert len(receiver.requests) == FAILURES_TO_OPEN + 3
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.masks import MASK
-from dockbell.store import lanes, throttles
+from dockbell.store import breakers, lanes, throttles
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests import queues, records
@@ -20,6 +20,7 @@ from tests.world import World, open_world
 
 BASE = "/api/v2/notifications"
 URL = "https://hooks.test/the-secret"
+HOST = "hooks.test:443"
 NEW: dict[str, Any] = {
     "repository": "acme/web",
     "event": "repo_push",
@@ -226,7 +227,7 @@ async def test_a_change_keeps_what_it_leaves_out(world: World, admin: Client) ->
         (throttles.ASKED, "retry_after"),
         (throttles.PACED, "rate_limit"),
         (lanes.IN_ORDER, "order"),
-        ("hooks.test:443", "host"),
+        (HOST, "host"),
     ],
 )
 async def test_the_standing_says_why_nothing_is_sent_for_a_while(
@@ -259,6 +260,48 @@ async def test_a_change_lifts_what_the_old_target_asked_for(
 
     assert (await admin.get(f"{one}/standing")).json()["held_until"] is None
     assert len(await queues.lease(world.store)) == 1
+
+
+async def _open_breaker(world: World, clock: SetClock, *held: str) -> None:
+    until = clock() + timedelta(minutes=10)
+    async with world.store.begin() as tx:
+        await breakers.open_for(tx, HOST, "http_5xx", until)
+        await lanes.hold(tx, dict.fromkeys(held, until), HOST)
+
+
+async def _take_trial(world: World, clock: SetClock) -> bool:
+    async with world.store.begin() as tx:
+        return await breakers.take_trial(tx, HOST, clock() + timedelta(seconds=20))
+
+
+async def test_to_resume_one_allows_its_host_a_trial_and_takes_it(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    made, other = await make(admin), await make(admin)
+    await records.push(world)
+    await _open_breaker(world, clock, made["id"], other["id"])
+    early = await _take_trial(world, clock), await queues.lease(world.store)
+
+    await admin.post(f"{BASE}/{made['id']}/resume")
+
+    leased = await queues.lease(world.store)
+    assert early == (False, ())
+    assert [order.notification_id for order in leased] == [made["id"]]
+    assert [await _take_trial(world, clock) for _ in range(2)] == [True, False]
+
+
+async def test_to_delete_one_allows_others_a_trial_of_its_host(
+    world: World, admin: Client, clock: SetClock
+) -> None:
+    failing, well = await make(admin), await make(admin)
+    await records.push(world)
+    await _open_breaker(world, clock, failing["id"], well["id"])
+
+    await admin.send("DELETE", f"{BASE}/{failing['id']}")
+
+    leased = await queues.lease(world.store)
+    assert [order.notification_id for order in leased] == [well["id"]]
+    assert await _take_trial(world, clock)
 
 
 async def test_a_rate_limit_is_set_changed_copied_and_taken_away(

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
 
 from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Result, Trigger
@@ -12,6 +15,8 @@ from dockbell.engine import breaker
 from dockbell.engine.attempt import Job
 from dockbell.store import breakers
 from dockbell.store.transactions import Tx
+
+_log = structlog.get_logger("dockbell.engine")
 
 _MOST_SLOW_OF_ONE = 64
 _MOST_REMEMBERED = 10_000
@@ -135,13 +140,26 @@ class Hosts:
         """Write down what a judgement changes. A second time it changes nothing that matters."""
         await breakers.take(tx, {*found.failed_trials, *found.closed})
         for host, code in sorted(found.opened.items()):
-            until = tx.now + breaker.wait_of(0, self._chance())
-            await breakers.open_for(tx, host, code, until)
+            wait = breaker.wait_of(0, self._chance())
+            if await breakers.open_for(tx, host, code, tx.now + wait):
+                tx.after.append(
+                    partial(
+                        _log.warning,
+                        "a host is left alone: its breaker opened",
+                        host=host,
+                        failures=found.failures[host],
+                        code=code,
+                        seconds=round(wait.total_seconds()),
+                    )
+                )
         for host in sorted(found.failed_trials - found.closed):
             failed = self._open[host].failed_trials + 1 if host in self._open else 1
             await breakers.reopen(tx, host, tx.now + breaker.wait_of(failed, self._chance()))
         if found.closed:
-            await breakers.close(tx, found.closed)
+            for host in await breakers.close(tx, found.closed):
+                tx.after.append(
+                    partial(_log.info, "a host is back: its breaker closed", host=host)
+                )
 
     def keep(self, found: Judgement) -> None:
         """Call it once the batch of the judgement is settled."""

@@ -38,7 +38,9 @@ from dockbell.services import areas, audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
 from dockbell.store import (
+    breakers,
     deliveries,
+    lanes,
     locks,
     notification_lists,
     notification_tls,
@@ -317,8 +319,12 @@ class Notifications:
         gone = await self._known(tx, admin, uuid)
         if not await notifications.delete(tx, gone.id):
             raise _unknown_uuid(admin, uuid)  # somebody else was faster
+        # It may be all that speaks against its host. Then what others send there need not wait any longer.
+        host = await self._try_host(tx, gone)
         await locks.hold_lanes(tx, gone.id)
         await deliveries.cancel_for(tx, gone.id)
+        if host is not None:
+            await lanes.let_some_go(tx, host)
         await _audit(tx, admin, "delete_{}_notification", gone)
 
     async def choose(
@@ -351,9 +357,18 @@ class Notifications:
         """Forget the failures; a paused notification resumes, and what was parked is sent, the oldest first."""
         known = await self._known(tx, admin, uuid)
         await notifications.resume(tx, known.id)
+        await self._try_host(tx, known)
         await deliveries.resume(tx, known.id)
         await throttles.lift(tx, known.id)
         await _audit(tx, admin, "reset_{}_notification", known)
+
+    async def _try_host(self, tx: Tx, notification: Notification) -> str | None:
+        """Allow the notification's host its one trial now, if its breaker is open; return the host."""
+        method = self.methods.get(notification.method)
+        host = None if method is None else method.host(notification.config)
+        if host is not None:
+            await breakers.try_now(tx, host)
+        return host
 
     async def test(
         self, tx: Tx, admin: AdminOfPlace, uuid: str, *, kind: str | None = None

@@ -1,6 +1,6 @@
 """Breakers: the hosts that nobody tries for a while. There is a row only while a breaker is open."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, update
@@ -46,13 +46,32 @@ async def take(tx: Tx, hosts: Collection[str]) -> None:
         )
 
 
-async def open_for(tx: Tx, host: str, code: str, until: datetime) -> None:
-    """Open the host's breaker; one that is open already stays as it is."""
-    await tx.run(
+async def open_for(tx: Tx, host: str, code: str, until: datetime) -> bool:
+    """Open the host's breaker; False if it is open already, and then it stays as it is."""
+    opened = await tx.run(
         tx.dialect.insert(breakers)
         .values(host=host, opened_at=tx.now, open_until=until, failed_trials=0, code=code)
         .on_conflict_do_nothing(index_elements=["host"])
     )
+    return opened == 1
+
+
+async def try_now(tx: Tx, host: str) -> None:
+    """Allow the host its one trial now, if its breaker is open: somebody has seen to it.
+
+    It waits for nobody: whoever changes a breaker at this moment knows more of the host.
+    """
+    waiting = (
+        select(breakers.c.host)
+        .where(breakers.c.host == host, breakers.c.open_until > tx.now)
+        .with_for_update(skip_locked=True)
+    )
+    await tx.run(
+        update(breakers)
+        .where(breakers.c.host == waiting.scalar_subquery())
+        .values(open_until=tx.now)
+    )
+    tx.ring()
 
 
 async def take_trial(tx: Tx, host: str, until: datetime) -> bool:
@@ -86,8 +105,11 @@ async def reopen(tx: Tx, host: str, until: datetime) -> None:
     )
 
 
-async def close(tx: Tx, hosts: Collection[str]) -> None:
-    """These hosts are back: what was held for them is due again."""
-    await tx.run(delete(breakers).where(breakers.c.host.in_(sorted(hosts))))
+async def close(tx: Tx, hosts: Collection[str]) -> Sequence[str]:
+    """These hosts are back: what was held for them is due again. Return those whose breaker was open."""
+    rows = await tx.rows(
+        delete(breakers).where(breakers.c.host.in_(sorted(hosts))).returning(breakers.c.host)
+    )
     await lanes.let_go(tx, hosts)
     tx.ring()
+    return sorted(row.host for row in rows)

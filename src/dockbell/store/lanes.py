@@ -36,6 +36,7 @@ ORDERED_WIDTH = (
 )
 IN_ORDER = "in-order"  # stands in `held_by` of such a lane while its first delivery waits for another try
 REDELIVERIES = ":redelivery"
+_FEW = 16
 
 
 def lane_of_tests(notification_id: str) -> str:
@@ -139,6 +140,27 @@ async def hold(tx: Tx, until: Mapping[str, datetime], host: str) -> None:
         .values(held_until=bindparam("of_moment"), held_by=host),
         [{"of_id": lane_id, "of_moment": moment} for lane_id, moment in sorted(until.items())],
     )
+
+
+async def let_some_go(tx: Tx, host: str) -> None:
+    """Serve again a few of the lanes that are held because of that host, those that waited longest.
+
+    One of them makes the host's trial, and the others are held again. Lanes that somebody locks are left out, so that
+    it waits for nobody.
+    """
+    rows = await tx.rows(
+        select(lanes.c.id)
+        .where(lanes.c.held_by == host, lanes.c.next_due_at.is_not(None), ~lanes.c.is_paused)
+        .order_by(lanes.c.served_at, lanes.c.id)
+        .limit(_FEW)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    await tx.run(
+        update(lanes)
+        .where(lanes.c.id.in_([row.id for row in rows]))
+        .values(held_until=None, held_by=None)
+    )
+    tx.ring()
 
 
 async def let_go(tx: Tx, hosts: Collection[str]) -> None:

@@ -9,7 +9,7 @@ Whoever locks more than one of these takes them from the top down, and of one ki
 3. deliveries that are being sent, which only the holder of their lease touches. Nobody waits for them, so
    settling, which finds out about owners last, may take those first
 4. notifications
-5. lanes
+5. lanes, and before them the breakers of hosts
 6. deliveries that wait, under their lane's lock. Rows that are new, and rows taken with SKIP LOCKED, wait for nobody:
    so do late tries, whose delivery may be anybody's by now
 

@@ -44,13 +44,13 @@ async def hold(tx: Tx, until: Mapping[str, datetime], why: str = ASKED) -> None:
 
 
 async def lift(tx: Tx, notification_id: str) -> None:
-    """Serve the notification again though its target asked for time: somebody has seen to it, or set another rate."""
+    """Serve the notification again though it is held: somebody has seen to its target, or set another one or another rate.
+
+    Where a breaker is open, the next lease holds it again.
+    """
     await tx.run(
         update(lanes)
-        .where(
-            lanes.c.id.in_(store.lanes_of(notification_id)),
-            lanes.c.held_by.in_([ASKED, PACED, store.IN_ORDER]),
-        )
+        .where(lanes.c.id.in_(store.lanes_of(notification_id)), lanes.c.held_by.is_not(None))
         .values(held_until=None, held_by=None)
     )
     tx.ring()
