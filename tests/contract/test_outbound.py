@@ -11,6 +11,7 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,49 @@ async def test_credentials_of_the_url_are_sent_and_never_shown(
     assert ("X-Echo", "(redacted)") in reply.exchange.response_headers
     shown = repr(reply)
     assert [text for text in ("dXNlcj", "pass-word", "c2lnbmF0") if text in shown] == []
+
+
+PLACE, QUERY = "hooks/a%20place", "a=b&token=livesecret99"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"Cannot POST /{PLACE}?{QUERY}.", "Cannot POST /(redacted)."),
+        (f"{PLACE} is not here", "(redacted) is not here"),
+        ("/hooks/a place is not here", "/(redacted) is not here"),
+        (f"what is {QUERY}?", "what is (redacted)?"),
+        (f"what is {escape(QUERY)}?", "what is (redacted)?"),
+        ("hello user:pass-word, or pass-word", "hello (redacted), or (redacted)"),
+        ("hooks/b", "hooks/b"),
+    ],
+)
+async def test_what_is_secret_in_the_url_is_masked_where_the_target_says_it(
+    receiver: Receiver, sender: Sender, said: str, kept: str
+) -> None:
+    url = receiver.url(f"/{PLACE}?{QUERY}").replace("//", "//user:pass-word@", 1)
+    receiver.answer(status=404, body=said.encode(), headers=[("X-Said", said)])
+
+    exchange = (await sender.post(url, BODY)).exchange
+
+    [request] = receiver.requests
+    assert request.path == f"/{PLACE}?{QUERY}"
+    assert exchange.response_body == kept.encode()
+    assert ("X-Said", kept) in exchange.response_headers
+
+
+async def test_a_short_path_is_no_secret_and_a_redirect_still_says_where_to(
+    receiver: Receiver, sender: Sender
+) -> None:
+    place = "https://new.test/token=1234/"
+    receiver.answer(status=308, body=b"no POST /hook?", headers=[("Location", place)])
+
+    short = (await sender.post(receiver.url("/hook"), BODY)).exchange
+    long = (await sender.post(receiver.url("/token=1234"), BODY)).exchange
+
+    assert short.response_body == long.response_body == b"no POST /hook?"
+    assert ("Location", place) in short.response_headers
+    assert ("Location", "https://new.test/(redacted)/") in long.response_headers
 
 
 @pytest.mark.parametrize(

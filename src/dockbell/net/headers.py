@@ -20,7 +20,7 @@ _RESERVED = {
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _SECRET = re.compile(r"authorization|signature|token|secret|password|cookie|api-?key")
 _PRINTABLE = bytes(range(0x20, 0x7F))
-_SHORTEST_SECRET = 8  # anything shorter could stand in an answer by chance
+SHORTEST_SECRET = 8  # anything shorter could stand in an answer by chance
 
 _ALWAYS = "Accept: */*\r\nAccept-Encoding: identity\r\n"
 _CONTENT_TYPE = ("Content-Type", "application/json")
@@ -97,6 +97,6 @@ def _refuse_value(headers: Headers) -> NoReturn:
 def mask(text: bytes, secrets: Sequence[bytes]) -> bytes:
     """The text without the secrets that a target may send back to us."""
     for secret in secrets:
-        if secret in text and len(secret) >= _SHORTEST_SECRET:
+        if secret in text and len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED.encode())
     return text

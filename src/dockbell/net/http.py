@@ -380,7 +380,7 @@ class Sender:
         self, flight: Flight, connection: Connection, status: int | None, pairs: answers.Pairs
     ) -> Exchange:
         answer = connection.answer
-        body, secrets = answer.body, flight.outgoing.secrets
+        body, secrets = answer.body, flight.target.secrets + flight.outgoing.secrets
         for secret in secrets:
             if secret in answer.raw or secret in body:
                 pairs = tuple(

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import escape
 from urllib.parse import quote, unquote_to_bytes
 
 import idna
@@ -11,6 +12,7 @@ import idna
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net.addresses import Address, parse
+from dockbell.net.headers import SHORTEST_SECRET
 
 LONGEST = 4096
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -41,6 +43,7 @@ class Target:
     address: Address | None  # if the host is an IP address
     authorization: str | None = field(repr=False)  # from user:password@
     place: tuple[str, str, int]  # scheme, host and port
+    secrets: tuple[bytes, ...] = field(repr=False)  # what of the URL is not for everybody
 
 
 def _invalid(detail: str) -> UnreachableError:
@@ -81,6 +84,23 @@ def target_of(url: str) -> Target:
         address=address,
         authorization=_authorization(userinfo) if userinfo else None,
         place=(scheme, host, port),
+        secrets=_secrets_of(path, userinfo),
+    )
+
+
+def _secrets_of(path: str, userinfo: str) -> tuple[bytes, ...]:
+    """Path and query together and each alone, and the credentials: as they are sent, read, and written on a page.
+
+    The longest first, and without the slash at the beginning, so that one can still read where a redirect leads. What
+    is shorter than a secret could stand in an answer by chance.
+    """
+    whole = path[1:]
+    place, _, query = whole.partition("?")
+    found = {whole, place, query, userinfo, userinfo.partition(":")[2]}
+    written = {unquote_to_bytes(one) for one in found}
+    written |= {text.encode() for one in found for text in (one, escape(one))}
+    return tuple(
+        sorted((one for one in written if len(one) >= SHORTEST_SECRET), key=len, reverse=True)
     )
 
 
