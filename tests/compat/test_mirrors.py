@@ -98,6 +98,17 @@ async def test_a_mirror_is_made_shown_and_changed(admin: Client) -> None:
     )
 
 
+@pytest.mark.parametrize("username", [{}, {"external_registry_username": None}])
+async def test_a_password_needs_a_username(admin: Client, username: dict[str, Any]) -> None:
+    bare = {key: one for key, one in NEW.items() if key != "external_registry_username"}
+
+    answer = await admin.post(MIRROR, {**bare, "external_registry_password": "x", **username})
+
+    text = "Unable to set a new password without also specifying a username."
+    assert (answer.status, answer.json()) == (400, {"detail": text})
+    assert (await admin.get(MIRROR)).status == 404
+
+
 async def test_a_second_mirror_is_a_conflict(admin: Client) -> None:
     await admin.post(MIRROR, NEW)
 

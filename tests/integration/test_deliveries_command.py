@@ -206,8 +206,12 @@ def test_a_tail_goes_on_where_an_earlier_one_ended(run: Run, database_url: str) 
     assert [later in line and "repo_push" in line for line in in_words.splitlines()] == [True]
 
 
-async def test_a_tail_prints_what_happens_while_it_runs(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, own_logging: None
+async def test_a_tail_says_that_it_watches_and_prints_what_happens_from_then_on(
+    tmp_path: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own_logging: None,
 ) -> None:
     del own_logging
     settings = Settings.load(
@@ -227,7 +231,7 @@ async def test_a_tail_prints_what_happens_while_it_runs(
     running: asyncio.Task[Any] = asyncio.create_task(tail.run(None, once=False))
 
     async def has_begun() -> bool:
-        return tail.position is not None
+        return "Watching acme/web from 20" in capsys.readouterr().err
 
     await until(has_begun)
     delivery = await record(store)

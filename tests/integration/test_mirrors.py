@@ -470,6 +470,8 @@ async def test_who_insists_on_tls_gets_no_plain_http(there: There) -> None:
 
     assert await there.status() == "FAIL"
     assert there.upstream.receiver.requests == []
+    *_, (_, message) = await there.events()
+    assert message.endswith("set `verify_tls` in `external_registry_config` to false")
 
 
 async def test_an_unreachable_registry_is_said(there: There) -> None:

@@ -112,6 +112,10 @@ class Tail:
                     self.position = await watch.begin(tx)
             else:
                 self.position = start
+            if not once:
+                place = self.repository or self.namespace
+                say(f"Watching {place} from {self.position.at.isoformat(timespec='seconds')} …")
+            if start is not None:
                 await self._catch_up(store, watch, start)
             while not once:
                 await asyncio.sleep(_LOOK_SECONDS)

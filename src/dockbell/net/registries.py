@@ -43,6 +43,7 @@ _REDIRECTS = 5
 _MANIFEST_TYPES = f"{OCI_INDEX}, {DOCKER_LIST}, {OCI_IMAGE}, {DOCKER_IMAGE}"
 _PASSING = {429, 500, 502, 503, 504}
 # Trying again changes nothing about these.
+_WITHOUT_TLS = "If it has no TLS, set `verify_tls` in `external_registry_config` to false."
 _LASTING = {
     Code.BLOCKED_ADDRESS,
     Code.BLOCKED_PORT,
@@ -203,6 +204,9 @@ class RemoteRegistry:
             except UnreachableError as error:
                 # Who does not insist on TLS gets along without, as other clients of registries do.
                 is_plain = error.code in {Code.TLS_HANDSHAKE, Code.PROTOCOL_ERROR}
+                if self.verifies_tls and error.code is Code.TLS_HANDSHAKE:
+                    detail = f"{error.detail} {_WITHOUT_TLS}"
+                    raise UpstreamError(detail, may_pass=True) from error
                 if self.verifies_tls or self._scheme != "https" or not is_plain:
                     raise
                 self._scheme = "http"

@@ -24,6 +24,7 @@ from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
 _LONGEST = 1024
+_NO_USERNAME = "Unable to set a new password without also specifying a username."
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 
 _SHARED = (
@@ -104,6 +105,9 @@ async def create_mirror(call: Call, repository: FromPath[str]) -> Response[bytes
     async with call.read() as tx:
         admin = await repositories.admin_of(tx, await call.actor(tx), path)
         body = call.json(_NEW)
+    if body.get("external_registry_password") and not body.get("external_registry_username"):
+        # Quay takes it and sends nothing to the other registry; here as when it is changed.
+        return call.reply(400, {"detail": _NO_USERNAME})
     fresh = Mirror(
         repository_id=admin.repository.id,
         is_enabled=True,
@@ -185,7 +189,7 @@ def _refusal_of_change(body: Mapping[str, Any]) -> str | None:
     if body.get("external_reference") == "":
         return "Empty string is an invalid repository location."
     if "external_registry_password" in body and "external_registry_username" not in body:
-        return "Unable to set a new password without also specifying a username."
+        return _NO_USERNAME
     if body.get("external_registry_password") and body["external_registry_username"] is None:
         return "Unable to delete username while setting a password."
     if body.get("sync_start_date") is not None and _date_of(body["sync_start_date"]) is None:
