@@ -1,7 +1,10 @@
 """Making the first user (quay-compat 6.1), and what dockbell adds: the set-up token."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+
+from structlog.testing import capture_logs
 
 from dockbell.services import first_users
 from dockbell.store.transactions import Store
@@ -152,6 +155,37 @@ async def test_the_set_up_token_opens_initialize_as_header_and_in_the_body(
         400,
         {"message": "Cannot initialize user in a non-empty database"},
     )
+
+
+async def test_why_nobody_was_made_is_in_the_log_without_the_token(store: Store) -> None:
+    client = open_empty(store)
+    async with store.begin() as tx:
+        token = str(await first_users.set_up_token(tx))
+    bodies = [
+        json.dumps({**FIRST, "setup_token": token[::-1]}),
+        json.dumps(FIRST),
+        f'{{"setup_token": "{token}", }}',
+        "",
+    ]
+
+    with capture_logs() as lines:
+        answers = [
+            await client.send(
+                "POST", PATH, body=body.encode(), headers={"content-type": "application/json"}
+            )
+            for body in bodies
+        ]
+
+    assert [said(one) for one in answers] == [(404, {"error": "Not Found"})] * 4
+    warnings = [one for one in lines if one["log_level"] == "warning"]
+    assert [(one["event"], one["reason"]) for one in warnings] == [
+        ("first user not made", "what was sent is not the set-up token"),
+        ("first user not made", "no set-up token was sent"),
+        ("first user not made", "the body is not JSON, so no set-up token can be read from it"),
+        ("first user not made", "no set-up token was sent"),
+    ]
+    assert token not in str(lines)
+    assert token[::-1] not in str(lines)
 
 
 async def test_the_set_up_token_is_the_same_until_there_is_a_user(store: Store) -> None:

@@ -46,17 +46,19 @@ async def set_up_token(tx: Tx, actor: Actor = SYSTEM) -> str | None:
 async def set_up(tx: Tx, token: str | None, *, is_open: bool) -> SetUp:
     """The right to make the first user: anybody's while that is open, else the token holder's.
 
-    Without it NotFoundError, as if there were no such thing; DataError once there is a user.
+    Without it NotFoundError with the reason, which is for the log only; DataError once there is a user.
     """
     if not is_open:
         kept = await user_rows.find_set_up_token(tx)
-        if token is None or (kept is not None and not is_same(token, hash_of(kept))):
-            raise NotFoundError
+        if token is None:
+            raise NotFoundError("no set-up token was sent")
+        if kept is not None and not is_same(token, hash_of(kept)):
+            raise NotFoundError("what was sent is not the set-up token")
     await user_rows.claim_first(tx)
     if await user_rows.exist(tx):
         raise DataError("Cannot initialize user in a non-empty database")
     if not is_open and await user_rows.find_set_up_token(tx) is None:
-        raise NotFoundError  # no token was ever made, so none can be right
+        raise NotFoundError("no set-up token was made yet, so none can be right")
     return SetUp(SYSTEM)
 
 

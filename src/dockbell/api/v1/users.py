@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -26,6 +27,8 @@ from dockbell.web.calls import ApiCall, Call
 from dockbell.web.errors import problem
 
 SET_UP_HEADER = "dockbell-setup-token"
+
+_log = structlog.get_logger("dockbell.users")
 
 _FIRST = Schema(
     properties=(
@@ -57,7 +60,11 @@ async def initialize(call: Call) -> Response[bytes]:
                 email=body.get("email") or None,
                 wants_token=body.get("access_token", False),
             )
-    except NotFoundError:
+    except NotFoundError as error:
+        reason = error.detail
+        if given is None and call.raw_body and _decoded(call.raw_body) is None:
+            reason = "the body is not JSON, so no set-up token can be read from it"
+        _log.warning("first user not made", reason=reason)
         # Quay: shape B, as everything that is switched off. Pinned by compat/test_initialize.py.
         return call.reply(404, {"error": "Not Found"})
     except InvalidRequestError as error:
@@ -74,12 +81,17 @@ async def initialize(call: Call) -> Response[bytes]:
     return call.reply(200, answer, sessions.keep(call.faces.links, made.session))
 
 
-def _token_in(raw_body: bytes) -> str | None:
-    """The set-up token of a body, if it is JSON that holds one; what else is wrong with it shows later."""
+def _decoded(raw_body: bytes) -> Any:
+    """What the JSON says; None if it is none."""
     try:
-        body = msgspec.json.decode(raw_body)
+        return msgspec.json.decode(raw_body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _token_in(raw_body: bytes) -> str | None:
+    """The set-up token of a body, if it is JSON that holds one; what else is wrong with it shows later."""
+    body = _decoded(raw_body)
     token = body.get("setup_token") if isinstance(body, dict) else None
     return token if isinstance(token, str) else None
 
