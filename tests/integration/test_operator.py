@@ -309,9 +309,12 @@ def test_another_secret_key_than_the_data_was_written_with_is_refused(
     [
         (
             "c2hvcnQ=",
-            "The secret key is none: a key has 32 bytes, not 5. Make one with `dockbell keys new`.",
+            "The secret key is not base64 of 32 bytes: a key has 32 bytes, not 5. Make one with `dockbell keys new`.",
         ),
-        ("a", "The secret key is none: it is not base64. Make one with `dockbell keys new`."),
+        (
+            "hunter2",
+            "The secret key is not base64 of 32 bytes: it is not base64. Make one with `dockbell keys new`.",
+        ),
     ],
 )
 def test_a_secret_key_that_is_none_is_refused(
@@ -319,9 +322,9 @@ def test_a_secret_key_that_is_none_is_refused(
 ) -> None:
     monkeypatch.setenv("DOCKBELL_SECRET_KEY", key)
 
-    done = run("serve", "--port", "0")
+    done = [run("serve", "--port", "0"), run("config", "check")]
 
-    assert done == (1, "", f"dockbell: {said}\n")
+    assert done == [(1, "", f"dockbell: {said}\n")] * 2
 
 
 STARTS = (("serve", "--port", "0"), ("db", "migrate"), ("db", "check"), ("users", "list"))

@@ -58,6 +58,14 @@ class Commands(TyperGroup):
             name: _Late(name, help=about, callback=_nothing) for name, about in COMMANDS.items()
         }
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # Words of the library that reads the arguments, for who writes programs with it.
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
 
 def _nothing() -> None:
     """A command without a callback would not be listed as one."""

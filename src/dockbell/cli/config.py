@@ -41,6 +41,10 @@ def show(settings: Settings, *, output: Output = None) -> None:
 @flags.takes_settings("data")
 def check(settings: Settings) -> None:
     """Say all that is wrong with the settings; exit with 0 if nothing is."""
+    from dockbell.store import seals
+
+    if settings.secret_key:
+        seals.Seal(*seals.of_texts(settings.secret_key))
     changed = ", ".join(settings.origins) or "none"
     say(f"The settings are right. Not the default: {changed}.")
 

@@ -19,6 +19,7 @@ from dockbell.settings import Settings
 app = new_group("List deliveries, watch them live, send them again.")
 
 _MOST = 1000
+_PLACES = ["--repository", "--namespace", "--instance", "--notification", "--event-id"]
 _AN_ID = "dlv_01kkp3fdg0000000000000000e"
 
 DeliveryId = Annotated[
@@ -124,6 +125,8 @@ def list_(  # noqa: PLR0913 -- one argument for each filter
     """List the deliveries of a place, a notification or an event, the newest first."""
     from dockbell.cli import delivery_records
 
+    if not (repository or namespace or instance or notification or event_id):
+        raise typer.BadParameter("Name one of them.", param_hint=_PLACES)
     wanted = DeliveryFilter(
         states=state or (),
         kind=event,
@@ -212,6 +215,9 @@ def tail(  # noqa: PLR0913 -- one argument for each filter
     """
     from dockbell.cli import delivery_records
 
+    if (repository is None) is (namespace is None):
+        only = "" if repository is None else "only "
+        raise typer.BadParameter(f"Name {only}one of them.", param_hint=_PLACES[:2])
     wanted = DeliveryFilter(
         states=state or (),
         kind=event,

@@ -1,7 +1,8 @@
 """What `deliveries` reads and does, as the operator of the server."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,12 +76,24 @@ async def list_page(
 
 async def load(settings: Settings, delivery_id: str) -> DeliveryWithAttempts:
     async with opened(settings) as store, store.read() as tx:
-        return await deliveries.load(tx, SYSTEM, delivery_id, attempts=_ATTEMPTS_SHOWN)
+        with _naming(delivery_id):
+            return await deliveries.load(tx, SYSTEM, delivery_id, attempts=_ATTEMPTS_SHOWN)
 
 
 async def redeliver(settings: Settings, delivery_id: str) -> None:
     async with opened(settings) as store, store.begin() as tx:
-        await deliveries.redeliver(tx, SYSTEM, delivery_id)
+        with _naming(delivery_id):
+            await deliveries.redeliver(tx, SYSTEM, delivery_id)
+
+
+@contextlib.contextmanager
+def _naming(delivery_id: str) -> Iterator[None]:
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"No delivery {delivery_id} is known, or it may not be seen."
+        ) from error
 
 
 Take = Callable[[DeliveryRecord, str], None]

@@ -25,7 +25,9 @@ class InvalidKeyError(SetupError):
     """What should be a secret key is none; `why` says so in half a sentence."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The secret key is none: {why}. Make one with `dockbell keys new`.")
+        super().__init__(
+            f"The secret key is not base64 of {_KEY_BYTES} bytes: {why}. Make one with `dockbell keys new`."
+        )
         self.why = why
 
 

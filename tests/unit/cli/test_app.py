@@ -88,6 +88,40 @@ def test_a_wrong_flag_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+def test_a_word_that_is_none_of_the_choices_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = root.run(["deliveries", "list", "-r", "acme/web", "--state", "deliverd"])
+
+    assert code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "Error: Invalid value for '--state': 'deliverd' is not one of "
+        "'waiting', 'sending', 'delivered', 'dead', 'cancelled', 'expired'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["list"],
+            "Invalid value for '--repository' / '--namespace' / '--instance' / '--notification' / '--event-id': Name one of them.",
+        ),
+        (["tail"], "Invalid value for '--repository' / '--namespace': Name one of them."),
+        (
+            ["tail", "-r", "acme/web", "--namespace", "acme"],
+            "Invalid value for '--repository' / '--namespace': Name only one of them.",
+        ),
+    ],
+)
+def test_deliveries_of_no_place_are_wrong_usage(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    code = root.run(["deliveries", *words])
+
+    assert (code, capsys.readouterr().err.splitlines()[-1]) == (2, f"Error: {said}")
+
+
 def test_a_wrong_database_flag_is_told_without_its_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
