@@ -97,6 +97,15 @@ async def give_up(store: Store) -> None:
     await queues.settle(store, [queues.dead(one) for one in orders])
 
 
+def test_a_filter_with_a_slip_is_refused(run: Run) -> None:
+    event = run("deliveries", "list", "-r", "acme/web", "--event", "repo_psh")
+    code = run("deliveries", "tail", "-r", "acme/web", "--code", "http_5x", "--once")
+
+    assert (event[:2], code[:2]) == ((1, ""), (1, ""))
+    assert "Invalid event 'repo_psh' (did you mean 'repo_push'?). Must be one of: " in event[2]
+    assert "Invalid code 'http_5x' (did you mean 'http_5xx'?). Must be one of: " in code[2]
+
+
 def test_deliveries_are_listed_by_place_and_filter(run: Run, database_url: str) -> None:
     do(database_url, prepare)
     dead = do(database_url, record)

@@ -189,6 +189,42 @@ async def test_each_filter_finds_what_fits_and_nothing_else(
     assert notification != other
 
 
+@pytest.mark.parametrize(
+    ("address", "field", "begins"),
+    [
+        (BASE, "event=repo_psh", "Invalid event 'repo_psh' (did you mean 'repo_push'?). Must "),
+        (
+            BASE,
+            "code=ok&code=http_5x",
+            "Invalid code 'http_5x' (did you mean 'http_5xx'?). Must",
+        ),
+        (BASE, "code=nope&status_class=2xx", "Invalid code 'nope'. Must be one of: blocked_"),
+        (BASE, "stat=dead", "It is not known here. The parameters are repository, namespace, "),
+        ("/api/v2/events", "event=repo_psh", "Invalid event 'repo_psh' (did you mean 'repo_p"),
+        ("/api/v2/stats", "state=dead", "It is not known here. The parameters are repository"),
+    ],
+)
+async def test_a_filter_with_a_slip_is_refused(
+    admin: Client, address: str, field: str, begins: str
+) -> None:
+    answer = await admin.get(f"{address}?repository=acme/web&{field}")
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status, error["field"]) == (400, field.partition("=")[0])
+    assert error["message"].startswith(begins)
+
+
+async def test_what_takes_no_parameters_says_so(world: World, admin: Client) -> None:
+    _, event, _ = await one(world)
+
+    answer = await admin.get(f"/api/v2/events/{event}?show=all")
+
+    assert answer.status == 400
+    assert answer.json()["errors"] == [
+        {"field": "show", "message": "It is not known here. There are none"}
+    ]
+
+
 async def test_a_list_is_named_by_a_notification_or_an_event_too(
     world: World, admin: Client
 ) -> None:

@@ -137,6 +137,7 @@ def list_(  # noqa: PLR0913 -- one argument for each filter
         since=_moment(since, "--since"),
         until=_moment(until, "--until"),
     )
+    delivery_records.check_words(wanted)
     place = delivery_records.Place(repository, namespace, is_instance=instance)
     found, last = asyncio.run(
         delivery_records.list_page(settings, place, wanted, before=before or "", limit=limit)
@@ -225,6 +226,7 @@ def tail(  # noqa: PLR0913 -- one argument for each filter
         codes=code or (),
         trigger=trigger,
     )
+    delivery_records.check_words(wanted)
     as_json = is_json(output)
 
     def take(one: Any, position: str) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from dockbell import events
 from dockbell.api.v2.deliveries import held_for, in_full, shown
 from dockbell.cli.direct import opened
 from dockbell.cli.failures import say
+from dockbell.domain import words
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.advice import advice_of
 from dockbell.domain.errors import (
@@ -94,6 +96,12 @@ def _naming(delivery_id: str) -> Iterator[None]:
         raise NotFoundError(
             f"No delivery {delivery_id} is known, or it may not be seen."
         ) from error
+
+
+def check_words(wanted: DeliveryFilter) -> None:
+    """Raise ConfigError if no delivery can fit: it is of no event, or its try ended with no code, that there is."""
+    words.check_event(wanted.kind, events.catalog())
+    words.check_codes(wanted.codes)
 
 
 Take = Callable[[DeliveryRecord, str], None]

@@ -1,12 +1,11 @@
 """Notifications: making, listing, testing, resetting and deleting them."""
 
-import difflib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dockbell.domain import rates
+from dockbell.domain import rates, words
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import (
@@ -54,7 +53,6 @@ from dockbell.store.transactions import Tx
 _MOST_BYTES = 64 * 1024
 _MOST_LEVELS = 32
 _MOST_OF_NAMESPACE = 1000
-_ALIKE = 0.8
 _MINUTE = timedelta(minutes=1)
 _SAMPLE = "sample"  # the repository, and the namespace, of samples where there is no real one
 
@@ -111,7 +109,7 @@ class Notifications:
         method = self.methods.get(new.method)
         if method is None:
             raise InvalidRequestError(
-                _unknown(
+                words.refusal(
                     f"Unknown notification method '{new.method}'", new.method, self.methods
                 )
             )
@@ -130,7 +128,7 @@ class Notifications:
         del admin
         own = [kind.name for kind in self.kinds.values() if kind.scope is EventScope.NAMESPACE]
         if name not in own:
-            raise InvalidRequestError(_unknown(f"Invalid event '{name}'", name, own))
+            raise InvalidRequestError(words.refusal(f"Invalid event '{name}'", name, own))
 
     def _check_events(self, admin: AdminOfPlace, new: NewNotification) -> None:
         kinds = {
@@ -140,7 +138,7 @@ class Notifications:
         }
         for name in new.kinds:
             if name not in kinds:
-                raise InvalidRequestError(_unknown(f"Invalid event '{name}'", name, kinds))
+                raise InvalidRequestError(words.refusal(f"Invalid event '{name}'", name, kinds))
             kinds[name].check(new.event_config)
         if len(set(new.kinds)) < len(new.kinds):
             raise ConfigError("Name each event once", field="events")
@@ -381,7 +379,9 @@ class Notifications:
         await self._check_tests(tx, admin)
         kind = known.kind if kind is None else kind
         if kind not in known.kinds:
-            raise InvalidRequestError(_unknown(f"Invalid event '{kind}'", kind, known.kinds))
+            raise InvalidRequestError(
+                words.refusal(f"Invalid event '{kind}'", kind, known.kinds)
+            )
         if kind not in self.kinds:
             raise InvalidRequestError(
                 f"The event '{kind}' is not installed, so there is nothing to send"
@@ -434,13 +434,6 @@ def sample_subject(admin: AdminOfPlace, kind: EventKind) -> Subject:
             namespace, is_user = _SAMPLE, False
     name = _SAMPLE if kind.scope is EventScope.REPOSITORY else None
     return Subject(namespace, name, is_user=is_user and name is None)
-
-
-def _unknown(problem: str, name: str, known: Collection[str]) -> str:
-    """The sentence that refuses a name, with the nearest right one if it looks like a slip."""
-    alike = difflib.get_close_matches(name[:64], known, n=1, cutoff=_ALIKE)
-    hint = f" (did you mean '{alike[0]}'?)" if alike else ""
-    return f"{problem}{hint}. Must be one of: {', '.join(sorted(known))}"
 
 
 def check_sizes(new: NewNotification) -> None:

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.links import Links
 from dockbell.store.transactions import Store
-from dockbell.web import errors, health, metrics, problems, readonly, reference
+from dockbell.web import errors, health, hints, metrics, problems, readonly, reference
 from dockbell.web.calls import provide_call, read_body
 from dockbell.web.edge import ASGIApp, Edge, Receive, Scope, Send, TakesEvents
 from dockbell.web.faces import Faces
@@ -48,8 +48,7 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
     app = Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=list(v1), include_in_schema=False),
-            # The body first, within its time: the framework's own reading of it has no limit.
-            Router(problems.PREFIX, route_handlers=list(v2), before_request=read_body),
+            Router(problems.PREFIX, route_handlers=list(v2), before_request=_before_v2),
             *others,
             *health.HANDLERS,
             *metrics.HANDLERS,
@@ -84,6 +83,12 @@ def build_app(  # noqa: PLR0913 -- the composition root's one call
         refuse_nul=_nul_refusal(faces.links),
         refuse_change=partial(readonly.refusal, faces.links) if faces.is_readonly else None,
     )
+
+
+async def _before_v2(request: Request[Any, Any, State]) -> None:
+    hints.check_query(request)
+    # The body first, within its time: the framework's own reading of it has no limit.
+    await read_body(request)
 
 
 _Answer = Callable[[Request[Any, Any, State], Any], Response[bytes]]

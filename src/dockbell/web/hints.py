@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from litestar import Request
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.params import QueryParameter
 from msgspec import inspect
+
+from dockbell.domain.errors import ConfigError
 
 WHOLE = "body"
 _BODY = "data"  # what the framework calls it
@@ -62,6 +67,26 @@ def explain(request: Request[Any, Any, State], key: str, message: str) -> tuple[
         fields = ", ".join(one.encode_name for one in kind.fields)
         return f"{inside}{found['name']}", f"It is not known here. The fields are {fields}"
     return field, _plainly(message)
+
+
+def check_query(request: Request[Any, Any, State]) -> None:
+    """Raise ConfigError for a parameter of the query that the handler does not know: a filter with a slip lets all through."""
+    if not request.scope["query_string"]:
+        return
+    known = _query_of(request.route_handler)
+    for name in request.query_params:
+        if name not in known:
+            said = f"The parameters are {', '.join(known)}" if known else "There are none"
+            raise ConfigError(f"It is not known here. {said}", field=name)
+
+
+@cache
+def _query_of(handler: BaseRouteHandler) -> Sequence[str]:
+    return [
+        one.kwarg_definition.name or name
+        for name, one in handler.parsed_fn_signature.parameters.items()
+        if isinstance(one.kwarg_definition, QueryParameter)
+    ]
 
 
 def _plainly(message: str) -> str:

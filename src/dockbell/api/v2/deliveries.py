@@ -15,6 +15,7 @@ from dockbell.api.v2.areas import (
     NotificationId,
     RepositoryPath,
 )
+from dockbell.domain import words
 from dockbell.domain.advice import advice_of
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConfigError
@@ -188,7 +189,11 @@ def in_full(found: DeliveryWithAttempts) -> DeliveryInFull:
 
 
 def codes_of(status_class: StatusClass | None, codes: Sequence[str]) -> Sequence[str]:
-    """The codes that both filters let through; none at all is an empty code, which no delivery has."""
+    """The codes that both filters let through; none at all is an empty code, which no delivery has.
+
+    ConfigError for one that there is not.
+    """
+    words.check_codes(codes)
     if status_class is None:
         return codes
     of_class = _CODES[status_class]
@@ -229,6 +234,7 @@ async def list_deliveries(  # noqa: PLR0913, PLR0917 -- one argument for each fi
     cursor: Cursor = "",
 ) -> Page[Delivery]:
     """One page of a place's deliveries, the newest first. Name a repository, namespace, instance, notification or event."""
+    words.check_event(event, call.faces.kinds)
     wanted = DeliveryFilter(
         states=in_state or (),
         kind=event,

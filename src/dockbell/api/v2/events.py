@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from dockbell.api.v2.areas import IsInstance, NamespaceName, RepositoryPath
 from dockbell.api.v2.deliveries import Delivery, RequestKey
 from dockbell.api.v2.deliveries import shown as shown_delivery
+from dockbell.domain import words
 from dockbell.domain.deliveries import State
 from dockbell.domain.notifications import NotificationScope
 from dockbell.domain.records import Consideration, EventRecord, Verdict
@@ -117,6 +118,7 @@ async def list_events(  # noqa: PLR0913, PLR0917 -- one argument for each of the
     cursor: Cursor = "",
 ) -> Page[ListedEvent]:
     """One page of the events of a repository, a namespace or the instance, the newest first, with counts of deliveries."""
+    words.check_event(event, call.faces.kinds)
     before = of_cursor(cursor)
     async with call.read() as tx:
         actor = await call.actor(tx)

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from dockbell.api.v2.areas import IsInstance, NamespaceName, RepositoryPath
 from dockbell.api.v2.deliveries import StatusClass, codes_of, moment
+from dockbell.domain import words
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.records import DeliveryFilter, JobState
 from dockbell.domain.records import RedeliveryJob as JobOf
@@ -100,6 +101,7 @@ async def create_redelivery_job(
     call: Call, data: JSONBody[NewRedeliveryJob]
 ) -> Response[RedeliveryJob]:
     """A job that sends again all that fits now; with `dry_run` 200 and only the count."""
+    words.check_event(data.event, call.faces.kinds)
     wanted = DeliveryFilter(
         states=data.state,
         kind=data.event,
