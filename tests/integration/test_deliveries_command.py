@@ -141,7 +141,10 @@ def test_what_is_held_back_says_so(run: Run, database_url: str) -> None:
     table = run("deliveries", "list", "-r", "acme/web", "-o", "table")[1]
 
     assert (one["held_for"], one["next_attempt_at"]) == ("retry_after", one["held_until"])
-    assert "(its target asked for time)" in table
+    assert "(retry_after)" in table
+    assert (
+        "(its target asked for time)" in run("deliveries", "get", one["id"], "-o", "table")[1]
+    )
 
 
 def test_one_delivery_is_shown_with_its_tries(run: Run, database_url: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -145,7 +145,9 @@ def list_(  # noqa: PLR0913 -- one argument for each filter
     if is_json(output):
         show_json([delivery_records.document_of(one) for one in found])
     else:
-        show_rows([delivery_records.line_of(one) for one in found], output)
+        now = datetime.now(UTC)
+        rows = [delivery_records.row_of(one, now) for one in found]
+        show_rows(rows, output, spare=delivery_records.SPARE)
     if last is not None:
         say(f"There are more: go on with --before {last}")
 
@@ -164,10 +166,12 @@ def get(settings: Settings, delivery: DeliveryId, *, output: Output = None) -> N
     if is_json(output):
         show_json(delivery_records.document_in_full(found))
         return
-    show_rows([delivery_records.line_of(found.delivery)], output)
+    line = delivery_records.line_of(found.delivery)
+    show_rows([{"delivery": name, "value": value} for name, value in line.items()], output)
     if found.attempts:
         typer.echo()
-        show_rows([delivery_records.line_of_attempt(one) for one in found.attempts], output)
+        rows = [delivery_records.line_of_attempt(one) for one in found.attempts]
+        show_rows(rows, output, spare=delivery_records.SPARE_OF_ATTEMPTS)
 
 
 @app.command(

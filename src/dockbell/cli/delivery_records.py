@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -215,8 +216,37 @@ def document_in_full(found: DeliveryWithAttempts) -> Mapping[str, Any]:
     return document
 
 
+# Columns of a list that a narrow terminal may have no room for, the most important first.
+SPARE = ("last", "made_utc", "about", "next_utc", "tries", "to")
+SPARE_OF_ATTEMPTS = ("status", "ms", "address")
+
+
+def row_of(one: DeliveryRecord, now: datetime) -> Mapping[str, object]:
+    """A row of a list, with times as short as they can be understood now."""
+    next_at, why = one.next_attempt_at, held_for(one.held_by)
+    next_words = [] if next_at is None else [short(next_at, now), f"({why})" if why else ""]
+    return {
+        "id": one.id,
+        "state": _state_of(one),
+        "event": one.kind or "(expunged)",
+        "about": _about(one),
+        "to": _target_of(one),
+        "tries": one.attempts,
+        "last": one.code or "",
+        "next_utc": " ".join(next_words).strip(),
+        "made_utc": short(one.created_at, now),
+    }
+
+
+def short(moment: datetime, now: datetime) -> str:
+    """The time of a moment of today, else its date with the minute, or of another year with no time."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%m-%d %H:%M}" if moment.year == now.year else f"{moment:%Y-%m-%d}"
+
+
 def line_of(one: DeliveryRecord) -> Mapping[str, object]:
-    """A row of a table."""
+    """The delivery, each thing with its name."""
     return {
         "id": one.id,
         "state": _state_of(one),

@@ -1,10 +1,12 @@
 """Tables for people, JSON for programs."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
-from dockbell.cli.output import Shape, show_rows
+from dockbell.cli.output import Shape, show_rows, table_of
 
 ROWS = [
     {"name": "alice", "enabled": True, "hosts": ["a", "b"], "note": None},
@@ -34,6 +36,38 @@ def test_a_table_writes_out_what_would_colour_or_break_it(
     show_rows([{"email": "a\x1b[31m\n\u202e@example.org"}], Shape.TABLE)
 
     assert capsys.readouterr().out.split() == ["EMAIL", r"a\x1b[31m\n\u202e@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("width", "titles", "left_out"),
+    [
+        (None, "ID STATE TO LAST NEXT AT", []),
+        (59, "ID STATE TO LAST NEXT AT", []),
+        (58, "ID STATE TO LAST", ["next_at"]),
+        (39, "ID STATE LAST", ["to", "next_at"]),
+        (26, "ID STATE", ["to", "last", "next_at"]),
+        (25, "ID STATE TO LAST NEXT AT", []),  # there is no room anyhow
+    ],
+)
+def test_a_table_leaves_out_what_has_no_room(
+    width: int | None, titles: str, left_out: list[str]
+) -> None:
+    row = {
+        "id": "dlv_0123456789ab",
+        "state": "waiting!",
+        "to": "webhook",
+        "last": "http_5xx",
+        "next_at": "20:18:20 (host)",
+    }
+    table, gone = table_of([row], ("last", "to", "next_at"), width)
+
+    assert (" ".join(str(one.header) for one in table.columns), gone) == (titles, left_out)
+    if left_out and width is not None:
+        console = Console(width=width, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(table)
+        shown = [str(value) for name, value in row.items() if name not in left_out]
+        assert capture.get().splitlines()[1].split() == shown
 
 
 @pytest.mark.parametrize(("shape", "expected"), [(Shape.JSON, "[]\n"), (Shape.TABLE, "")])
