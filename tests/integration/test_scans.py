@@ -496,7 +496,7 @@ async def test_quays_call_shows_what_was_found(
                                     "UpdatedBy": None,
                                     "RepoName": None,
                                     "RepoLink": None,
-                                    "DistroName": None,
+                                    "DistroName": None,  # codespell:ignore distroname
                                     "DistroVersion": None,
                                     "NVD": {"CVSSv3": {"Vectors": None, "Score": None}},
                                 },

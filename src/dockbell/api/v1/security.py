@@ -81,7 +81,7 @@ def _vulnerability(finding: Finding) -> dict[str, object]:
             "UpdatedBy": None,
             "RepoName": None,
             "RepoLink": None,
-            "DistroName": None,
+            "DistroName": None,  # codespell:ignore distroname
             "DistroVersion": None,
             "NVD": {"CVSSv3": {"Vectors": None, "Score": None}},
         },
