@@ -43,12 +43,16 @@ class Ways:
         )
 
     async def bells(self, count: int) -> list[tuple[str, dict[str, Any]]]:
-        """Kind and payload of the notices."""
+        """Kind and payload of the notices that were delivered, without what the server tells of itself."""
         found: list[tuple[str, dict[str, Any]]] = []
 
         async def are_there() -> bool:
             async with self.store.read() as tx:
-                rows = await tx.rows(select(t.notices).order_by(t.notices.c.id))
+                rows = await tx.rows(
+                    select(t.notices)
+                    .where(t.notices.c.delivery_id.is_not(None))
+                    .order_by(t.notices.c.id)
+                )
             found[:] = [(row.kind, row.metadata) for row in rows]
             return len(found) >= count
 
