@@ -403,16 +403,20 @@ def _otherwise_open(there: HeldRepository, here: HeldRepository) -> str:
     return "it has another description" if there.description != here.description else ""
 
 
+def _another(*pairs: tuple[str, object, object]) -> str:
+    """What of it is not the same there and here, by name; empty if all is."""
+    names = [name for name, there, here in pairs if there != here]
+    return f"it has another {', '.join(names)}" if names else ""
+
+
 def _set_otherwise(there: HeldNotification, here: HeldNotification) -> str:
-    pairs = (
+    return _another(
         ("event", there.event, here.event),
         ("method", there.method, here.method),
         ("title", there.title, here.title),
         ("config", there.config, here.config),
         ("event_config", there.event_config, here.event_config),
     )
-    names = [name for name, one, other in pairs if one != other]
-    return f"it has another {', '.join(names)}" if names else ""
 
 
 def _otherwise_bounded(there: HeldQuota, here: HeldQuota) -> str:
@@ -423,7 +427,7 @@ def _otherwise_bounded(there: HeldQuota, here: HeldQuota) -> str:
 
 def _mirrored_otherwise(there: HeldMirror, here: HeldMirror) -> str:
     """When it is synced next is no difference: that moves on with each sync."""
-    pairs = (
+    return _another(
         ("location", there.reference, here.reference),
         ("username", there.username, here.username),
         ("configuration", there.registry_config, here.registry_config),
@@ -435,5 +439,3 @@ def _mirrored_otherwise(there: HeldMirror, here: HeldMirror) -> str:
         ("switch", there.is_enabled, here.is_enabled),
         ("repository state", there.refuses_pushes, here.refuses_pushes),
     )
-    names = [name for name, one, other in pairs if one != other]
-    return f"it has another {', '.join(names)}" if names else ""
