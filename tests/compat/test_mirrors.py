@@ -182,9 +182,16 @@ async def test_credentials_are_changed_as_in_quay(admin: Client, store: Store) -
         400,
         {"detail": "Unable to set a new password without also specifying a username."},
     )
+    for nobody in (None, ""):
+        assert await change(
+            admin, external_registry_username=nobody, external_registry_password="x"
+        ) == (400, {"detail": "Unable to delete username while setting a password."})
+    assert await password() == before
+    assert await change(admin, external_registry_username="") == (201, "")
+    assert await password() is None
     assert await change(
-        admin, external_registry_username=None, external_registry_password="x"
-    ) == (400, {"detail": "Unable to delete username while setting a password."})
+        admin, external_registry_username="other", external_registry_password="x"
+    ) == (201, "")
     assert await change(
         admin, external_registry_username=None, external_registry_password=None
     ) == (201, "")

@@ -190,7 +190,7 @@ def _refusal_of_change(body: Mapping[str, Any]) -> str | None:
         return "Empty string is an invalid repository location."
     if "external_registry_password" in body and "external_registry_username" not in body:
         return _NO_USERNAME
-    if body.get("external_registry_password") and body["external_registry_username"] is None:
+    if body.get("external_registry_password") and not body["external_registry_username"]:
         return "Unable to delete username while setting a password."
     if body.get("sync_start_date") is not None and _date_of(body["sync_start_date"]) is None:
         return "Incorrect DateTime format for sync_start_date."
@@ -213,11 +213,12 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
             raise InvalidRequestError("Incorrect DateTime format for sync_start_date.")
     interval = body.get("sync_interval")
     timeout = body.get("skopeo_timeout_interval")
+    username = body.get("external_registry_username", known.username) or None
     mirror = replace(
         known,
         is_enabled=body.get("is_enabled", known.is_enabled),
         reference=body.get("external_reference", known.reference),
-        username=body.get("external_registry_username", known.username) or None,
+        username=username,
         registry_config=merged_config(
             known.registry_config, body.get("external_registry_config", {})
         ),
@@ -233,7 +234,9 @@ def _wanted(known: Mirror, body: Mapping[str, Any]) -> WantedMirror:
         mirror,
         robot=body.get("robot_username", known.robot) or "",
         password=body.get("external_registry_password") or None,
-        keeps_password="external_registry_password" not in body,
+        # A username that goes takes its password along.
+        keeps_password="external_registry_password" not in body
+        and (username is not None or known.username is None),
     )
 
 
