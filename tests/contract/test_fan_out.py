@@ -223,7 +223,7 @@ async def test_counts_hold_what_is_still_to_be_made(store: Store, clock: SetCloc
     for _ in range(4):
         async with store.read() as tx:
             actor = Actor(kind=ActorKind.USER, id="nsp_ann", name="ann")
-            admin = await areas.admin_of(tx, actor, repository="acme/web")
+            admin = await areas.admin_of_named(tx, actor, areas.NamedPlace("acme/web", None))
             ((listed,), _) = await events.list_page(tx, admin, kind=None, before="", limit=5)
             figures = await statistics.load(
                 tx,

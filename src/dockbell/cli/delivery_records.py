@@ -58,7 +58,7 @@ async def list_page(
 ) -> tuple[Sequence[DeliveryRecord], str | None]:
     async with opened(settings) as store, store.read() as tx:
         try:
-            admin = await areas.admin_of(
+            viewer = await areas.viewer_of(
                 tx,
                 SYSTEM,
                 repository=place.repository,
@@ -74,7 +74,7 @@ async def list_page(
                 raise
             kind = "repository" if place.repository else "user or organization"
             raise NotFoundError(f"There is no {kind} {name}.") from error
-        return await deliveries.list_page(tx, admin, wanted, before=before, limit=limit)
+        return await deliveries.list_page(tx, viewer, wanted, before=before, limit=limit)
 
 
 async def load(settings: Settings, delivery_id: str) -> DeliveryWithAttempts:

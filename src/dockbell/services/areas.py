@@ -1,8 +1,9 @@
 """The right to the place that a request is about, however the caller names it: a repository, a namespace, the server."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError, ForbiddenError, NotFoundError
@@ -20,6 +21,8 @@ from dockbell.services import organizations, repositories, users
 from dockbell.store import event_lists, notification_lists
 from dockbell.store.transactions import Tx
 
+_Right = TypeVar("_Right")
+
 _NAME_ONE = "Name a repository, a namespace, the instance, a notification or an event"
 
 
@@ -32,41 +35,7 @@ class NamedPlace:
     is_instance: bool = False
 
 
-async def admin_of(  # noqa: PLR0913 -- one argument for each way to name a place
-    tx: Tx,
-    actor: Actor,
-    *,
-    repository: str | None = None,
-    namespace: str | None = None,
-    is_instance: bool = False,
-    notification_id: str | None = None,
-    event_id: str | None = None,
-) -> AdminOfPlace:
-    """The right to the place that is named: itself, or by a notification or event that belongs to it.
-
-    Raise ConfigError if none is named. Things of other people's places look unknown.
-    """
-    repositories.check_may_administer(actor)
-    if repository is not None:
-        return await repositories.admin_of(tx, actor, repository)
-    if namespace is not None:
-        return await repositories.admin_of_all(tx, actor, namespace)
-    if is_instance:
-        return await admin_of_instance(tx, actor)
-    if notification_id is not None:
-        notification = await notification_lists.find(tx, notification_id)
-        if notification is None:
-            raise NotFoundError
-        return await admin_by_id(tx, actor, notification.place_id)
-    if event_id is not None:
-        event = await event_lists.find(tx, event_id)
-        if event is None:
-            raise NotFoundError
-        return (await admins_of_event(tx, actor, event))[0]
-    raise ConfigError(_NAME_ONE, field="repository")
-
-
-async def viewer_of(  # noqa: PLR0913 -- as above
+async def viewer_of(  # noqa: PLR0913 -- one argument for each way to name a place
     tx: Tx,
     actor: Actor,
     *,
@@ -76,23 +45,18 @@ async def viewer_of(  # noqa: PLR0913 -- as above
     notification_id: str | None = None,
     event_id: str | None = None,
 ) -> ViewerOfPlace:
-    """The right to see what administrators see of that place: theirs, and that of readonly superusers for every one."""
-    if not actor.is_readonly_superuser:
-        return await admin_of(
-            tx,
-            actor,
-            repository=repository,
-            namespace=namespace,
-            is_instance=is_instance,
-            notification_id=notification_id,
-            event_id=event_id,
-        )
+    """The right to see what administrators see of the place that is named: itself, or by a notification or event of it.
+
+    Administrators have it for theirs, readonly superusers for every one. Raise ConfigError if none is named. Things
+    of other people's places look unknown.
+    """
+    repositories.check_may_view(actor)
     if repository is not None:
         return await repositories.viewer_of(tx, actor, repository)
     if namespace is not None:
         return await repositories.viewer_of_all(tx, actor, namespace)
     if is_instance:
-        return ViewerOfInstance(actor)
+        return await _viewer_of_instance(tx, actor)
     if notification_id is not None:
         return (await viewer_of_notification(tx, actor, notification_id))[0]
     if event_id is not None:
@@ -111,13 +75,11 @@ async def admin_of_named(tx: Tx, actor: Actor, named: NamedPlace) -> AdminOfPlac
         raise ConfigError(
             "Name one place: a repository, a namespace, or the instance", field="repository"
         )
-    return await admin_of(
-        tx,
-        actor,
-        repository=named.repository,
-        namespace=named.namespace,
-        is_instance=named.is_instance,
-    )
+    if named.repository is not None:
+        return await repositories.admin_of(tx, actor, named.repository)
+    if named.namespace is not None:
+        return await repositories.admin_of_all(tx, actor, named.namespace)
+    return await admin_of_instance(tx, actor)
 
 
 async def admin_of_instance(tx: Tx, actor: Actor) -> AdminOfInstance:
@@ -125,6 +87,14 @@ async def admin_of_instance(tx: Tx, actor: Actor) -> AdminOfInstance:
     repositories.check_may_administer(actor)
     right = await users.superuser(tx, actor)
     return AdminOfInstance(right.actor)
+
+
+async def _viewer_of_instance(tx: Tx, actor: Actor) -> ViewerOfInstance:
+    return (
+        ViewerOfInstance(actor)
+        if actor.is_readonly_superuser
+        else await admin_of_instance(tx, actor)
+    )
 
 
 async def admin_of_owner(tx: Tx, actor: Actor, organization: str | None) -> AdminOfAll:
@@ -178,18 +148,25 @@ async def viewer_by_id(tx: Tx, actor: Actor, place_id: str | None) -> ViewerOfPl
     return await repositories.viewer_of_all_by_id(tx, actor, place_id)
 
 
-async def viewers_of_event(
-    tx: Tx, actor: Actor, record: EventRecord
-) -> Sequence[ViewerOfPlace]:
+async def viewers_of_event(tx: Tx, actor: Actor, record: EventRecord) -> list[ViewerOfPlace]:
     """The rights to see all places of the event that the caller has, the narrowest first; NotFoundError if it is none."""
-    if not actor.is_readonly_superuser:
-        return await admins_of_event(tx, actor, record)
-    places = (record.repository_id, record.namespace_id, INSTANCE)
-    found: list[ViewerOfPlace] = []
-    for place_id in places:
-        if place_id is not None:
-            with contextlib.suppress(NotFoundError):  # it is gone
-                found.append(await viewer_by_id(tx, actor, place_id))
+    return await _rights_by(lambda place_id: viewer_by_id(tx, actor, place_id), record)
+
+
+async def admins_of_event(tx: Tx, actor: Actor, record: EventRecord) -> list[AdminOfPlace]:
+    """The rights to administer them, likewise."""
+    return await _rights_by(lambda place_id: admin_by_id(tx, actor, place_id), record)
+
+
+async def _rights_by(
+    right_by_id: Callable[[str | None], Awaitable[_Right]], record: EventRecord
+) -> list[_Right]:
+    found: list[_Right] = []
+    for place_id in (record.repository_id, record.namespace_id, INSTANCE):
+        with contextlib.suppress(NotFoundError):  # it is gone, or not theirs
+            found.append(await right_by_id(place_id))
+    if not found:
+        raise NotFoundError
     return found
 
 
@@ -198,24 +175,8 @@ async def viewer_of_notification(
 ) -> tuple[ViewerOfPlace, Notification]:
     """The notification with this `ntf_` id and the right to see it; one that the caller may not see is unknown."""
     repositories.check_may_view(actor)
-    found = await notification_lists.find(tx, notification_id)
-    if found is None:
-        raise NotFoundError
+    found = await _load_notification(tx, notification_id)
     return await viewer_by_id(tx, actor, found.place_id), found
-
-
-async def admins_of_event(tx: Tx, actor: Actor, record: EventRecord) -> list[AdminOfPlace]:
-    """The rights to all places of the event that the caller has, the narrowest first; NotFoundError if it is none."""
-    found: list[AdminOfPlace] = []
-    for place_id in (record.repository_id, record.namespace_id, INSTANCE):
-        if place_id is not None:
-            try:
-                found.append(await admin_by_id(tx, actor, place_id))
-            except NotFoundError:
-                continue
-    if not found:
-        raise NotFoundError
-    return found
 
 
 async def admin_of_notification(
@@ -223,7 +184,12 @@ async def admin_of_notification(
 ) -> tuple[AdminOfPlace, Notification]:
     """The notification with this `ntf_` id and the right to it; one that the caller may not see is unknown."""
     repositories.check_may_administer(actor)
+    found = await _load_notification(tx, notification_id)
+    return await admin_by_id(tx, actor, found.place_id), found
+
+
+async def _load_notification(tx: Tx, notification_id: str) -> Notification:
     found = await notification_lists.find(tx, notification_id)
     if found is None:
         raise NotFoundError
-    return await admin_by_id(tx, actor, found.place_id), found
+    return found
