@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from dockbell.store.tables import audit_entries
 from dockbell.store.transactions import Store
 from tests.accounts import NOT_FOUND, said
 from tests.asgi import Client
@@ -102,7 +104,7 @@ async def test_a_tag_under_a_rule_stays_what_it_is(registry: Client, admin: Clie
     ]
 
     assert again.status == 201
-    message = "The tag v1 is immutable: a rule of the repository keeps it as it is."
+    message = "The tag v1 is immutable: a rule of the repository or of its organization keeps it as it is."
     assert [(each.status, errors_of(each)) for each in refused] == [
         (403, [("DENIED", message)])
     ] * 3
@@ -147,3 +149,42 @@ async def test_a_push_by_digest_with_tags_is_all_or_nothing(
     assert answer.status == 403
     tags = (await registry.get("/v2/acme/web/tags/list")).json()["tags"]
     assert tags == ["latest", "v1"]
+
+
+async def test_rules_of_the_organization_hold_for_all_its_repositories(
+    world: World, registry: Client, admin: Client, store: Store
+) -> None:
+    policies = "/api/v1/organization/acme/immutabilitypolicy/"
+    owner = await world.client("boss", "org:admin")
+    first, other = await push_image(registry, "v1"), await push_image(registry, "latest")
+
+    made = await owner.post(policies, {"tagPattern": "v.*"})
+    uuid = made.json()["uuid"]
+    refused = await push_manifest(registry, other, "v1")
+    seen = [said(await admin.get(POLICIES)), said(await owner.get(policies))]
+    again = await owner.post(policies, {"tagPattern": "v.*"})
+    changed = await owner.put(f"{policies}{uuid}", {"tagPattern": "x.*"})
+    moved = await push_manifest(registry, other, "v1")
+    deleted = await owner.delete(f"{policies}{uuid}")
+
+    assert (made.status, again.status, changed.status) == (201, 400, 204)
+    assert (refused.status, moved.status, first == other) == (403, 201, False)
+    assert seen == [
+        (200, {"policies": []}),
+        (
+            200,
+            {"policies": [{"uuid": uuid, "tagPattern": "v.*", "tagPatternMatches": True}]},
+        ),
+    ]
+    assert said(deleted) == (200, {"uuid": uuid})
+    async with store.read() as tx:
+        noted = await tx.rows(
+            select(audit_entries.c.kind, audit_entries.c.repository_id)
+            .where(audit_entries.c.kind.like("%_immutability_policy"))
+            .order_by(audit_entries.c.id)
+        )
+    assert [tuple(row) for row in noted] == [
+        ("create_immutability_policy", None),
+        ("update_immutability_policy", None),
+        ("delete_immutability_policy", None),
+    ]

@@ -262,7 +262,7 @@ async def test_a_push_that_a_rule_refuses_is_told_of_though_it_is_undone(
                 "reference": "v1",
                 "digest": digest_of(other),
                 "reason": "tag_immutable",
-                "message": "The tag v1 is immutable: a rule of the repository keeps it as it is.",
+                "message": "The tag v1 is immutable: a rule of the repository or of its organization keeps it as it is.",
             },
             "writer",
         )

@@ -1,4 +1,4 @@
-"""Tags that may not change: the rules of a repository, as Quay has them."""
+"""Tags that may not change: the rules of a repository and of its organization, as Quay has them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class TagImmutableError(RefusedError):
 
     def __init__(self, tag: str) -> None:
         super().__init__(
-            f"The tag {tag} is immutable: a rule of the repository keeps it as it is."
+            f"The tag {tag} is immutable: a rule of the repository or of its organization keeps it as it is."
         )
 
 

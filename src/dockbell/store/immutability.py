@@ -1,60 +1,78 @@
-"""Rows of the rules that keep tags from changing."""
+"""Rows of the rules that keep tags from changing: those of a repository, and those of a namespace for all in it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Column, Table, delete, insert, select, union_all, update
 
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.immutability import Rule
-from dockbell.store.tables import immutability_rules
+from dockbell.store.tables import immutability_rules, namespace_immutability_rules
 from dockbell.store.transactions import Tx
 
 
-async def find_all(tx: Tx, repository_id: str) -> Sequence[Rule]:
-    """The repository's rules, in the order in which they were made."""
+@dataclass(frozen=True, slots=True)
+class RulesOf:
+    """The rules of one repository or of one namespace."""
+
+    table: Table
+    owner: Column[Any]
+    owner_id: str
+
+    @classmethod
+    def repository(cls, repository_id: str) -> "RulesOf":
+        table = immutability_rules
+        return cls(table, table.c.repository_id, repository_id)
+
+    @classmethod
+    def namespace(cls, namespace_id: str) -> "RulesOf":
+        table = namespace_immutability_rules
+        return cls(table, table.c.namespace_id, namespace_id)
+
+
+async def find_all(tx: Tx, *places: RulesOf) -> Sequence[Rule]:
+    """The rules of these, each one's in the order in which they were made."""
     rows = await tx.rows(
-        select(immutability_rules)
-        .where(immutability_rules.c.repository_id == repository_id)
-        .order_by(immutability_rules.c.id)
+        union_all(
+            *(
+                select(
+                    one.table.c.id, one.table.c.uuid, one.table.c.pattern, one.table.c.matches
+                ).where(one.owner == one.owner_id)
+                for one in places
+            )
+        ).order_by("id")
     )
     return [Rule(row.uuid, row.pattern, row.matches) for row in rows]
 
 
-async def add(tx: Tx, repository_id: str, pattern: str, *, matches: bool) -> Rule:
+async def add(tx: Tx, place: RulesOf, pattern: str, *, matches: bool) -> Rule:
     rule_id = tx.new_id("imr")
     rule = Rule(uuid_of(rule_id), pattern, matches)
     await tx.run(
-        insert(immutability_rules).values(
-            id=rule_id,
-            uuid=rule.uuid,
-            repository_id=repository_id,
-            pattern=pattern,
-            matches=matches,
-            created_at=tx.now,
+        insert(place.table).values(
+            {
+                "id": rule_id,
+                "uuid": rule.uuid,
+                place.owner.name: place.owner_id,
+                "pattern": pattern,
+                "matches": matches,
+                "created_at": tx.now,
+            }
         )
     )
     return rule
 
 
-async def put(tx: Tx, repository_id: str, rule: Rule) -> None:
+async def put(tx: Tx, place: RulesOf, rule: Rule) -> None:
     await tx.run(
-        update(immutability_rules)
-        .where(
-            immutability_rules.c.repository_id == repository_id,
-            immutability_rules.c.uuid == rule.uuid,
-        )
+        update(place.table)
+        .where(place.owner == place.owner_id, place.table.c.uuid == rule.uuid)
         .values(pattern=rule.pattern, matches=rule.matches)
     )
 
 
-async def remove(tx: Tx, repository_id: str, uuid: str) -> bool:
-    """Delete the rule; False if there is none."""
-    return (
-        await tx.run(
-            delete(immutability_rules).where(
-                immutability_rules.c.repository_id == repository_id,
-                immutability_rules.c.uuid == uuid,
-            )
-        )
-        > 0
+async def remove(tx: Tx, place: RulesOf, uuid: str) -> None:
+    await tx.run(
+        delete(place.table).where(place.owner == place.owner_id, place.table.c.uuid == uuid)
     )

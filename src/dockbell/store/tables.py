@@ -413,6 +413,18 @@ immutability_rules = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+# The same for the tags of all repositories of an organization.
+namespace_immutability_rules = Table(
+    "namespace_immutability_rules",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("uuid", String, nullable=False),
+    _owned("namespace_id", "namespaces.id"),
+    Column("pattern", String, nullable=False),
+    Column("matches", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
 # Which notification was told that which tag expires, so that it is told once.
 expiry_marks = Table(
     "expiry_marks",

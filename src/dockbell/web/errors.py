@@ -51,7 +51,7 @@ DESCRIPTIONS = {
     "insufficient_scope": "The caller is known, but their rights or the token's scopes do not reach that far.",
     "not_found": "There is nothing at this address, or nothing that the caller may see.",
     "invalid_request": "The request is not valid. Its detail says which part, and what would be right.",
-    "tag_immutable": "The tag may not change: a rule of its repository keeps it as it is.",
+    "tag_immutable": "The tag may not change: a rule of its repository or organization keeps it as it is.",
     "conflict": "The request is at odds with the present state.",
     "too_many_requests": "There were too many such requests. The detail says which, and when to try again.",
     "busy": "More events come in than the server can take. Send this again after the time in Retry-After.",

@@ -118,6 +118,11 @@ POST /repository/{repository}/immutabilitypolicy createRepositoryImmutabilityPol
 GET /repository/{repository}/immutabilitypolicy/{uuid} getRepositoryImmutabilityPolicy repo:admin
 PUT /repository/{repository}/immutabilitypolicy/{uuid} updateRepositoryImmutabilityPolicy repo:admin
 DELETE /repository/{repository}/immutabilitypolicy/{uuid} deleteRepositoryImmutabilityPolicy repo:admin
+GET /organization/{organization}/immutabilitypolicy listOrgImmutabilityPolicies org:admin
+POST /organization/{organization}/immutabilitypolicy createOrgImmutabilityPolicy org:admin
+GET /organization/{organization}/immutabilitypolicy/{uuid} getOrgImmutabilityPolicy org:admin
+PUT /organization/{organization}/immutabilitypolicy/{uuid} updateOrgImmutabilityPolicy org:admin
+DELETE /organization/{organization}/immutabilitypolicy/{uuid} deleteOrgImmutabilityPolicy org:admin
 GET /repository/{repository}/tag listRepoTags repo:read
 PUT /repository/{repository}/tag/{tag} changeTag repo:write
 DELETE /repository/{repository}/tag/{tag} deleteFullTag repo:write

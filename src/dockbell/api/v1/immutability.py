@@ -1,10 +1,18 @@
-"""Immutable tags of repositories, with Quay's addresses, shapes and statuses."""
+"""Immutable tags of repositories and of organizations, with Quay's addresses, shapes and statuses."""
+
+from typing import Any
 
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath
 
 from dockbell.domain.immutability import Rule
-from dockbell.services import immutability, repositories
+from dockbell.domain.permissions import (
+    AdminOf,
+    AdminOfNamespace,
+    ViewerOf,
+    ViewerOfNamespace,
+)
+from dockbell.services import immutability, organizations, repositories
 from dockbell.web.bodies import Property, Schema
 from dockbell.web.calls import Call
 
@@ -14,8 +22,31 @@ _POLICY = Schema(
         Property("tagPatternMatches", "boolean"),
     )
 )
-_ALL = "/repository/{repository:str}/immutabilitypolicy"
-_ONE = f"{_ALL}/{{uuid:str}}"
+_ALL = [
+    "/repository/{repository:str}/immutabilitypolicy",
+    "/organization/{organization:str}/immutabilitypolicy",
+]
+_ONE = [f"{policies}/{{uuid:str}}" for policies in _ALL]
+
+
+async def _viewer_of(call: Call, tx: Any) -> ViewerOf | ViewerOfNamespace:
+    """The right to see the rules of the repository or organization in the address."""
+    actor, organization = await call.actor(tx), call.request.path_params.get("organization")
+    if organization is None:
+        return await repositories.viewer_of(
+            tx, actor, call.path(call.request.path_params["repository"])
+        )
+    return await organizations.viewer_of_namespace(tx, actor, organization)
+
+
+async def _admin_of(call: Call, tx: Any) -> AdminOf | AdminOfNamespace:
+    """The right to set them."""
+    actor, organization = await call.actor(tx), call.request.path_params.get("organization")
+    if organization is None:
+        return await repositories.admin_of(
+            tx, actor, call.path(call.request.path_params["repository"])
+        )
+    return await organizations.admin_of_namespace(tx, actor, organization)
 
 
 def _shown(rule: Rule) -> dict[str, object]:
@@ -27,21 +58,19 @@ def _shown(rule: Rule) -> dict[str, object]:
 
 
 @get(_ALL)
-async def list_policies(call: Call, repository: FromPath[str]) -> Response[bytes]:
+async def list_policies(call: Call) -> Response[bytes]:
     """200 with the rules that keep tags from changing."""
     async with call.read() as tx:
-        actor = await call.actor(tx)
-        viewer = await repositories.viewer_of(tx, actor, call.path(repository))
+        viewer = await _viewer_of(call, tx)
         found = await immutability.list_rules(tx, viewer)
     return call.reply(200, {"policies": [_shown(rule) for rule in found]})
 
 
 @post(_ALL)
-async def create_policy(call: Call, repository: FromPath[str]) -> Response[bytes]:
+async def create_policy(call: Call) -> Response[bytes]:
     """201 with the rule's UUID."""
     async with call.begin() as tx:
-        actor = await call.actor(tx)
-        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        admin = await _admin_of(call, tx)
         body = call.json(_POLICY)
         rule = await immutability.create_rule(
             tx,
@@ -53,25 +82,19 @@ async def create_policy(call: Call, repository: FromPath[str]) -> Response[bytes
 
 
 @get(_ONE)
-async def get_policy(
-    call: Call, repository: FromPath[str], uuid: FromPath[str]
-) -> Response[bytes]:
+async def get_policy(call: Call, uuid: FromPath[str]) -> Response[bytes]:
     """200 with one rule."""
     async with call.read() as tx:
-        actor = await call.actor(tx)
-        viewer = await repositories.viewer_of(tx, actor, call.path(repository))
+        viewer = await _viewer_of(call, tx)
         rule = await immutability.load_rule(tx, viewer, uuid)
     return call.reply(200, _shown(rule))
 
 
 @put(_ONE, status_code=200)
-async def change_policy(
-    call: Call, repository: FromPath[str], uuid: FromPath[str]
-) -> Response[bytes]:
+async def change_policy(call: Call, uuid: FromPath[str]) -> Response[bytes]:
     """204: the rule is another one."""
     async with call.begin() as tx:
-        actor = await call.actor(tx)
-        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        admin = await _admin_of(call, tx)
         body = call.json(_POLICY)
         await immutability.change_rule(
             tx,
@@ -84,13 +107,10 @@ async def change_policy(
 
 
 @delete(_ONE, status_code=200)
-async def delete_policy(
-    call: Call, repository: FromPath[str], uuid: FromPath[str]
-) -> Response[bytes]:
+async def delete_policy(call: Call, uuid: FromPath[str]) -> Response[bytes]:
     """200 with the UUID of the rule, which is gone."""
     async with call.begin() as tx:
-        actor = await call.actor(tx)
-        admin = await repositories.admin_of(tx, actor, call.path(repository))
+        admin = await _admin_of(call, tx)
         await immutability.delete_rule(tx, admin, uuid)
     return call.reply(200, {"uuid": uuid})
 
