@@ -134,6 +134,8 @@ ROWS = [
         ("GET", "/repository/admin/open", EVERYBODY, 200, X),
         ("GET", ACME, EVERYBODY, 200, X),
         ("GET", "/entities/re", SIGNED_IN, 200, X),
+        ("GET", "/find/repositories?query=web", EVERYBODY, 200, X),
+        ("GET", "/find/all?query=web", EVERYBODY, 200, X),
         ("GET", "/repository?starred=true", SIGNED_IN, 200, X),
     ),
     # For oneself.
@@ -535,7 +537,7 @@ def test_the_table_has_every_caller_and_is_as_large_as_it_says() -> None:
 
     assert len(calls) == len(set(calls))
     assert {identity for row in ROWS for identity in row.allowed} == set(IDENTITIES)
-    assert (len(IDENTITIES), len(ROWS), len(IDENTITIES) * len(ROWS)) == (18, 169, 3042)
+    assert (len(IDENTITIES), len(ROWS), len(IDENTITIES) * len(ROWS)) == (18, 176, 3168)
 
 
 def _rows_of(route: str) -> list[Row]:

@@ -104,18 +104,27 @@ async def test_a_process_that_is_too_old_for_the_tables_says_so(
     store, floors = application.store, tables.schema_floors
     await application._look_at_schema()
     before = await client.get("/readyz")
+    well = await client.get("/health/instance")
     ((floor,),) = await queues.rows(store, select(floors.c.revision))
     async with store.begin() as tx:
         await tx.run(update(floors).values(revision="9999"))
     try:
         await application._look_at_schema()
         error = await application.outgrown()
+        ill = await client.get("/health/endtoend")
     finally:
         async with store.begin() as tx:
             await tx.run(update(floors).values(revision=floor))
     after = await client.get("/readyz")
 
     assert (before.status, after.status) == (200, 503)
+    assert (well.status, ill.status) == (200, 503)
+    assert (well.json()["status_code"], ill.json()["status_code"]) == (200, 503)
+    assert well.json()["data"]["services"]["schema"] is True
+    assert ill.json()["data"]["services"] == {
+        **well.json()["data"]["services"],
+        "schema": False,
+    }
     assert error is not None
     assert after.json()["reasons"] == {"schema": error.detail}
     assert "need a version of schema 9999 or newer" in error.detail

@@ -218,6 +218,8 @@ _OWN = {
     "/livez": "health",
     "/readyz": "health",
     "/healthz": "health",
+    "/health/instance": "health",
+    "/health/endtoend": "health",
     "/metrics": "metrics",
     "/v2": "registry",
 }

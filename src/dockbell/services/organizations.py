@@ -254,6 +254,16 @@ async def take_over(tx: Tx, superuser: SuperUser, name: str) -> None:
     )
 
 
+async def search_own(tx: Tx, actor: Actor, text: str, *, limit: int) -> Sequence[Namespace]:
+    """The caller's own account and the organizations that they belong to whose name has the text in it."""
+    if actor.kind is not ActorKind.USER or actor.id is None or not actor.may(Scope.REPO_READ):
+        return ()
+    own = await namespaces.load(tx, actor.id)
+    belongings = await namespaces.list_of_member(tx, actor.id)
+    known = [own, *(one.organization for one in belongings)]
+    return [one for one in known if text.lower() in one.name][:limit]
+
+
 async def list_members(tx: Tx, admin: ViewerOfNamespace) -> Sequence[OrganizationMember]:
     return await namespaces.list_members(tx, admin.namespace.id)
 

@@ -390,6 +390,21 @@ async def list_filtered(
     )
 
 
+async def search(
+    tx: Tx, actor: Actor, text: str, *, page: int, size: int
+) -> tuple[Sequence[tuple[Repository, Namespace]], bool]:
+    """One page of what the caller may see whose path or description has the text in it, and whether there is more."""
+    found = await repository_rows.search(
+        tx,
+        actor.id if actor.may(Scope.REPO_READ) else None,
+        text,
+        sees_all=actor.sees_all,
+        offset=(page - 1) * size,
+        limit=size + 1,
+    )
+    return found[:size], len(found) > size
+
+
 async def last_modified(
     tx: Tx, actor: Actor, page: Sequence[Repository]
 ) -> Mapping[str, datetime]:

@@ -143,6 +143,58 @@ async def list_visible(  # noqa: PLR0913 -- one argument for each filter
     limit: int,
 ) -> Sequence[Repository]:
     """Repositories that the user or robot may read, in the order they were made. One query."""
+    statement = _SELECT.where(
+        _may_read(actor_id, with_public=with_public, sees_all=sees_all),
+        repositories.c.id > after,
+    )
+    if namespace is not None:
+        statement = statement.where(namespaces.c.name == namespace)
+    rows = await tx.rows(statement.order_by(repositories.c.id).limit(limit))
+    return [of_row(row) for row in rows]
+
+
+async def search(  # noqa: PLR0913 -- as above
+    tx: Tx, actor_id: str | None, text: str, *, sees_all: bool, offset: int, limit: int
+) -> Sequence[tuple[Repository, Namespace]]:
+    """Public repositories and those that the user may read whose path or description has the text in it.
+
+    Those that are named so come first, then by path. Each with its owner. One query.
+    """
+    path = namespaces.c.name + "/" + repositories.c.name
+    wanted = text.lower()
+    described = func.lower(repositories.c.description).contains(wanted, autoescape=True)
+    rows = await tx.rows(
+        _SELECT.add_columns(
+            namespaces.c.kind.label("owner_kind"),
+            namespaces.c.email.label("owner_email"),
+            namespaces.c.created_at.label("owner_created_at"),
+        )
+        .where(
+            _may_read(actor_id, with_public=True, sees_all=sees_all),
+            or_(path.contains(wanted, autoescape=True), described),
+        )
+        .order_by(repositories.c.name != wanted, namespaces.c.name, repositories.c.name)
+        .offset(offset)
+        .limit(limit)
+    )
+    return [
+        (
+            of_row(row),
+            Namespace(
+                id=row.namespace_id,
+                name=row.namespace,
+                kind=NamespaceKind(row.owner_kind),
+                email=row.owner_email,
+                created_at=row.owner_created_at,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _may_read(
+    actor_id: str | None, *, with_public: bool, sees_all: bool
+) -> ColumnElement[bool]:
     administers = exists().where(
         teams.c.namespace_id == repositories.c.namespace_id,
         teams.c.role == TeamRole.ADMIN,
@@ -164,11 +216,7 @@ async def list_visible(  # noqa: PLR0913 -- one argument for each filter
         reasons += [repositories.c.namespace_id == actor_id, administers, holds, team_holds]
     if with_public:
         reasons.append(repositories.c.visibility == Visibility.PUBLIC)
-    statement = _SELECT.where(or_(*reasons), repositories.c.id > after)
-    if namespace is not None:
-        statement = statement.where(namespaces.c.name == namespace)
-    rows = await tx.rows(statement.order_by(repositories.c.id).limit(limit))
-    return [of_row(row) for row in rows]
+    return or_(*reasons)
 
 
 async def last_modified(tx: Tx, repository_ids: Sequence[str]) -> Mapping[str, datetime]:

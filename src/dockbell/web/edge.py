@@ -40,7 +40,9 @@ _CORS_V2 = [(name, value.replace(b"OPTIONS, ", b"OPTIONS, PATCH, ")) for name, v
 _GONE = 499  # as it is logged: the client went away before there was an answer
 _INTAKE = "/api/v2/events"
 _LIVE = "/api/v2/live"
-_QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+_QUIET = frozenset(
+    {"/livez", "/readyz", "/healthz", "/health/instance", "/health/endtoend", "/metrics"}
+)
 
 
 # What others wrote comes back in JSON, and no browser is to take it for a page.

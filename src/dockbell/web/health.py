@@ -28,18 +28,12 @@ async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
 
     What is wrong and would not be better elsewhere stands beside it as a warning.
     """
-    reasons = {}
-    reason = await _database_problem(request.app.state.store)
-    if reason is not None:
-        reasons["database"] = reason
-    check: Check
-    for name, check in request.app.state.checks.items():
-        reason = await check()
-        if reason is not None:
-            reasons[name] = reason
+    found = await _problems(request.app.state)
+    reasons = {name: reason for name, reason in found.items() if reason is not None}
     if reasons:
         return reply(503, {"status": "not ready", "reasons": reasons})
     warnings = {}
+    check: Check
     for name, check in request.app.state.warnings.items():
         warning = await check()
         if warning is not None:
@@ -47,6 +41,23 @@ async def readyz(request: Request[Any, Any, State]) -> Response[bytes]:
     if warnings:
         return reply(200, {"status": "ok", "warnings": warnings})
     return reply(200, {"status": "ok"})
+
+
+@get(["/health/instance", "/health/endtoend"], include_in_schema=False)
+async def health(request: Request[Any, Any, State]) -> Response[bytes]:
+    """The same as Quay tells it: 200 or 503, and of each part whether it is well."""
+    found = await _problems(request.app.state)
+    services = {name: reason is None for name, reason in found.items()}
+    status = 200 if all(services.values()) else 503
+    return reply(status, {"data": {"services": services}, "status_code": status})
+
+
+async def _problems(state: State) -> dict[str, str | None]:
+    """What is wrong with each part that a request needs; None if nothing is."""
+    return {
+        "database": await _database_problem(state.store),
+        **{name: await check() for name, check in state.checks.items()},
+    }
 
 
 async def _database_problem(store: Store) -> str | None:
@@ -60,4 +71,4 @@ async def _database_problem(store: Store) -> str | None:
     return None
 
 
-HANDLERS = [livez, readyz]
+HANDLERS = [livez, readyz, health]

@@ -186,6 +186,8 @@ DELETE /teaminvite/{code} declineOrganizationTeamInvite user:admin
 GET /user getLoggedInUser user:read
 POST /user createNewUser
 GET /users/{name} getUserInformation
+GET /find/repositories conductRepoSearch repo:read
+GET /find/all conductSearch repo:read
 GET /entities/{prefix} getMatchingEntities
 """
 _PROBLEM_KEYS = ("detail", "error_message", "error_type", "title", "type")
