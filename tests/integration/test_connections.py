@@ -13,6 +13,7 @@ import uvicorn
 
 from dockbell.web import connections, whole_answers
 from dockbell.web.connections import MOST_HEAD_BYTES, MOST_HEADERS, BoundedProtocol
+from dockbell.web.whole_answers import Tell, WholeAnswer
 
 
 async def _hash(scope: Any, receive: Any, send: Any) -> None:
@@ -49,7 +50,7 @@ async def _answer_whole(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if scope["path"] == "/slow":
         await asyncio.sleep(0.05)
-    whole = whole_answers.WholeAnswer(202, [(b"x-own", b"1")], scope["path"].encode())
+    whole = WholeAnswer(202, b"x-own: 1\r\n", scope["path"].encode())
     sent = []
 
     async def send_out(message: Any) -> None:
@@ -61,10 +62,15 @@ async def _answer_whole(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _serving(application: Any = _application) -> AsyncIterator[int]:
+async def _serving(application: Any = _application, **settings: Any) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            application, http=BoundedProtocol, ws="none", lifespan="off", log_config=None
+            application,
+            http=BoundedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            **settings,
         )
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
@@ -125,7 +131,7 @@ async def test_a_body_comes_as_it_was_sent(size: int, *, is_chunked: bool) -> No
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
     """Answers without a look at the body: `/whole` in one piece, all else in two."""
-    answer = whole_answers.WholeAnswer(401, [], b"who are you?")
+    answer = WholeAnswer(401, b"", b"who are you?")
     await whole_answers.send(scope if scope["path"] == "/whole" else {}, send, answer)
 
 
@@ -266,3 +272,219 @@ async def test_a_connection_that_says_too_little_is_closed(
         answer = await _say(port, start)
 
     assert answer == b""
+
+
+class _Echo:
+    """Answers with the body: in capitals where the request was taken because its head is like the last one's."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Tell, WholeAnswer]] = []
+        self.holds = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        await whole_answers.send(scope, send, WholeAnswer(202, b"", body, self.follow))
+
+    def follow(self, body: bytes, tell: Tell) -> bool:
+        if body == b"no":
+            return False
+        self.held.append((tell, WholeAnswer(202, b"", body.upper())))
+        if not self.holds:
+            self.release()
+        return True
+
+    def release(self) -> None:
+        held, self.held = self.held, []
+        for tell, answer in held:
+            tell(answer)
+
+
+def _post(body: bytes, line: bytes = b"Host: x") -> bytes:
+    return b"POST /e HTTP/1.1\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (line, len(body), body)
+
+
+async def _bodies(port: int, *parts: bytes, count: int) -> list[bytes]:
+    """Send each part when all before it were answered; return the bodies of so many answers, one for each part or more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    found = []
+    for place in range(count):
+        for part in parts[place:] if place == len(parts) - 1 else parts[place : place + 1]:
+            writer.write(part)
+        found.append(await _next_body(reader))
+    writer.close()
+    return found
+
+
+async def _next_body(reader: asyncio.StreamReader) -> bytes:
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    return await reader.readexactly(int(head.rpartition(b"content-length: ")[2]))
+
+
+async def _until(condition: Any) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_request_with_the_head_of_the_last_one_is_taken_past_the_parser() -> None:
+    async with _serving(_Echo()) as port:
+        parts = [_post(b"one"), _post(b"second"), _post(b"no"), _post(b""), _post(b"c" * 5000)]
+        found = await _bodies(port, *parts, count=5)
+
+    assert found == [b"one", b"SECOND", b"no", b"", b"C" * 5000]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Host: y",
+        b"Host: x\r\nExpect: 100-wait",
+        b"host: x",
+        b"Host: x\r\nX-Content-Length: 3",
+        b"Host: x\r\nConnection: close",
+    ],
+)
+async def test_a_request_with_another_head_is_the_parsers(line: bytes) -> None:
+    async with _serving(_Echo()) as port:
+        found = await _bodies(port, _post(b"one"), _post(b"two", line), count=2)
+
+    assert found == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        _post(b"one", b"Host: x\r\nUpgrade: tls"),
+        b"POST /e HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",
+        b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length:  3\r\n\r\none",
+        b"POST /e HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\nContent-Length: 3\r\n\r\none",
+        b"PUT" + _post(b"one")[4:],
+    ],
+)  # fmt: skip
+async def test_not_every_head_is_compared_with_the_next(request_: bytes) -> None:
+    async with _serving(_Echo()) as port:
+        found = await _bodies(port, request_, request_, count=2)
+
+    assert found == [b"one", b"one"]
+
+
+@pytest.mark.parametrize("at", [1, 30, 45, 49, 50, -1])
+async def test_a_request_in_pieces_is_the_parsers(at: int) -> None:
+    whole = _post(b"one, two and three")
+
+    async with _serving(_Echo()) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(whole)
+        found = [await _next_body(reader)]
+        writer.write(whole[:at])
+        await asyncio.sleep(0.01)
+        writer.write(whole[at:])
+        found.append(await _next_body(reader))
+        writer.write(whole)
+        found.append(await _next_body(reader))
+        writer.close()
+
+    assert found == [b"one, two and three", b"one, two and three", b"ONE, TWO AND THREE"]
+
+
+async def test_requests_behind_each_other_are_answered_in_their_order() -> None:
+    echo = _Echo()
+    echo.holds = True
+
+    async with _serving(echo) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_post(b"one") + _post(b"two"))
+        found = [await _next_body(reader) for _ in range(2)]
+        writer.write(_post(b"three"))
+        found += [await _next_body(reader)]
+        writer.write(_post(b"four"))
+        await _until(lambda: echo.held)
+        writer.write(_post(b"five"))
+        await asyncio.sleep(0.01)
+        writer.write(_post(b"six") + _post(b"seven")[:-2])
+        echo.release()
+        found += [await _next_body(reader)]
+        await _until(lambda: echo.held)
+        echo.release()
+        found += [await _next_body(reader), await _next_body(reader)]
+        writer.write(b"en" + _post(b"eight"))
+        found += [await _next_body(reader), await _next_body(reader)]
+        writer.close()
+
+    assert found == [b"one", b"two", b"three", b"FOUR", b"FIVE", b"six", b"seven", b"eight"]
+
+
+async def test_a_server_that_stops_answers_what_it_has_taken() -> None:
+    echo = _Echo()
+    echo.holds = True
+
+    async with _serving(echo) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_post(b"one"))
+        await _next_body(reader)
+        writer.write(_post(b"two"))
+        await _until(lambda: echo.held)
+        loop = asyncio.get_running_loop()
+        loop.call_later(
+            0.3, echo.release
+        )  # the server looks ten times a second whether it is to end
+    rest = await reader.read()
+    writer.close()
+
+    assert _lines(rest)[-4:] == ["connection: close", "content-length: 3", "", "TWO"]
+
+
+async def test_whoever_is_gone_is_not_answered() -> None:
+    echo = _Echo()
+    echo.holds = True
+
+    async with _serving(echo) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_post(b"one"))
+        await _next_body(reader)
+        writer.write(_post(b"two"))
+        await _until(lambda: echo.held)
+        writer.transport.abort()
+        await asyncio.sleep(0.01)
+        echo.release()
+
+        assert await _bodies(port, _post(b"three"), count=1) == [b"three"]
+
+
+async def test_a_request_that_has_no_answer_ends_its_connection() -> None:
+    echo = _Echo()
+    echo.holds = True
+
+    async with _serving(echo) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_post(b"one"))
+        await _next_body(reader)
+        writer.write(_post(b"two"))
+        await _until(lambda: echo.held)
+        echo.held[0][0](None)
+        rest = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+
+    assert rest == b""
+
+
+async def test_a_connection_rests_only_so_long_after_the_last_request() -> None:
+    echo = _Echo()
+
+    async with _serving(echo, timeout_keep_alive=0.2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_post(b"one"))
+        await _next_body(reader)
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.15)
+        writer.write(_post(b"two"))
+        await _next_body(reader)
+        rest = await asyncio.wait_for(reader.read(), 5)
+        took = asyncio.get_running_loop().time() - began
+        writer.close()
+
+    assert (rest, took > 0.33) == (b"", True)

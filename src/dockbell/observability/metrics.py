@@ -183,6 +183,16 @@ class Metrics:
         self._requests.add(verb if verb in _VERBS else "other", route, str(status))
         self._request_time.observe(seconds, route)
 
+    def note_requests(
+        self, verb: str, path: str, status: int, seconds: Sequence[float]
+    ) -> None:
+        """As `note_request` for many that differ in nothing but the seconds they took."""
+        route = route_class(path)
+        self._requests.add(
+            verb if verb in _VERBS else "other", route, str(status), count=len(seconds)
+        )
+        self._request_time.observe_all(seconds, route)
+
     def note_loop_delay(self, seconds: float) -> None:
         self._loop_delay.observe(seconds)
 

@@ -37,4 +37,4 @@ def refusal(links: Links, verb: str, path: str) -> WholeAnswer | None:
 
 
 def _answer(media_type: str, body: bytes) -> WholeAnswer:
-    return WholeAnswer(503, [(b"content-type", media_type.encode())], body)
+    return WholeAnswer(503, f"content-type: {media_type}\r\n".encode(), body)

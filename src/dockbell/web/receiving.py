@@ -3,9 +3,10 @@
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -43,6 +44,10 @@ class FailedError(DockbellError):
     kind = "internal_error"
 
 
+# What becomes of the reports of one request: their receipts, or why that is not known, or None if the server was stopped.
+Outcome = Sequence[Receipt] | UnavailableError | None
+
+
 @dataclass(eq=False, slots=True)
 class _Sheaf:
     """The reports of one request."""
@@ -50,11 +55,8 @@ class _Sheaf:
     token: str
     ip: str | None
     reports: Sequence[Report]
-    done: asyncio.Future[Sequence[Receipt]]
-
-    @property
-    def size(self) -> int:
-        return sum(len(report.details) for report in self.reports)
+    size: int  # in bytes
+    tell: Callable[[Outcome], None]
 
 
 @dataclass(slots=True)
@@ -66,19 +68,24 @@ class _Group:
     receipts: list[Receipt] = field(default_factory=list)  # of the first ones told
 
     def tell(self, error: UnavailableError | None) -> None:
-        """Answer those who still wait: with receipts where all are there, else with the error, else not at all."""
+        """Answer all: with receipts where all are there, else with the error, which is None if the worker was stopped."""
         first = 0
         for sheaf in self.sheaves:
-            receipts = self.receipts[first : first + len(sheaf.reports)]
-            first += len(sheaf.reports)
-            if sheaf.done.done():
-                continue
-            if len(receipts) == len(sheaf.reports):
-                sheaf.done.set_result(receipts)
-            elif error is not None:
-                sheaf.done.set_exception(error)
-            else:  # the worker was stopped in the middle
-                sheaf.done.cancel()
+            last = first + len(sheaf.reports)
+            receipts = self.receipts[first:last]
+            sheaf.tell(error if len(self.receipts) < last else receipts)
+            first = last
+
+
+def _settle(done: asyncio.Future[Sequence[Receipt]], outcome: Outcome) -> None:
+    if done.done():
+        return  # whoever waited went away
+    if outcome is None:
+        done.cancel()
+    elif isinstance(outcome, UnavailableError):
+        done.set_exception(outcome)
+    else:
+        done.set_result(outcome)
 
 
 class Receiving:
@@ -94,7 +101,7 @@ class Receiving:
         self._most = most_waiting
         self._queue: deque[_Sheaf] = deque()
         self._waiting = 0  # events, with those under way
-        self._shares: Counter[str] = Counter()  # the same, of each token
+        self._shares: dict[str, int] = {}  # the same, of each token
         self._rate = _FIRST_RATE
         # One is all that SQLite has; on PostgreSQL one group can travel while another is committed.
         self._most_workers = 1 if store.is_sqlite else 2
@@ -105,7 +112,7 @@ class Receiving:
         """Raise BusyError if so many more events are too many: for all, or for this caller's half of the room."""
         if (
             self._waiting + count > self._most
-            or self._shares[token] + count > (self._most + 1) // 2
+            or self._shares.get(token, 0) + count > (self._most + 1) // 2
         ):
             self.refuse()
 
@@ -127,16 +134,29 @@ class Receiving:
         Raise BusyError before anything is done, UnavailableError when it is not known whether all was.
         """
         self.check_room(token, len(reports))
-        sheaf = _Sheaf(token, ip, reports, asyncio.get_running_loop().create_future())
-        self._queue.append(sheaf)
-        self._waiting += len(reports)
-        self._shares[token] += len(reports)
+        done = asyncio.get_running_loop().create_future()
+        self.put(token, ip, reports, partial(_settle, done))
+        receipts: Sequence[Receipt] = await done
+        return receipts
+
+    def put(
+        self,
+        token: str,
+        ip: str | None,
+        reports: Sequence[Report],
+        tell: Callable[[Outcome], None],
+    ) -> None:
+        """As `hand_in`, for whoever has checked that there is room; `tell` is called later and must not raise."""
+        count = len(reports)
+        size = sum([len(report.details) for report in reports])
+        self._queue.append(_Sheaf(token, ip, reports, size, tell))
+        self._waiting += count
+        self._shares[token] = self._shares.get(token, 0) + count
         if self._busy_workers < self._most_workers:
             self._busy_workers += 1
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
-        return await sheaf.done
 
     async def _work(self) -> None:
         try:
@@ -149,17 +169,18 @@ class Receiving:
     async def _serve(self, group: _Group) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        failure: UnavailableError | None = None
         try:
             await self._record(group)
         except UnavailableError as error:
-            group.tell(error)
+            failure = error
         finally:
-            group.tell(None)
             self._waiting -= len(group.told)
-            for sheaf in group.sheaves:
-                self._shares[sheaf.token] -= len(sheaf.reports)
-                if not self._shares[sheaf.token]:
-                    del self._shares[sheaf.token]
+            for token, count in Counter([sheaf.token for sheaf, _ in group.told]).items():
+                self._shares[token] -= count
+                if not self._shares[token]:
+                    del self._shares[token]
+            group.tell(failure)
         rate = len(group.told) / max(loop.time() - began, 1e-6)
         self._rate += _MEMORY * (rate - self._rate)
 

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,19 +26,16 @@ from dockbell.web.edge import Receive, Scope
 from dockbell.web.outages import RETRY_AFTER, warn_of
 from dockbell.web.patience import Patience
 from dockbell.web.problems import FieldProblem
-from dockbell.web.receiving import BusyError, FailedError, Receiving
-from dockbell.web.whole_answers import WholeAnswer
+from dockbell.web.receiving import BusyError, FailedError, Outcome, Receiving
+from dockbell.web.whole_answers import Follow, Tell, WholeAnswer
 
 _BODY_SECONDS = 60.0
 _MOST_UNKNOWN = 64 << 10  # bytes of a body that are taken from somebody whom we do not know yet
-_GOOD = ((b"content-type", b"application/json"),)
-_PROBLEM = problems.MEDIA_TYPE.encode()
+_GOOD = b"content-type: application/json\r\n"
 _HEADERS = frozenset(
     {b"authorization", b"content-type", b"content-encoding", b"content-length"}
 )
 _log = structlog.get_logger("dockbell.intake")
-
-_Answer = tuple[int, object, Mapping[str, str]]
 
 
 class TooLargeError(DockbellError):
@@ -72,29 +71,18 @@ class EventIntake:
         self._limits = limits
         self._patience = Patience(_BODY_SECONDS, UnfinishedBodyError)
         self._held = 0  # bytes of bodies that are being read or read already
+        self._most_at_once = min(limits.body, _MOST_UNKNOWN)
 
     async def __call__(self, scope: Scope, receive: Receive) -> WholeAnswer | None:
         """The answer; None if the client went away before there was one."""
         try:
-            status, value, headers = await self._answer(scope, receive)
+            return await self._answer(scope, receive)
         except DisconnectedError:
             return None
-        except DockbellError as error:
-            if isinstance(error, UnavailableError):
-                warn_of(error, scope)
-            status, value, headers = self._refusal(error)
         except Exception as error:  # noqa: BLE001 -- a bug in one request must not show, nor stop others
-            _log.error(
-                "intake_bug", exc_info=error, request_id=scope.get("dockbell_request_id")
-            )
-            status, value, headers = self._bug()
-        body = msgspec.json.encode(value) + b"\n"
-        if status == HTTPStatus.ACCEPTED:
-            return WholeAnswer(status, _GOOD, body)
-        raw = [(name.encode(), text.encode()) for name, text in headers.items()]
-        return WholeAnswer(status, [(b"content-type", _PROBLEM), *raw], body)
+            return self._failed(error, scope)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> WholeAnswer:
         headers = _headers_of(scope)
         token = bearer_token(headers.get(b"authorization"))
         if token is None or not is_token(token):
@@ -119,7 +107,7 @@ class EventIntake:
             told = self._reader.read(bytes(body))
             if isinstance(told, Report):
                 (receipt,) = await self._receiving.hand_in(token, ip, [told])
-                return self._single(receipt)
+                return self._single(receipt, partial(self._follow, scope, token, ip))
             good = [one for one in told if isinstance(one, Report)]
             receipts = iter(await self._receiving.hand_in(token, ip, good) if good else ())
             if not good and not await self._receiving.is_known(token, ip):
@@ -152,27 +140,71 @@ class EventIntake:
                 if not message.get("more_body", False):
                     return
 
-    def _single(self, receipt: Receipt) -> _Answer:
+    def _follow(
+        self, scope: Scope, token: str, ip: str | None, body: bytes, tell: Tell
+    ) -> bool:
+        """Answer a single event whose head is that of an event which was accepted, with no task of its own.
+
+        Nothing about who sends it is taken over: the token is asked for again, with those of its group. Many events
+        in one request, and a large body, are left to `__call__`.
+        """
+        size = len(body)
+        if size > self._most_at_once:
+            return False
+
+        def end(outcome: Outcome) -> None:
+            self._held -= size
+            tell(None if outcome is None else self._told(outcome, scope))
+
+        try:
+            self._receiving.check_room(token)
+            if self._held + size > self._limits.all_bodies:
+                self._receiving.refuse()
+            told = self._reader.read(body)
+        except Exception as error:  # noqa: BLE001 -- likewise
+            tell(self._failed(error, scope))
+            return True
+        if not isinstance(told, Report):
+            return False
+        self._held += size
+        self._receiving.put(token, ip, [told], end)
+        return True
+
+    def _told(self, outcome: Sequence[Receipt] | UnavailableError, scope: Scope) -> WholeAnswer:
+        if isinstance(outcome, UnavailableError):
+            return self._failed(outcome, scope)
+        try:
+            return self._single(outcome[0])
+        except Exception as error:  # noqa: BLE001 -- as in `__call__`
+            return self._failed(error, scope)
+
+    def _single(self, receipt: Receipt, follow: Follow | None = None) -> WholeAnswer:
         if receipt.error is not None:
             return self._refusal(receipt.error, receipt.field)
-        return 202, _shown(receipt), {}
+        return WholeAnswer(202, _GOOD, _encoded(_shown(receipt)), follow)
 
-    def _batch(self, receipts: Sequence[Receipt]) -> _Answer:
+    def _batch(self, receipts: Sequence[Receipt]) -> WholeAnswer:
         # One credential for all: if it is not good, nothing of the request counts.
         for receipt in receipts:
             if isinstance(receipt.error, UnauthenticatedError):
                 return self._refusal(receipt.error)
         counts = Counter(receipt.status for receipt in receipts)
-        return (
-            202,
-            {
-                **{status.value: counts[status] for status in Status},
-                "events": [_shown(receipt) for receipt in receipts],
-            },
-            {},
-        )
+        value = {
+            **{status.value: counts[status] for status in Status},
+            "events": [_shown(receipt) for receipt in receipts],
+        }
+        return WholeAnswer(202, _GOOD, _encoded(value))
 
-    def _refusal(self, error: DockbellError, field: str | None = None) -> _Answer:
+    def _failed(self, error: Exception, scope: Scope) -> WholeAnswer:
+        if isinstance(error, UnavailableError):
+            warn_of(error, scope)
+        if isinstance(error, DockbellError):
+            return self._refusal(error)
+        _log.error("intake_bug", exc_info=error, request_id=scope.get("dockbell_request_id"))
+        detail = "The server failed on this request. Its log has the cause."
+        return _problem(problems.problem_of(self._links, 500, "internal_error", detail), 500)
+
+    def _refusal(self, error: DockbellError, field: str | None = None) -> WholeAnswer:
         headers = {}
         match error:
             case ReportError():
@@ -195,11 +227,19 @@ class EventIntake:
         value = problems.problem_of(
             self._links, status, errors.kind_of(error), error.detail, wrong
         )
-        return status, value, headers
+        return _problem(value, status, headers)
 
-    def _bug(self) -> _Answer:
-        detail = "The server failed on this request. Its log has the cause."
-        return 500, problems.problem_of(self._links, 500, "internal_error", detail), {}
+
+def _problem(
+    value: object, status: int, headers: Mapping[str, str] = MappingProxyType({})
+) -> WholeAnswer:
+    lines = {"content-type": problems.MEDIA_TYPE, **headers}
+    raw = "".join(f"{name}: {text}\r\n" for name, text in lines.items()).encode()
+    return WholeAnswer(status, raw, _encoded(value))
+
+
+def _encoded(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
 
 
 def _headers_of(scope: Scope) -> Mapping[bytes, str]:
