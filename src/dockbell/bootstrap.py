@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from dockbell.domain import clair
 from dockbell.domain.accounts import SYSTEM, Powers
 from dockbell.domain.errors import SetupError, TooOldError, UnavailableError
 from dockbell.domain.ids import IdMaker
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.mailboxes import Sender as MailSender
 from dockbell.domain.methods import Method

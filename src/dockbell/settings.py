@@ -10,13 +10,14 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.names import is_namespace
 from dockbell.domain.quotas import LARGEST

@@ -238,3 +238,17 @@ def test_every_service_takes_who_acts_or_the_right_to() -> None:
             others.append(name)
 
     assert sorted(others) == sorted(NO_RIGHT)
+
+
+def test_every_dataclass_of_ours_is_a_late_one() -> None:
+    plain = [
+        f"{path.relative_to(SOURCE)}: import it from dockbell.domain.late_dataclasses"
+        for path in SOURCE.rglob("*.py")
+        if path.name != "late_dataclasses.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "dataclasses"
+        and "dataclass" in [one.name for one in node.names]
+    ]
+
+    assert plain == []

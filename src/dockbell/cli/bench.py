@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ from dockbell.cli import (
 from dockbell.cli.apps import examples, new_command
 from dockbell.cli.failures import say
 from dockbell.cli.output import Output, is_json, show_json
+from dockbell.domain.late_dataclasses import dataclass
 
 app = new_command()
 

@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -18,6 +17,7 @@ from dockbell.cli import bench_server
 from dockbell.cli.bench_target import await_port, on_processor
 from dockbell.cli.own_image import digest_of, log_in
 from dockbell.cli.own_server import StepError, free_port, serving
+from dockbell.domain.late_dataclasses import dataclass
 
 _BYTES = 200_000_000
 _ROUNDS = 4

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import statistics
 import time
-from dataclasses import dataclass
 
 import uvloop
 from sqlalchemy import select
@@ -20,6 +19,7 @@ from dockbell.cli.bench_places import (
 )
 from dockbell.cli.bench_target import Target, on_processor, receiving, reference
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import attempts
 from dockbell.store.transactions import Store
 

@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dockbell.cli import bench_server
 from dockbell.cli.bench_target import on_processor, post, receiving
 from dockbell.cli.own_server import Own, serving
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.reports import MOST_AT_ONCE
 from dockbell.store.schema import migrate
 from dockbell.store.seals import Seal, new_key

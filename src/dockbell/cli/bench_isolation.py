@@ -4,7 +4,6 @@ import asyncio
 import math
 import statistics
 import time
-from dataclasses import dataclass
 
 import uvloop
 from sqlalchemy import Float, cast, select
@@ -21,6 +20,7 @@ from dockbell.cli.bench_places import (
 )
 from dockbell.cli.bench_target import Target, receiving
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.lanes import WIDTH
 from dockbell.store.tables import attempts, deliveries
 from dockbell.store.transactions import Store

@@ -5,7 +5,6 @@ import contextlib
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from dockbell.cli.bench_target import Target
 from dockbell.domain.accounts import SYSTEM, Actor, ActorKind
 from dockbell.domain.errors import SetupError
 from dockbell.domain.events import Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import AdminOf
 from dockbell.domain.repositories import Visibility
 from dockbell.observability import logs

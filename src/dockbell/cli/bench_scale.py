@@ -5,7 +5,6 @@ import contextlib
 import statistics
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import uvloop
@@ -24,6 +23,7 @@ from dockbell.cli.bench_places import (
 from dockbell.cli.bench_target import Target, receiving
 from dockbell.cli.failures import say
 from dockbell.cli.own_server import running
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store import deliveries as delivery_rows
 from dockbell.store.tables import attempts
 from dockbell.store.transactions import Store

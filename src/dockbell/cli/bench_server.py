@@ -4,11 +4,11 @@ import http.client
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dockbell.cli.own_server import Client, serving
+from dockbell.domain.late_dataclasses import dataclass
 
 _NOTIFICATIONS = 100
 _CALLS = 300

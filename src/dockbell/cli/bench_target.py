@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import cast
@@ -21,6 +20,7 @@ import uvloop
 
 from dockbell.cli.own_server import free_port
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.net.connections import Connection
 
 BODY = b"x" * 1024

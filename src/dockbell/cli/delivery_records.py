@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnavailableError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.live import Position
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.observability.logs import plain

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ import typer
 from dockbell.cli.apps import examples, new_command
 from dockbell.cli.own_image import build_image, push
 from dockbell.cli.own_server import Client, StepError, serving
+from dockbell.domain.late_dataclasses import dataclass
 
 _WAIT_SECONDS = 15.0
 _SETTINGS = {"DOCKBELL_USER_INITIALIZE": "true", "DOCKBELL_EGRESS_ALLOW": "loopback"}

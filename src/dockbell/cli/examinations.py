@@ -8,7 +8,6 @@ import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +19,7 @@ from dockbell import bootstrap
 from dockbell.domain import mail_outcomes
 from dockbell.domain.advice import advice_of
 from dockbell.domain.errors import DockbellError, SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.engine.engine import most_tries
 from dockbell.net.resolver import Resolver

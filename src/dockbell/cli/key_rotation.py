@@ -1,12 +1,13 @@
 """What `keys rotate` and `keys retire` do with the key and the database. A server may run all the while."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from dockbell import bootstrap
 from dockbell.cli.direct import opened
 from dockbell.domain.errors import ConflictError, SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.settings import Settings
 from dockbell.store import canary, key_files, sealed_columns, seals
 from dockbell.store.transactions import Store

@@ -3,7 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from dockbell import bootstrap
@@ -16,6 +16,7 @@ from dockbell.domain.inventories import (
     HeldRepository,
     HeldUser,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Recipient
 from dockbell.domain.move_ins import Plan, Remark, Step, Subject, Thing, of_users
 from dockbell.domain.permissions import SuperUser

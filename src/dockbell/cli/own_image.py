@@ -6,10 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
-from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from dockbell.cli.own_server import Client
+from dockbell.domain.late_dataclasses import dataclass
 
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 

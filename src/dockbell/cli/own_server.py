@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 from dockbell.domain.errors import DockbellError
+from dockbell.domain.late_dataclasses import dataclass
 
 _START_SECONDS = 20.0
 _WAIT_SECONDS = 15.0

@@ -1,8 +1,10 @@
 """Who acts, and what a token lets them do."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 class Scope(StrEnum):

@@ -1,8 +1,9 @@
 """Announcements: what superusers tell everybody who uses the server. Quay calls them messages."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from dockbell.domain.late_dataclasses import dataclass
 
 LONGEST = 10_000  # characters
 MOST = 100  # at the same time

@@ -1,7 +1,8 @@
 """E-mail addresses whose owners were asked whether they want a repository's mail."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from dockbell.domain.late_dataclasses import dataclass
 
 CODE_LIFETIME = timedelta(days=3)
 CODE_BYTES = 10  # Quay's codes have 16 letters, which is 80 bits in base 32

@@ -1,7 +1,8 @@
 """Breakers: what is known of a host that does not answer."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

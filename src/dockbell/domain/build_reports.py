@@ -1,11 +1,12 @@
 """Builds as build systems report them: their states, and what a report changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from dockbell.domain.events import Performer
+from dockbell.domain.late_dataclasses import dataclass
 
 TRIGGER_KEYS = ("default_branch", "ref", "commit", "git_url", "commit_info")
 

@@ -1,8 +1,8 @@
 """CloudEvents 1.0 as they come in, in either of their two HTTP modes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.sources import Inbound, SourceError, line, object_in
 
 _STRUCTURED = "application/cloudevents+json"

@@ -8,10 +8,10 @@ condition on a path holds if it holds for any of the values; a list at its end c
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.late_dataclasses import dataclass
 
 ROOTS = ("data", "facts")
 DEEPEST = 8  # conditions inside each other

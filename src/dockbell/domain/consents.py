@@ -1,9 +1,9 @@
 """What each scope means, in the words that people read before they agree."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import IMPLIED, Scope
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

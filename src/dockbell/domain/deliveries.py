@@ -1,10 +1,10 @@
 """Deliveries: one event on its way to one notification, and the tries it took."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Outcome
 
 

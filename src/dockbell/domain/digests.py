@@ -2,10 +2,10 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 from dockbell.domain.errors import InvalidRequestError
+from dockbell.domain.late_dataclasses import dataclass
 
 _HEX = {
     "sha256": re.compile(r"[0-9a-f]{64}"),

@@ -1,8 +1,9 @@
 """What the notification of a missing event expects: which event, and how often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
+
+from dockbell.domain.late_dataclasses import dataclass
 
 EXPECTS = "expects"
 HOURS = "hours"

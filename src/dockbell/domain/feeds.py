@@ -1,8 +1,9 @@
 """Feeds: one peer that tells of one repository in its own words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ no severity) passes a filter for it, so that one notification can be for several
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from dockbell.domain import conditions, severities
@@ -14,6 +13,7 @@ from dockbell.domain.conditions import Look, TooMuchWorkError
 from dockbell.domain.errors import ConfigError
 from dockbell.domain.events import Event, EventKind
 from dockbell.domain.globs import Glob, compile_glob
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.patterns import PatternError, compile_pattern
 from dockbell.domain.payloads import find, is_deeper, texts_of
 from dockbell.domain.severities import SEVERITIES

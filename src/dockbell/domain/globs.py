@@ -6,9 +6,9 @@
 The places in the glob that the walk may be at are the bits of one number, so a step is a few operations on it.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.patterns import PatternError
 
 LONGEST_GLOB = 256  # characters

@@ -1,9 +1,9 @@
 """Tags that may not change: the rules of a repository and of its organization, as Quay has them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.errors import InvalidRequestError, RefusedError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.patterns import Pattern, PatternError, compile_pattern
 
 

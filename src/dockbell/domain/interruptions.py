@@ -6,8 +6,9 @@ many times in a row, the process had run well until it took the delivery, and no
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from dockbell.domain.late_dataclasses import dataclass
 
 LIMIT = 5  # in a row, before a delivery can be set aside
 # A process that ends sooner may be in a crash loop that has another cause.

@@ -4,10 +4,11 @@ Every document that is made here has its keys and lists in one order, so that tw
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from dockbell.domain.accounts import Role, TeamRole
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.repositories import Visibility
 
 Document = dict[str, object]

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from dockbell.domain.late_dataclasses import dataclass
 
 LONGEST = 512  # characters of one expression
 MOST_OPERATORS = 100  # in one expression, so that neither parsing nor searching nests deeply

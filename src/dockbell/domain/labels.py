@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
 
 from dockbell.domain.errors import InvalidRequestError
+from dockbell.domain.late_dataclasses import dataclass
 
 MEDIA_TYPES = ("text/plain", "application/json")
 MOST = 1000  # that are kept of one image

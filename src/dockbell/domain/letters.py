@@ -2,13 +2,13 @@
 
 import html
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.mailboxes import Sender
 
 # Seven bits, so that no server has to know 8BITMIME or SMTPUTF8.

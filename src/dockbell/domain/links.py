@@ -1,7 +1,8 @@
 """Links to our own pages and names, as they stand in payloads, tokens and errors."""
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

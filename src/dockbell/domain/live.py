@@ -1,11 +1,11 @@
 """Where a live stream stands: what a client hands back to go on after it lost the connection."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dockbell.domain import ids
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.late_dataclasses import dataclass
 
 _TEXT = re.compile(r"(\d{1,15})\.([0-9a-z]{26})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,7 +1,8 @@
 """E-mail addresses: which ones mail can be sent to."""
 
 import re
-from dataclasses import dataclass
+
+from dockbell.domain.late_dataclasses import dataclass
 
 LONGEST = 254
 _LONGEST_LOCAL = 64

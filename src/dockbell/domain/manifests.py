@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
 from dockbell.domain import labels
 from dockbell.domain.digests import Digest, DigestError
 from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_tag
 
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"

@@ -1,9 +1,9 @@
 """Who belongs to what, and who holds which role: what lists of people, teams and roles are made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import Holder, Namespace, Role, Team, TeamRole
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What a method is: one way to reach a target. The protocols that `methods` fills and `net` serves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -10,6 +9,7 @@ from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import DockbellError
 from dockbell.domain.events import Event, EventKind, Level
 from dockbell.domain.forms import PayloadForm
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome

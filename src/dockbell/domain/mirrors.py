@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
@@ -15,6 +15,7 @@ from dockbell.domain.digests import Digest
 from dockbell.domain.errors import DockbellError, InvalidRequestError
 from dockbell.domain.events import Event
 from dockbell.domain.globs import Glob, compile_glob
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.manifests import Reference
 from dockbell.domain.names import is_repository

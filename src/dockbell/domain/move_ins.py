@@ -4,7 +4,7 @@ What is here already is left as it is: doing all that is said here, and comparin
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from dockbell.domain.inventories import (
     HeldTeam,
     HeldUser,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_namespace, is_repository, is_robot, is_team
 
 _T = TypeVar("_T")

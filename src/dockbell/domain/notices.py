@@ -1,8 +1,9 @@
 """Notices: lines in the in-app inboxes of users and organizations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Notifications: standing orders that say which event of what goes where, and how."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.forms import PayloadForm
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.signing import Signature, SigningSecret
 from dockbell.domain.tls import Tls
 

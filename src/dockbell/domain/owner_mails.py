@@ -2,10 +2,10 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from dockbell.domain import letters
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.standings import Change

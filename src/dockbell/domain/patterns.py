@@ -9,9 +9,11 @@ and atomic parts; look-ahead works.
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
+
+from dockbell.domain.late_dataclasses import dataclass
 
 LONGEST_PATTERN = 256  # characters
 LONGEST_TEXT = 512  # characters; a longer text does not match

@@ -4,9 +4,8 @@ Only `services` makes these (the functions `admin_of`, `viewer_of`, `writer_of`,
 function that takes one cannot be called by somebody who forgot to ask.
 """
 
-from dataclasses import dataclass
-
 from dockbell.domain.accounts import Actor, Application, Namespace
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import INSTANCE, NotificationScope
 from dockbell.domain.repositories import Repository
 

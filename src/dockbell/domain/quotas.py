@@ -1,11 +1,11 @@
 """Quotas of namespaces: how much they may store, and from where on somebody is told or a push is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from dockbell.domain.errors import ForbiddenError
+from dockbell.domain.late_dataclasses import dataclass
 
 _KIBI = 1024
 LARGEST = (1 << 63) // 100  # bytes of a quota, so that percents of it can still be stored

@@ -1,13 +1,13 @@
 """What is on record: deliveries, their tries and events, as lists and pages show them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dockbell.domain.accounts import ActorKind, Namespace
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.events import Event
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import Notification
 
 

@@ -1,8 +1,9 @@
 """Container repositories."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 class Visibility(StrEnum):

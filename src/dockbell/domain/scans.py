@@ -1,11 +1,11 @@
 """Reports of vulnerability scanners: what is read of them, and which of it is news."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from dockbell.domain import severities
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.severities import SEVERITIES
 
 MOST_FINDINGS = 50_000  # in one report

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
+
+from dockbell.domain.late_dataclasses import dataclass
 
 SECRET_LENGTH = 48
 LIFETIME = timedelta(days=7)

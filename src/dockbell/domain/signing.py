@@ -4,12 +4,13 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.late_dataclasses import dataclass
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32

@@ -3,12 +3,13 @@
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from dockbell.domain.build_reports import BuildReport
 from dockbell.domain.errors import ConfigError, UnauthenticatedError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.payloads import is_deeper
 
 _DEEPEST = 64

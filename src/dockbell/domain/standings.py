@@ -1,10 +1,11 @@
 """Standings: how a notification is doing, what pauses it, and what its owners are told of that."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dockbell.domain.deliveries import Decision, PauseReason, State, Trigger
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Delivered, Fault, Outcome, Rejected
 
 # Quay: a notification that failed three times is off and lists so. Pinned by compat/test_notifications.py.

@@ -1,7 +1,8 @@
 """Tags: names that point to manifests, now and earlier."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

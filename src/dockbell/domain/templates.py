@@ -7,11 +7,11 @@ a list's elements joined by commas, `true` and `false`, and JSON text for all th
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain import jsonpath
 from dockbell.domain.errors import TemplateError
 from dockbell.domain.jsonpath import Match, Path, PathError, Search, TooMuchWorkError
+from dockbell.domain.late_dataclasses import dataclass
 
 LONGEST_TEMPLATE = 64 * 1024  # characters
 DEEPEST_TEMPLATE = 64  # arrays and objects inside each other

@@ -1,6 +1,8 @@
 """How one notification's target is trusted, and how we show it who we are."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from dockbell.domain.late_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Values that every try makes anew."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar, dataclass_transform
+
+from dockbell.domain.late_dataclasses import dataclass
 
 _T = TypeVar("_T")
 

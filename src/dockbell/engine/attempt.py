@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -11,6 +11,7 @@ import structlog
 from dockbell.domain.deliveries import Decision, Order, Result, State
 from dockbell.domain.events import Event, EventKind
 from dockbell.domain.ids import Clock
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Message, Method, Reply, UnreachableError
 from dockbell.domain.notifications import Notification

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,6 +10,7 @@ import structlog
 
 from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Result, Trigger
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code, Delivered
 from dockbell.engine import breaker
 from dockbell.engine.attempt import Job

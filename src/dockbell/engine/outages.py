@@ -1,9 +1,10 @@
 """Outages: when nothing goes out any more, it is our own network or name service, and no target's fault. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_address
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome
 
 # So many hosts that fail alike within this time, with nothing that goes well between, are not all down.

@@ -1,9 +1,10 @@
 """The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.methods import (
     Headers,

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 
 import structlog
 
 from dockbell.domain.deliveries import State
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.engine.chores import Chore
 from dockbell.observability.metrics import Metrics
 from dockbell.store import deliveries, history

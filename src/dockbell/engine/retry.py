@@ -1,10 +1,10 @@
 """What follows from an outcome: done, again at a later time, or given up. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dockbell.domain.deliveries import Decision, State, Trigger
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 
 WAITS = (

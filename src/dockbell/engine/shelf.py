@@ -1,13 +1,13 @@
 """What tries need again and again, kept in memory: opened notifications and events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from dockbell.domain.deliveries import Order
 from dockbell.domain.events import Event
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.attempt import Job

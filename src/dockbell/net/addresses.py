@@ -2,9 +2,10 @@
 
 import re
 import socket
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from dockbell.domain.late_dataclasses import dataclass
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -1,9 +1,11 @@
 """Reads one HTTP/1 answer out of whatever pieces it comes in: strict, and bounded in size. No socket here."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
+
+from dockbell.domain.late_dataclasses import dataclass
 
 Pairs = tuple[tuple[str, str], ...]
 

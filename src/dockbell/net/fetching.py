@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from time import perf_counter
 from typing import NoReturn
@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import certifi
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Headers, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net import answers, failures

@@ -1,8 +1,8 @@
 """The guard at the last moment: an address is judged once more where its socket is made."""
 
 import socket
-from dataclasses import dataclass
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.net.addresses import Address
 from dockbell.net.connections import OpenSocket, family_of

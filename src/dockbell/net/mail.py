@@ -6,7 +6,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 import aiosmtplib
@@ -18,6 +18,7 @@ from aiosmtplib.errors import (
     SMTPResponseException,
 )
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter, compose
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.methods import MailPhase, MailReply, UnreachableError

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from dockbell.domain.errors import SetupError, UnavailableError
+from dockbell.domain.late_dataclasses import dataclass
 
 _CHUNK = 8 << 20  # of an upload in parts
 _AT_ONCE = 4  # parts under way

@@ -2,11 +2,11 @@
 
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from typing import Self
 
 from dockbell.domain.errors import SetupError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code
 from dockbell.net.addresses import (
     TRANSLATED,

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from ipaddress import IPv6Address
 from typing import Self
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net.addresses import Address

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Literal, TypeVar
@@ -30,6 +30,7 @@ from dockbell.domain.inventories import (
     HeldTeam,
     HeldUser,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.mirrors import SHORTEST_TIMEOUT
 from dockbell.domain.outcomes import Code

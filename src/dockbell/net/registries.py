@@ -5,12 +5,13 @@ import base64
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, urlencode, urljoin
 
 import msgspec
 
 from dockbell.domain.digests import Digest
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import (
     DOCKER_IMAGE,
     DOCKER_LIST,

@@ -2,13 +2,14 @@
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from html import escape
 from urllib.parse import quote, unquote_to_bytes
 
 import idna
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.outcomes import Code, Fault
 from dockbell.net.addresses import Address, parse

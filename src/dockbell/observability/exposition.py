@@ -6,7 +6,8 @@ Everything runs on one event loop, so nothing here locks.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from dockbell.domain.late_dataclasses import dataclass
 
 CONTENT_TYPE = "text/plain; version=0.0.4"  # the framework adds the character set
 

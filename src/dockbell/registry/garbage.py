@@ -8,11 +8,12 @@ A process that dies anywhere leaves at most a row or a file too many, which the 
 import contextlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.digests import Digest
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.registry.files import Files
 from dockbell.registry.parts import Begin
 from dockbell.services import garbage

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from dockbell.domain.accounts import Powers
 from dockbell.domain.ids import Clock
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.registry.files import Files
 from dockbell.services.intake import Intake

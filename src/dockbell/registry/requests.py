@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.registry.places import Blob
 from dockbell.web.edge import Receive, Scope
 

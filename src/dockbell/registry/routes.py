@@ -1,9 +1,9 @@
 """Which resource a path below `/v2` names. Repository names hold slashes, so the path is read from its end."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_namespace, is_repository
 
 

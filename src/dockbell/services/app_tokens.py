@@ -1,12 +1,13 @@
 """Tokens that a user gives to single programs in place of their password at the registry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from dockbell.domain.accounts import AppToken, Scope
 from dockbell.domain.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from dockbell.domain.ids import uuid_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import Self, SuperViewer
 from dockbell.domain.secrets import APP_TOKEN_LENGTH, hash_of, lookup_of
 from dockbell.services import audit_entries, sessions

@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError, ForbiddenError, NotFoundError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import INSTANCE, Notification
 from dockbell.domain.permissions import (
     AdminOfAll,

@@ -1,7 +1,7 @@
 """Letting an application act for a user: consent, the token that follows, and taking it back (quay-compat 6.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from dockbell.domain.accounts import (
@@ -14,6 +14,7 @@ from dockbell.domain.accounts import (
     scopes_of,
 )
 from dockbell.domain.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import GrantorTo, Self
 from dockbell.domain.secrets import TOKEN_LENGTH, hash_of, is_same
 from dockbell.services import applications, audit_entries, organizations, tokens

@@ -4,7 +4,6 @@ import base64
 import hmac
 import html
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 
@@ -17,6 +16,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     TooManyError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.methods import MailReply, UnreachableError

@@ -1,7 +1,7 @@
 """Builds that build systems report: one event for each step, whatever is told twice or late."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
@@ -15,6 +15,7 @@ from dockbell.domain.build_reports import (
 )
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.events import Performer, Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import ReaderOf, ReporterOf
 from dockbell.domain.repositories import Repository
 from dockbell.services import audit_entries, repositories

@@ -1,10 +1,10 @@
 """Having a Clair index what is pushed: noted with the push, worked off by the server itself."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from dockbell.domain.accounts import Actor, ActorKind
 from dockbell.domain.clair import MOST_TRIES, Indexing, wait_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import Manifest, parse
 from dockbell.domain.permissions import ReporterOf
 from dockbell.store import clair_indexings, manifests, namespaces, repositories

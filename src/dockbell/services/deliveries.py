@@ -1,11 +1,12 @@
 """Deliveries and their tries: looking at them, sending again, calling off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.errors import ConflictError, NotFoundError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.net import addresses

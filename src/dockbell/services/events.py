@@ -1,13 +1,13 @@
 """Events: what happened, whom it went to and why not to others, and sending one again."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State
 from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind
 from dockbell.domain.filters import of_document, refusal_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import Notification
 from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import Consideration, DeliveryRecord, EventRecord, Verdict

@@ -3,7 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from dockbell.domain import signing
@@ -12,6 +12,7 @@ from dockbell.domain.build_reports import BuildReport
 from dockbell.domain.errors import ConfigError, ConflictError, NotFoundError
 from dockbell.domain.feeds import Feed
 from dockbell.domain.globs import compile_glob
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.patterns import PatternError
 from dockbell.domain.permissions import AdminOf, ReporterOf, ViewerOf
 from dockbell.domain.sources import BuildSource, ForgedError, Inbound

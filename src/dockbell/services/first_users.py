@@ -1,10 +1,10 @@
 """The first user of an empty database, made by whoever holds the set-up token."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from dockbell.domain.accounts import SYSTEM, Actor, Application, Namespace, Scope
 from dockbell.domain.errors import DataError, InvalidRequestError, NotFoundError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import SetUp
 from dockbell.domain.secrets import CLIENT_SECRET_LENGTH, TOKEN_LENGTH, hash_of, is_same
 from dockbell.domain.sessions import Session

@@ -1,11 +1,11 @@
 """Collecting garbage, step by step, each step in a transaction of its own. For the server itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.digests import Digest
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.services.blobs import GRACE
 from dockbell.store import blobs, garbage, quotas, storage
 from dockbell.store import manifests as manifest_rows

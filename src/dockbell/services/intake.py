@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, Performer, Subject, body_of
 from dockbell.domain.filters import refusal_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.notifications import Notification
 from dockbell.observability.metrics import Metrics

@@ -1,13 +1,14 @@
 """Watching repositories: what happened there since somebody last looked, with nothing left out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from itertools import islice
 
 from dockbell.domain import ids
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import ConfigError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.live import Position
 from dockbell.domain.permissions import ViewerOf, ViewerOfAll
 from dockbell.domain.records import DeliveryRecord, EventRecord

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import NamespaceKind
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Recipient
 from dockbell.domain.names import is_namespace, is_team
 from dockbell.domain.permissions import AdminOfPlace

@@ -1,11 +1,11 @@
 """Manifests of a repository: pushing, reading and removing them. A push by tag is what rings the bell."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.digests import CANONICAL, Digest, DigestMismatchError
 from dockbell.domain.errors import NotFoundError, RefusedError
 from dockbell.domain.expirations import LABEL
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import (
     ImageConfig,
     Manifest,

@@ -1,7 +1,7 @@
 """Mirrors: setting them, asking for a sync, and what the process that syncs asks and tells."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind, Robot, Role
@@ -13,6 +13,7 @@ from dockbell.domain.errors import (
     NotFoundError,
 )
 from dockbell.domain.events import Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import Descriptor, ImageConfig, Manifest, Reference, parse
 from dockbell.domain.mirrors import (
     MOST_TRIES,

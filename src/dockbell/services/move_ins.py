@@ -1,7 +1,7 @@
 """Moving in from another server: doing what a plan says, as the operator of this one."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from dockbell.domain import authorized_emails as rules
@@ -15,6 +15,7 @@ from dockbell.domain.inventories import (
     HeldQuota,
     HeldRepository,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Recipient
 from dockbell.domain.mirrors import (
     Mirror,

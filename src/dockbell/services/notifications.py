@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dockbell.domain import rates, words
@@ -19,6 +19,7 @@ from dockbell.domain.events import EventKind, EventScope, Performer, Subject
 from dockbell.domain.filters import compile_filter
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification, NotificationScope, Outline
 from dockbell.domain.permissions import (

@@ -1,7 +1,7 @@
 """Organizations: who may manage one, and what may be done to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockbell.domain.accounts import (
     Actor,
@@ -19,6 +19,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.memberships import OrganizationMember, TeamCounts
 from dockbell.domain.names import is_namespace
 from dockbell.domain.permissions import (

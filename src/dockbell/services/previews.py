@@ -1,12 +1,12 @@
 """Previews: which of the last events a notification would get, and what it would send. Nothing leaves."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.events import Event, EventKind, Level, body_of
 from dockbell.domain.filters import NO_FILTER, compile_filter, refusal_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.domain.methods import (

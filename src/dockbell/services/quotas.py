@@ -1,12 +1,12 @@
 """Quotas: what is admitted, who is told at which limit, and changing them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor, ActorKind, Namespace, NamespaceKind
 from dockbell.domain.digests import Digest
 from dockbell.domain.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from dockbell.domain.events import Performer, Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import (
     MemberOfNamespace,
     Self,

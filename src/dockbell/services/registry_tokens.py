@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from dockbell.domain.errors import (
     SetupError,
     UnauthenticatedError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.permissions import CreatorIn
 from dockbell.domain.repositories import Visibility

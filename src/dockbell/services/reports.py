@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.errors import DockbellError, UnauthenticatedError
 from dockbell.domain.events import Performer, Subject, base_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.permissions import ReporterOf
 from dockbell.domain.reports import Receipt, Report, ReusedIdError, Status

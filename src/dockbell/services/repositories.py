@@ -1,7 +1,6 @@
 """Repositories: who may do what with one, and making, changing and removing it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from dockbell.domain.accounts import (
@@ -21,6 +20,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.permissions import (
     AdminOf,

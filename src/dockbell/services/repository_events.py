@@ -1,10 +1,11 @@
 """Events beyond Quay's about a repository: kept where somebody listens for them, in the transaction of the fact."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
 from dockbell.domain.events import Performer, Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.repositories import Repository
 from dockbell.services.intake import Draft, Intake
 from dockbell.store import namespaces

@@ -1,10 +1,10 @@
 """Robots: machine accounts of organizations and users, for the registry only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import Actor, Namespace, Robot
 from dockbell.domain.errors import DataError, InvalidRequestError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.memberships import RepositoryRole
 from dockbell.domain.names import NAMESPACE_RULE, is_robot
 from dockbell.domain.permissions import AdminOfNamespace, MemberOfNamespace

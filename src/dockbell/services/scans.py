@@ -1,12 +1,12 @@
 """Scans: reports of vulnerability scanners on images, and the news in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import ActorKind, NamespaceKind
 from dockbell.domain.digests import Digest
 from dockbell.domain.errors import NotFoundError
 from dockbell.domain.events import Performer, Subject
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import ManifestUnknownError, parse
 from dockbell.domain.permissions import ReaderOf, ReporterOf
 from dockbell.domain.repositories import Repository

@@ -3,12 +3,12 @@
 import base64
 import binascii
 import html
-from dataclasses import dataclass
 
 from dockbell.domain import authorized_emails as rules
 from dockbell.domain import letters, mailboxes
 from dockbell.domain.accounts import Actor, Namespace, User
 from dockbell.domain.errors import InvalidRequestError, NotFoundError, TooManyError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.letters import Letter
 from dockbell.domain.links import Links
 from dockbell.services import passwords, users

@@ -1,12 +1,12 @@
 """Tags of a repository: seeing them and their past, moving, ending, removing and restoring them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from dockbell.domain.digests import Digest
 from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.immutability import TagImmutableError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.names import is_tag
 from dockbell.domain.permissions import ReaderOf, WriterOf
 from dockbell.domain.tags import Tag, TagVersion

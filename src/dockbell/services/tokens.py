@@ -1,7 +1,6 @@
 """OAuth tokens: issuing, listing and revoking them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from dockbell.domain.accounts import (
@@ -15,6 +14,7 @@ from dockbell.domain.accounts import (
 )
 from dockbell.domain.errors import DataError, ForbiddenError, NotFoundError
 from dockbell.domain.ids import uuid_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import AdminOfNamespace
 from dockbell.domain.secrets import TOKEN_LENGTH, hash_of, lookup_of
 from dockbell.services import audit_entries

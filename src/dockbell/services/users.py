@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dockbell.domain.accounts import (
     Actor,
@@ -19,6 +18,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.memberships import Match
 from dockbell.domain.names import NAMESPACE_RULE, is_namespace
 from dockbell.domain.permissions import AdminOfNamespace, Self, SuperUser, SuperViewer

@@ -1,13 +1,13 @@
 """Rows of tokens that stand for their user's password at the registry."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 
 from dockbell.domain.accounts import AppToken
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import app_tokens, namespaces, users
 from dockbell.store.transactions import Tx
 

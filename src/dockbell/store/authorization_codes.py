@@ -1,10 +1,10 @@
 """Rows of codes that an application changes for a token, once."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, insert
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import authorization_codes
 from dockbell.store.transactions import Tx
 

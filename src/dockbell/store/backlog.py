@@ -1,7 +1,6 @@
 """How much waits, counted for operators: one statement, whose cost is bounded whatever waits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.deliveries import State
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import breakers, deliveries, events, fan_outs, lanes
 from dockbell.store.transactions import Tx
 

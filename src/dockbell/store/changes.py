@@ -5,7 +5,6 @@ again asks from `floor` on, and passes over what they know.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, o
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State, Trigger
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import (
     audit_entries,
     deliveries,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select, update
 from dockbell.domain.breakers import Breaker
 from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigger
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code, Failed, Fault
 from dockbell.store import (
     attempts,

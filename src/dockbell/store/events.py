@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from dockbell.domain.events import (
     Subject,
     is_same_payload,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import events, of_micros, to_micros
 from dockbell.store.transactions import Tx
 

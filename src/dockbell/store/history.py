@@ -5,7 +5,6 @@ needed for the time. A row whose key is young is young; one whose key is old is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy import Table, delete, select, text, update
 
 from dockbell.domain import ids
 from dockbell.domain.deliveries import State
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store import fan_out
 from dockbell.store.tables import (
     app_tokens,

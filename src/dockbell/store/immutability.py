@@ -1,13 +1,13 @@
 """Rows of the rules that keep tags from changing: those of a repository, and those of a namespace for all in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Table, delete, insert, select, union_all, update
 
 from dockbell.domain.ids import uuid_of
 from dockbell.domain.immutability import Rule
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import immutability_rules, namespace_immutability_rules
 from dockbell.store.transactions import Tx
 

@@ -1,10 +1,10 @@
 """Rows of keys: key pairs of our own, the private half sealed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import keys
 from dockbell.store.transactions import DuplicateError, Tx
 

@@ -5,7 +5,6 @@ next lease that looks puts it right. Only a lease moves it to later, everything 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.deliveries import State
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.dialects.statements import Plan, Statement
 from dockbell.store.tables import Moment, deliveries, lanes, of_micros, to_micros
 from dockbell.store.transactions import Tx

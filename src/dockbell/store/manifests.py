@@ -1,11 +1,11 @@
 """Rows of manifests and of what they point to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import delete, func, insert, select, update
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.manifests import Manifest
 from dockbell.store import labels
 from dockbell.store.tables import (

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, select, updat
 from dockbell.domain.deliveries import State
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import is_uuid
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import Notification, Outline
 from dockbell.domain.permissions import ViewerOfPlace
 from dockbell.domain.records import Health

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
@@ -19,6 +19,7 @@ from dockbell.domain.errors import SetupError
 from dockbell.domain.filters import Filter, of_document, of_text
 from dockbell.domain.forms import PayloadForm
 from dockbell.domain.ids import uuid_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.notifications import INSTANCE, Notification
 from dockbell.domain.signing import Signature
 from dockbell.store import notification_tls, sequences, signing_secrets

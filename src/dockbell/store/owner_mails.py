@@ -1,11 +1,11 @@
 """Mails to owners that are still to be sent: made with the notice, in one transaction, and kept for a while after."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, insert, or_, select, update
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.owner_mails import Tidings
 from dockbell.domain.standings import Change
 from dockbell.store import locks

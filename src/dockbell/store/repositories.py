@@ -1,7 +1,6 @@
 """Rows of repositories, and what one caller may do with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.accounts import Namespace, NamespaceKind, Role, TeamRole
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.repositories import Repository, RepositoryState, Visibility
 from dockbell.store.tables import (
     manifest_references,

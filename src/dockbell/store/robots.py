@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from dockbell.domain.accounts import Robot
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import (
     namespaces,
     permissions,

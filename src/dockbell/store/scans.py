@@ -2,12 +2,12 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import delete, insert, select
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.scans import Finding, ScannedTag
 from dockbell.store.tables import manifest_references, scanned_tags, scans, tags
 from dockbell.store.tags import is_live

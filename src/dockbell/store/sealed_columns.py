@@ -1,7 +1,6 @@
 """Every column that holds sealed values, and sealing them anew with the newest key, some at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import (
     Column,
@@ -15,6 +14,7 @@ from sqlalchemy import (
     update,
 )
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.seals import HEAD_BYTES, WrongKeyError
 from dockbell.store.tables import metadata
 from dockbell.store.transactions import Tx

@@ -1,11 +1,11 @@
 """Rows of sessions: browsers that are signed in."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, insert, select
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import namespaces, sessions, users
 from dockbell.store.transactions import Tx
 

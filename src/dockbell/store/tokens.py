@@ -1,13 +1,13 @@
 """Rows of OAuth tokens."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from dockbell.domain.accounts import Authorization, Token
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.tables import applications, namespaces, of_micros, tokens, users
 from dockbell.store.transactions import Tx
 

@@ -6,7 +6,7 @@ import functools
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,7 @@ from dockbell.domain.errors import (
     UnavailableError,
 )
 from dockbell.domain.ids import Clock, NewId
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.store.dialects import sqlite, sqlite_driver
 from dockbell.store.dialects.statements import Plan, Statement
 from dockbell.store.failures import meaning_of, meaning_of_driver

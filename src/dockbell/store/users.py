@@ -1,7 +1,6 @@
 """Rows of users: what a namespace has beyond its name when it is a person's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from sqlalchemy import (
 )
 
 from dockbell.domain.accounts import Holder, Namespace, NamespaceKind, User
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.memberships import Match
 from dockbell.store.tables import keys, namespaces, robots, team_members, teams, users
 from dockbell.store.transactions import DuplicateError, Tx

@@ -1,7 +1,6 @@
 """How an application gets a token from a person: the page that asks, and the answers (quay-compat 6.3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response, get, post
@@ -16,6 +15,7 @@ from dockbell.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.permissions import GrantorTo
 from dockbell.services import applications, authorizations
 from dockbell.services.authentication import TooManySignInsError

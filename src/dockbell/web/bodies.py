@@ -1,13 +1,13 @@
 """JSON request bodies: which are taken, and the words that refuse the others (quay-compat 1.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from dockbell.domain.errors import DataError, InvalidRequestError
+from dockbell.domain.late_dataclasses import dataclass
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),

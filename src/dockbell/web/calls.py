@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from litestar import Request, Response
@@ -21,6 +21,7 @@ from dockbell.domain.errors import (
     InvalidRequestError,
     NotFoundError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.services import authentication
 from dockbell.services.notifications import Notifications
 from dockbell.store.transactions import Store, Tx

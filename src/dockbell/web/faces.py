@@ -1,10 +1,11 @@
 """What the faces are given by the composition root."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dockbell.domain.accounts import Powers
 from dockbell.domain.events import EventKind
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.methods import Method
 from dockbell.domain.scans import Scanner

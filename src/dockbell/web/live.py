@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import structlog
 
 from dockbell.domain.errors import DockbellError, UnavailableError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.live import Position
 from dockbell.domain.permissions import ViewerOf, ViewerOfAll
 from dockbell.domain.records import DeliveryRecord, EventRecord

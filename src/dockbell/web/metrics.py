@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from litestar import Request, Response, get
 from litestar.datastructures import State
 
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.observability import processes
 from dockbell.observability.exposition import (
     CONTENT_TYPE,

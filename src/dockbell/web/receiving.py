@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import partial
 from typing import NoReturn
@@ -12,6 +12,7 @@ from typing import NoReturn
 import structlog
 
 from dockbell.domain.errors import DockbellError, UnavailableError, UndoneError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.reports import Receipt, Report
 from dockbell.services import authentication
 from dockbell.services.reports import Reports

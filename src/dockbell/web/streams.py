@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from litestar.types import Message as Part
 from litestar.types import Receive, Scope, Send
 
 from dockbell.domain.errors import DockbellError, UnavailableError
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.web.live import End, Message, Stream
 
 MEDIA_TYPE = "text/event-stream"

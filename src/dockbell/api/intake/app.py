@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.reports import Receipt, Report, ReportError, Status
 from dockbell.services.authentication import is_token

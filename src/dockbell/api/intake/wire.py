@@ -4,7 +4,6 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from dockbell.domain.events import EventKind, EventScope, Performer, Subject, base_of
+from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.links import Links
 from dockbell.domain.names import is_namespace, is_repository
 from dockbell.domain.payloads import is_deeper

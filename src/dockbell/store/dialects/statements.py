@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
+
+from dockbell.domain.late_dataclasses import dataclass
 
 # The text with its parameters, as the driver takes them.
 Statement = tuple[str, tuple[Any, ...]]
