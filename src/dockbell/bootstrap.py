@@ -13,6 +13,7 @@ from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -45,10 +46,8 @@ from dockbell.net import object_stores
 from dockbell.net.clair import INDEX_SECONDS, ClairClient
 from dockbell.net.fetching import Fetcher
 from dockbell.net.http import Sender
-from dockbell.net.mail import Mailer, Relay, Security
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
-from dockbell.net.quay import Quay, address_of, host_of_url
 from dockbell.net.registries import Registries
 from dockbell.net.resolver import Resolver
 from dockbell.observability import pulse
@@ -66,7 +65,6 @@ from dockbell.services.authorized_emails import AuthorizedEmails
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups
 from dockbell.services.mirrors import Mirrors
-from dockbell.services.move_ins import MoveIns
 from dockbell.services.notifications import Notifications
 from dockbell.services.quotas import Quotas
 from dockbell.services.registry_tokens import RegistryTokens, open_tokens
@@ -85,6 +83,11 @@ from dockbell.web.faces import ClairCalls, Faces
 from dockbell.web.live import Hub
 from dockbell.web.metrics import Scrapes
 from dockbell.web.receiving import Receiving
+
+if TYPE_CHECKING:
+    from dockbell.net.mail import Mailer
+    from dockbell.net.quay import Quay
+    from dockbell.services.move_ins import MoveIns
 
 _log = structlog.get_logger("dockbell.bootstrap")
 
@@ -636,8 +639,8 @@ class MovingIn:
     """What it takes to move in from another server: that one, and this one's database."""
 
     store: Store
-    quay: Quay
-    moves: MoveIns
+    quay: "Quay"
+    moves: "MoveIns"
 
 
 @contextlib.asynccontextmanager
@@ -648,6 +651,10 @@ async def moving_in(
 
     `say` hears of waits for that Quay.
     """
+    # No server needs these.
+    from dockbell.net.quay import Quay, address_of, host_of_url  # noqa: PLC0415 -- see above
+    from dockbell.services.move_ins import MoveIns  # noqa: PLC0415 -- see above
+
     address = address_of(url)
     resolver = Resolver()
     sender = _sender_of(settings, resolver)
@@ -721,6 +728,8 @@ def methods_of(settings: Settings) -> Mapping[str, Method]:
 
 
 def _clair_fetcher_of(settings: Settings, resolver: Resolver) -> Fetcher:
+    from dockbell.net.quay import host_of_url  # noqa: PLC0415 -- most servers have no Clair
+
     # As with the mail server: the operator names it, so that very host is allowed, private or not, and no other.
     return Fetcher(
         EgressPolicy.of(host_of_url(settings.clair_url), own=_own_places(settings)),
@@ -732,12 +741,14 @@ def _clair_fetcher_of(settings: Settings, resolver: Resolver) -> Fetcher:
     )
 
 
-def mailer_of(settings: Settings, resolver: Resolver) -> Mailer | None:
+def mailer_of(settings: Settings, resolver: Resolver) -> "Mailer | None":
     """The way out for mail; None while no mail server is set. Raise SetupError for settings that do not go together."""
     if not settings.smtp_host:
         return None
     if settings.mail_problem is not None:
         raise SetupError(settings.mail_problem)
+    from dockbell.net.mail import Mailer, Relay, Security  # noqa: PLC0415 -- many send no mail
+
     relay = Relay(
         settings.smtp_host,
         settings.smtp_port,

@@ -33,7 +33,6 @@ from dockbell.domain.permissions import (
 from dockbell.domain.records import Health
 from dockbell.domain.signing import Signature
 from dockbell.domain.tls import Tls
-from dockbell.net import certificates
 from dockbell.services import areas, audit_entries, signing_secrets
 from dockbell.services.intake import Intake
 from dockbell.services.lookups import Lookups, Reading
@@ -462,6 +461,8 @@ def _check_size(name: str, document: Mapping[str, object]) -> None:
 
 def expiry_of(tls: Tls) -> datetime | None:
     """When the client certificate runs out, if there is one."""
+    from dockbell.net import certificates  # noqa: PLC0415 -- most notifications have none
+
     return certificates.expiry(tls)
 
 
@@ -471,6 +472,8 @@ async def _check_tls(
     """Raise ConfigError for what can never be used: nothing of it is secret from whoever sends it."""
     if method.host(config) is None or str(config.get("url", "")).lower().startswith("http:"):
         raise ConfigError("Only a target with https takes this", field="tls")
+    from dockbell.net import certificates  # noqa: PLC0415 -- as above
+
     async with reading() as tx:  # one time for all of us
         now = tx.now
     certificates.check(tls, now)

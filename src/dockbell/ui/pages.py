@@ -1,10 +1,10 @@
 """Whole pages: templates that escape by themselves, and the headers that keep a page to itself."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
 from dockbell.domain.sessions import csrf_token_of
@@ -13,19 +13,29 @@ from dockbell.services.sessions import fresh_secret
 from dockbell.web import sessions
 from dockbell.web.calls import ApiCall
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _HERE = Path(__file__).parent
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(_HERE / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 STATIC: Mapping[str, tuple[str, bytes]] = {
     file.name: (kind, file.read_bytes())
     for ending, kind in ((".css", "text/css"), (".js", "text/javascript"))
     for file in sorted((_HERE / "static").glob(f"*{ending}"))
 }
+
+
+@cache
+def _templates() -> "Environment":
+    # Many servers show no page for days, and the start of each would wait for what makes them.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 -- see above
+
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _policy(form_places: str) -> str:
@@ -58,7 +68,7 @@ def page(
     form_place: str = "",
 ) -> Response[bytes]:
     """The rendered template. It must name no value that is not given."""
-    text = _TEMPLATES.get_template(template).render(version=version(), **values)
+    text = _templates().get_template(template).render(version=version(), **values)
     return Response(
         content=text.encode(),
         status_code=status,
