@@ -1,5 +1,6 @@
 """The way out to an object store that the operator named: S3 and what speaks like it, Google Cloud Storage, Azure."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -61,7 +62,8 @@ def open_store(address: Address, timeout: float) -> "ObjectStore":
                     **more,
                 )
             case "gs":
-                store = GCSStore(bucket, service_account_key=address.secret_key, **more)
+                key = _google_key(address)
+                store = GCSStore(bucket, service_account_key=key, **more)
             case _:
                 store = AzureStore(
                     bucket,
@@ -72,6 +74,16 @@ def open_store(address: Address, timeout: float) -> "ObjectStore":
     except Exception as error:
         raise SetupError(f"blob_store cannot be used: {_first_line(error)}") from error
     return ObjectStore(store)
+
+
+def _google_key(address: Address) -> str:
+    """The service account's key, which is also where an endpoint is named."""
+    if not address.endpoint:
+        return address.secret_key
+    key = json.loads(address.secret_key)
+    if not isinstance(key, dict):
+        raise TypeError("blob_store_secret_key is no JSON object")
+    return json.dumps({**key, "gcs_base_url": address.endpoint})
 
 
 class ObjectStore:
