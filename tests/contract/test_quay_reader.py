@@ -14,7 +14,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from dockbell.domain.inventories import HeldMirror, HeldQuota
+from dockbell.domain.inventories import HeldChoices, HeldMirror, HeldQuota
 from dockbell.domain.repositories import Visibility
 from dockbell.net.fetching import Fetcher
 from dockbell.net.policy import EgressPolicy
@@ -122,6 +122,43 @@ async def test_a_mirror_is_read_as_quay_and_an_older_one_tell_it(
     assert filtered == replace(older, timeout_seconds=600, architectures=("arm64",))
     assert none is None
     assert there.requests[0].path == "/api/v1/repository/acme/team/web/mirror"
+
+
+async def test_a_dockbell_tells_more_of_its_notifications(there: Receiver, quay: Quay) -> None:
+    def page(cursor: str | None, **more: object) -> bytes:
+        one = {"uuid": f"UUID-{cursor}", "events": ["repo_push", "tag_moved"], **more}
+        return json.dumps({"items": [one], "next_cursor": cursor}).encode()
+
+    tls = {"ca": "PEM", "client_certificate": "PEM", "client_key": "********"}
+    there.answer(body=b'{"info": {"title": "dockbell"}}')
+    is_dockbell = await quay.is_dockbell()
+    there.answer(body=page("next", tls=tls, filter={"severity": "High"}), times=1)
+    there.answer(body=page(None, rate_limit={"per_second": 2.0}, in_order=True, tls=None))
+    told = await quay.choices("acme")
+
+    assert is_dockbell
+    assert told == {
+        "uuid-next": HeldChoices(
+            ("tag_moved",), {"severity": "High"}, ca="PEM", has_client_certificate=True
+        ),
+        "uuid-none": HeldChoices(("tag_moved",), rate_limit=2.0, in_order=True),
+    }
+    assert [one.path for one in there.requests[1:]] == [
+        "/api/v2/notifications?namespace=acme&limit=200",
+        "/api/v2/notifications?namespace=acme&limit=200&cursor=next",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b'{"info": {"title": "Quay Frontend"}}'), (404, b"no"), (200, b"<html>")],
+)
+async def test_a_quay_is_no_dockbell(
+    there: Receiver, quay: Quay, status: int, body: bytes
+) -> None:
+    there.answer(status=status, body=body)
+
+    assert not await quay.is_dockbell()
 
 
 async def test_what_passes_is_asked_again(there: Receiver, quay: Quay, slept: Slept) -> None:

@@ -36,11 +36,29 @@ class Source:
         assert status in {200, 201, 204}, (path, answer)
         return answer
 
+    def choose(self, uuid: str, choices: dict[str, Any]) -> None:
+        status, answer = self.server.call(
+            "PATCH",
+            f"/api/v2/notifications/{uuid}",
+            choices,
+            Authorization=f"Bearer {self.token}",
+        )
+        assert status == 200, answer
+
     def pause(self, uuid: str) -> None:
         status, answer = self.server.call(
             "POST", f"/api/v2/notifications/{uuid}/pause", Authorization=f"Bearer {self.token}"
         )
         assert status == 200, answer
+
+
+# What API v2 alone knows of a notification.
+CHOICES: list[dict[str, Any]] = [
+    {"payload_form": "cloudevents", "filter": {"tags": {"include": ["v*"]}}, "in_order": True},
+    {"events": ["vulnerability_found", "repo_push"], "rate_limit": {"per_second": 0.5}},
+    {"in_order": True},
+    {"rate_limit": {"per_second": 3}},
+]
 
 
 def _notification(number: int) -> dict[str, Any]:
@@ -110,6 +128,8 @@ def _fill(source: Source) -> None:
             )
             if number % 10 == 0 and one == 0:
                 source.pause(made["uuid"])
+            if number % 10 == 1:
+                source.choose(made["uuid"], CHOICES[one])
     source.call(
         "POST", "repository", {"repository": "own", "visibility": "private", "description": ""}
     )
@@ -303,6 +323,18 @@ def test_what_moved_in_is_equal_after_an_export_and_once_more_changes_nothing(
         if one["number_of_failures"] >= 3
     ]
     assert len(paused) == REPOSITORIES / 10
+    told = next(one for one in moved["repositories"] if one["name"] == "team/app-01")
+    assert {
+        (one["method"], one["event"]): (
+            one["further_events"], one["filter"], one["payload_form"], one["rate_limit"], one["in_order"],
+        )
+        for one in told["notifications"]
+    } == {
+        ("webhook", "repo_push"): ([], CHOICES[0]["filter"], "cloudevents", None, True),
+        ("slack", "vulnerability_found"): (["repo_push"], None, "quay", 0.5, False),
+        ("quay_notification", "repo_image_expiry"): ([], None, "quay", None, True),
+        ("quay_notification", "repo_mirror_sync_failed"): ([], None, "quay", 3, False),
+    }  # fmt: skip
     again, _ = move(tmp_path, here, source, "--apply")
     assert (again["changes"], again["remarks"]) == ([], [])
     assert export(tmp_path, **here) == moved

@@ -59,7 +59,7 @@ def export(
     """Print users, organizations, teams, robots, default permissions, quotas, repositories, mirrors, permissions and notifications as JSON.
 
     The order is always the same, so that two servers can be compared. It is no backup: it has no images, no
-    passwords and no tokens, and of notifications only what Quay knows too.
+    passwords and no tokens.
     """
     from dockbell.cli import exporting
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from dockbell.cli.failures import say
 from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.errors import DockbellError, ForbiddenError, NotFoundError
 from dockbell.domain.inventories import (
+    HeldChoices,
     HeldDefaultRole,
     HeldNamespace,
+    HeldNotification,
     HeldRepository,
     HeldUser,
 )
@@ -33,9 +35,9 @@ _LEFT_BEHIND = (
     "tokens of robots: each robot that is made here has a new one",
     "OAuth applications and access tokens, sessions, and invitations that nobody has accepted yet",
     "passwords of mirrors: set each one anew, by hand or by API",
-    "what only API v2 knows of notifications: filters, further events, forms, order (`in_order`), rate limits, TLS",
+    "signing secrets and client certificates of notifications, and those notifications that a dockbell has for all of it",
     "images, tags, logs, build triggers, and quotas of users other than the token's",
-    "settings of proxies, and of mirrors of whole organizations",
+    "settings of proxies, and of mirrors of whole organizations; rules of immutable tags",
 )
 
 
@@ -81,6 +83,8 @@ class _Move:
     applies: bool
     has_superuser: bool  # here, or somebody who is to be one by setting
     users_here: set[str]
+    is_dockbell: bool = False  # the other server, which tells more of its notifications
+    choices: Mapping[str, HeldChoices] = field(default_factory=dict)  # of one namespace
     lacking: set[Thing] = field(default_factory=set)  # at the other server
     known: dict[str, HeldUser] = field(default_factory=dict)  # of the other server, if it tells
     expected: set[Recipient] = field(default_factory=set)
@@ -92,6 +96,7 @@ class _Move:
         """Everything, or these namespaces."""
         quay = self.kit.quay
         own, organizations = await quay.myself()
+        self.is_dockbell = await quay.is_dockbell()
         self.known = {one.name: one for one in await quay.users() or ()}
         if not names:
             everything = await quay.organizations()
@@ -133,6 +138,10 @@ class _Move:
         """The namespace with its default roles, quota and notifications, as far as they are told; what is not is said."""
         quay, name = self.kit.quay, held.name
         default_roles, quota, notifications = held.default_roles, held.quota, held.notifications
+        self.choices = {}
+        if self.is_dockbell:
+            with self._saying(Subject(Thing.NOTIFICATION, name)):
+                self.choices = await quay.choices(name)
         if held.is_organization:
             with self._saying(Subject(Thing.DEFAULT_ROLE, name)):
                 default_roles = await quay.default_roles(name)
@@ -141,8 +150,17 @@ class _Move:
         with self._saying(Subject(Thing.NOTIFICATION, name)):
             notifications = await quay.namespace_notifications(name, own=own)
         return replace(
-            held, default_roles=default_roles, quota=quota, notifications=notifications
+            held,
+            default_roles=default_roles,
+            quota=quota,
+            notifications=self._chosen(notifications),
         )
+
+    def _chosen(
+        self, notifications: Iterable[HeldNotification]
+    ) -> tuple[HeldNotification, ...]:
+        """The same with what is known besides of each."""
+        return tuple(replace(one, choices=self.choices.get(one.uuid)) for one in notifications)
 
     @contextlib.contextmanager
     def _saying(self, subject: Subject) -> Iterator[None]:
@@ -166,6 +184,7 @@ class _Move:
             return
         try:
             wanted = await self.kit.quay.repository(listed)
+            wanted = replace(wanted, notifications=self._chosen(wanted.notifications))
         except (ForbiddenError, NotFoundError) as error:
             self.remarks.append(Remark(subject, error.detail))
             return

@@ -8,6 +8,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 
 from dockbell.domain.accounts import Role, TeamRole
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.repositories import Visibility
 
@@ -77,6 +78,30 @@ class HeldDefaultRole:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldChoices:
+    """What API v2 knows of a notification, and API v1 does not. No secret is in it."""
+
+    further_events: tuple[str, ...] = ()
+    filters: Mapping[str, object] | None = None
+    payload_form: PayloadForm = PayloadForm.QUAY
+    rate_limit: float | None = None
+    in_order: bool = False
+    ca: str = ""
+    has_client_certificate: bool = False
+
+    def document(self) -> Document:
+        return {
+            "further_events": list(self.further_events),
+            "filter": None if self.filters is None else dict(self.filters),
+            "payload_form": self.payload_form.value,
+            "rate_limit": self.rate_limit,
+            "in_order": self.in_order,
+            "ca": self.ca,
+            "has_client_certificate": self.has_client_certificate,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class HeldNotification:
     uuid: str
     event: str
@@ -85,6 +110,7 @@ class HeldNotification:
     config: Mapping[str, object]
     event_config: Mapping[str, object]
     failures: int = 0  # as Quay counts them: paused from three on
+    choices: HeldChoices | None = None  # None where they are not told, as by a Quay
 
     def document(self) -> Document:
         return {
@@ -95,6 +121,7 @@ class HeldNotification:
             "config": dict(self.config),
             "event_config": dict(self.event_config),
             "number_of_failures": self.failures,
+            **({} if self.choices is None else self.choices.document()),
         }
 
 

@@ -3,7 +3,7 @@
 What is here already is left as it is: doing all that is said here, and comparing again, finds nothing more to do.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from dockbell.domain.accounts import Role
 from dockbell.domain.ids import is_uuid
 from dockbell.domain.inventories import (
+    HeldChoices,
     HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
@@ -364,6 +365,11 @@ def _add_notifications(
             plan.leave(step.subject, "another place here has a notification of this UUID")
         else:
             plan.meet(step, step.notification, known.get(uuid), _set_otherwise)
+            choices = step.notification.choices
+            if uuid not in known and choices is not None and choices.has_client_certificate:
+                plan.leave(
+                    step.subject, "its client certificate: the key is not told. Set both"
+                )
 
 
 def _add_mirror(plan: Plan, path: str, wanted: HeldMirror, here: HeldMirror | None) -> None:
@@ -417,7 +423,21 @@ def _set_otherwise(there: HeldNotification, here: HeldNotification) -> str:
         ("title", there.title, here.title),
         ("config", there.config, here.config),
         ("event_config", there.event_config, here.event_config),
+        *_chosen_otherwise(there.choices, here.choices or HeldChoices()),
     )
+
+
+def _chosen_otherwise(
+    there: HeldChoices | None, here: HeldChoices
+) -> Iterator[tuple[str, object, object]]:
+    if there is None:  # what was not told is no difference
+        return
+    yield "further events", there.further_events, here.further_events
+    yield "filter", there.filters, here.filters
+    yield "payload_form", there.payload_form, here.payload_form
+    yield "rate_limit", there.rate_limit, here.rate_limit
+    yield "in_order", there.in_order, here.in_order
+    yield "ca", there.ca, here.ca
 
 
 def _otherwise_bounded(there: HeldQuota, here: HeldQuota) -> str:

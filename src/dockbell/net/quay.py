@@ -19,7 +19,9 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from dockbell.domain.forms import PayloadForm
 from dockbell.domain.inventories import (
+    HeldChoices,
     HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
@@ -34,6 +36,7 @@ from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import UnreachableError
 from dockbell.domain.mirrors import SHORTEST_TIMEOUT
 from dockbell.domain.outcomes import Code
+from dockbell.domain.product import NAME
 from dockbell.domain.repositories import RepositoryState, Visibility
 from dockbell.net.fetching import Fetcher
 from dockbell.net.urls import target_of
@@ -165,6 +168,40 @@ class _Notification(msgspec.Struct):
 
 class _Notifications(msgspec.Struct):
     notifications: list[_Notification]
+
+
+class _About(msgspec.Struct):
+    title: str = ""
+
+
+class _Discovery(msgspec.Struct):
+    info: _About
+
+
+class _Rate(msgspec.Struct):
+    per_second: float
+
+
+class _Tls(msgspec.Struct):
+    ca: str | None = None
+    client_certificate: str | None = None
+
+
+class _Chosen(msgspec.Struct):
+    """A notification as API v2 shows it. Its configuration is masked, and read from API v1."""
+
+    uuid: str
+    events: list[str]
+    filter: dict[str, Any] | None = None
+    payload_form: PayloadForm = PayloadForm.QUAY
+    rate_limit: _Rate | None = None
+    in_order: bool = False
+    tls: _Tls | None = None
+
+
+class _ChosenPage(msgspec.Struct):
+    items: list[_Chosen]
+    next_cursor: str | None = None
 
 
 class _Limit(msgspec.Struct):
@@ -365,6 +402,37 @@ class Quay:
         )
         return _held(await self._get(place, _Notifications))
 
+    async def is_dockbell(self) -> bool:
+        """Whether it is no Quay but a dockbell, which knows more of its notifications than API v1 tells."""
+        try:
+            found = await self._if_allowed(self._get("discovery", _Discovery))
+        except StrangeAnswerError:
+            return False
+        return found is not None and found.info.title == NAME
+
+    async def choices(self, namespace: str) -> Mapping[str, HeldChoices]:
+        """What a dockbell knows besides of the notifications of the namespace and its repositories, by their UUIDs."""
+        query, found = {"namespace": namespace, "limit": "200"}, dict[str, HeldChoices]()
+        for _ in range(MOST_PAGES):
+            page = await self._get(f"notifications?{urlencode(query)}", _ChosenPage, api="v2")
+            for one in page.items:
+                tls = one.tls or _Tls()
+                found[one.uuid.lower()] = HeldChoices(
+                    further_events=tuple(one.events[1:]),
+                    filters=one.filter,
+                    payload_form=one.payload_form,
+                    rate_limit=None if one.rate_limit is None else one.rate_limit.per_second,
+                    in_order=one.in_order,
+                    ca=tls.ca or "",
+                    has_client_certificate=bool(tls.client_certificate),
+                )
+            if not page.next_cursor:
+                return found
+            query["cursor"] = page.next_cursor
+        raise StrangeAnswerError(
+            f"The list of notifications of {namespace} at {self.address} does not end."
+        )
+
     async def mirror(self, listed: Listed) -> HeldMirror | None:
         """How a listed repository is mirrored; None if it is not, or there are no mirrors at all."""
         try:
@@ -409,9 +477,9 @@ class Quay:
         except (ForbiddenError, NotFoundError, UnauthenticatedError):
             return None
 
-    async def _get(self, path: str, shape: type[_T]) -> _T:
-        """What is at this path below /api/v1, in this shape. Tried again while what is wrong may pass."""
-        url = f"{self.address}/api/v1/{path}"
+    async def _get(self, path: str, shape: type[_T], *, api: Literal["v1", "v2"] = "v1") -> _T:
+        """What is at this path below the API, in this shape. Tried again while what is wrong may pass."""
+        url = f"{self.address}/api/{api}/{path}"
         for number in range(1, _MOST_TRIES + 1):
             await self._take_turn()
             wait = min(_LONGEST_WAIT, 2.0 ** (number - 1))

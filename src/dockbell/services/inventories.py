@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dockbell.domain.accounts import NamespaceKind
 from dockbell.domain.inventories import (
+    HeldChoices,
     HeldDefaultRole,
     HeldMirror,
     HeldNamespace,
@@ -19,6 +20,7 @@ from dockbell.domain.notifications import Notification
 from dockbell.domain.permissions import AdminOf, AdminOfAll, AdminOfPlace, SuperUser
 from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
+from dockbell.domain.tls import Tls
 from dockbell.store import (
     authorized_emails,
     default_roles,
@@ -173,6 +175,20 @@ async def _notifications(tx: Tx, admin: AdminOfPlace) -> tuple[HeldNotification,
             failures=one.failure_streak
             if one.paused_at is None
             else max(FAILURE_LIMIT, one.failure_streak),
+            choices=_choices_of(one),
         )
         for one in found
+    )
+
+
+def _choices_of(one: Notification) -> HeldChoices:
+    tls = one.tls or Tls()
+    return HeldChoices(
+        further_events=one.further_kinds,
+        filters=one.filters,
+        payload_form=one.payload_form,
+        rate_limit=one.rate_limit,
+        in_order=one.in_order,
+        ca=tls.ca,
+        has_client_certificate=bool(tls.client_certificate),
     )

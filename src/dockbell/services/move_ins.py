@@ -9,6 +9,7 @@ from dockbell.domain.accounts import Actor, Namespace, NamespaceKind
 from dockbell.domain.deliveries import PauseReason
 from dockbell.domain.errors import DockbellError, InvalidRequestError
 from dockbell.domain.inventories import (
+    HeldChoices,
     HeldMirror,
     HeldNamespace,
     HeldNotification,
@@ -52,6 +53,7 @@ from dockbell.domain.permissions import (
 )
 from dockbell.domain.repositories import Repository, RepositoryState
 from dockbell.domain.standings import FAILURE_LIMIT
+from dockbell.domain.tls import Tls
 from dockbell.services import (
     audit_entries,
     default_roles,
@@ -370,6 +372,7 @@ def _to_be(wanted: HeldRepository, now: datetime) -> Repository:
 
 
 def _new(one: HeldNotification) -> NewNotification:
+    choices = one.choices or HeldChoices()
     return NewNotification(
         kind=one.event,
         method=one.method,
@@ -377,6 +380,12 @@ def _new(one: HeldNotification) -> NewNotification:
         event_config=one.event_config,
         title=one.title,
         uuid=one.uuid,
+        further_kinds=choices.further_events,
+        filters=choices.filters,
+        payload_form=choices.payload_form,
+        rate_limit=choices.rate_limit,
+        in_order=choices.in_order,
+        tls=Tls(ca=choices.ca) if choices.ca else None,
     )
 
 
