@@ -63,7 +63,6 @@ FIELDS = _Event.__struct_fields__
 _SINGLE = msgspec.json.Decoder(_Body)
 _ITEM = msgspec.json.Decoder(_Event)
 _ANY = msgspec.json.Decoder()
-_dumps = json.JSONEncoder().encode  # as `json.dumps`, which looks at its arguments first
 _NO_JSON = ReportError("body", 'must be JSON in UTF-8, either one event or {"events": [ … ]}')
 
 
@@ -76,9 +75,30 @@ class Reader:
     clock: Callable[[], datetime]
 
     @cached_property
-    def _samples(self) -> Mapping[str, Mapping[str, object]]:
+    def _kinds(self) -> Mapping[str, "_Kind"]:
         subject = Subject("namespace", "repository")
-        return {name: kind.sample(subject, {}) for name, kind in self.kinds.items()}
+        return {
+            name: _Kind(name, kind.needs, kind.sample(subject, {}))
+            for name, kind in self.kinds.items()
+        }
+
+    @cached_property
+    def _ground(self) -> Callable[..., "_Ground"]:
+        """What events of this kind at this place share. Most are of a kind and about a repository that had one lately."""
+
+        def find(
+            event: str | UnsetType, repository: str | UnsetType, namespace: str | UnsetType
+        ) -> _Ground:
+            kind = self._kind(event)
+            place = _place(repository, namespace, kind)
+            base = base_of(Subject(*place), self.links)
+            return _Ground(
+                self._kinds[kind.name],
+                *place,
+                base={key: value for key, value in base.items() if key != "homepage"},
+            )
+
+        return lru_cache(maxsize=1024)(find)
 
     def read(self, body: bytes) -> Report | Sequence[Report | ReportError]:
         """The report of a single event, or one for each event of a batch, or what is wrong with it.
@@ -104,26 +124,25 @@ class Reader:
             return error
 
     def _report(self, told: _Event) -> Report:
-        kind = self._kind(told.event)
-        namespace, repository = _place(told, kind)
-        _check_id(told.id)
-        self._check_time(told.occurred_at)
+        ground = self._ground(told.event, told.repository, told.namespace)
+        if told.id is not None:
+            _check_id(told.id)
+        if told.occurred_at is not None:
+            self._check_time(told.occurred_at)
         details = _object("data", told.data, MOST_DATA)
-        homepage = self._take_base(details, namespace, repository)
-        self._check_details(kind, details)
-        facts = _object("facts", told.facts, MOST_FACTS)
-        if "sample" in facts:
-            raise ReportError("facts.sample", "is dockbell's own: it marks tests. Leave it out")
+        homepage = _take_base(details, ground.base)
+        ground.kind.check(details)
+        facts = {} if told.facts is UNSET else _facts_of(told.facts)
         build_id = details.get("build_id")
         return Report(
-            kind=kind.name,
-            namespace=namespace,
-            repository=repository,
+            kind=ground.kind.name,
+            namespace=ground.namespace,
+            repository=ground.repository,
             details=_encoded("data", details, MOST_DATA),
             homepage=homepage,
             build_id=build_id if isinstance(build_id, str) else None,
             facts=facts,
-            performer=_performer(told.actor),
+            performer=None if told.actor is UNSET else _performer(told.actor),
             is_by_caller=told.actor is UNSET,
             occurred_at=told.occurred_at,
             producer_id=told.id,
@@ -141,59 +160,73 @@ class Reader:
             )
         return kind
 
-    def _check_time(self, moment: datetime | None) -> None:
-        if moment is not None and not _EARLIEST <= moment <= self.clock() + _AHEAD:
+    def _check_time(self, moment: datetime) -> None:
+        if not _EARLIEST <= moment <= self.clock() + _AHEAD:
             raise ReportError(
                 "occurred_at", "must lie between the year 2000 and a day from now"
             )
 
-    def _take_base(
-        self, details: dict[str, Any], namespace: str, repository: str | None
-    ) -> str | None:
-        """Take the fields that are ours out of the details; return the home page, if it is not ours.
 
-        Whole payloads of Quay can so be passed on; and nobody can make one that names another repository.
-        """
-        base = _base_of(namespace, repository, self.links)
-        for key in [one for one in details if one in base]:
-            if details.pop(key) != base[key]:
-                raise ReportError(f"data.{key}", f"must be left out, or be {_shown(base[key])}")
-        homepage = details.pop("homepage", None)
-        if homepage is None:
-            return None
-        if not isinstance(homepage, str) or not _is_url(homepage):
-            raise ReportError(
-                "data.homepage",
-                f"must be an http or https address of at most {_LONGEST_URL} characters",
-            )
-        return homepage
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of events, as they are reported. Its sample is the pattern: fields that it has must be of the same type."""
 
-    def _check_details(self, kind: EventKind, details: Mapping[str, object]) -> None:
-        """The kind's sample is the pattern: fields that it has must be of the same type."""
-        sample = self._samples[kind.name]
-        for key in kind.needs:
+    name: str
+    needs: tuple[str, ...]
+    sample: Mapping[str, object]
+
+    def check(self, details: Mapping[str, object]) -> None:
+        needs, sample = self.needs, self.sample
+        for key in needs:
             if key not in details:
                 raise ReportError(
-                    f"data.{key}", f"is missing: {kind.name} needs {_said(sample.get(key))}"
+                    f"data.{key}", f"is missing: {self.name} needs {_said(sample.get(key))}"
                 )
         for key, value in details.items():
             pattern = sample.get(key)
-            is_needed = key in kind.needs
-            if pattern is None or (value is None and not is_needed):
+            if pattern is None or (value is None and key not in needs):
                 continue
-            if not _fits(value, pattern) or (is_needed and value in ("", [])):
+            if not _fits(value, pattern) or (key in needs and value in ("", [])):
                 raise ReportError(f"data.{key}", f"must be {_said(pattern)}")
 
 
-# Most events are about a repository that had another one lately.
-@lru_cache(maxsize=1024)
-def _base_of(namespace: str, repository: str | None, links: Links) -> Mapping[str, object]:
-    """The fields that are ours, but for the home page."""
-    base = base_of(Subject(namespace, repository), links)
-    return {key: value for key, value in base.items() if key != "homepage"}
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What events of one kind at one place share."""
+
+    kind: _Kind
+    namespace: str
+    repository: str | None
+    base: Mapping[str, object]  # the fields that are ours, but for the home page
 
 
-@lru_cache(maxsize=1024)
+def _take_base(details: dict[str, Any], base: Mapping[str, object]) -> str | None:
+    """Take the fields that are ours out of the details; return the home page, if it is not ours.
+
+    Whole payloads of Quay can so be passed on; and nobody can make one that names another repository.
+    """
+    if not base.keys().isdisjoint(details):
+        for key in [one for one in details if one in base]:
+            if details.pop(key) != base[key]:
+                raise ReportError(f"data.{key}", f"must be left out, or be {_shown(base[key])}")
+    homepage = details.pop("homepage", None)
+    if homepage is None:
+        return None
+    if not isinstance(homepage, str) or not _is_url(homepage):
+        raise ReportError(
+            "data.homepage",
+            f"must be an http or https address of at most {_LONGEST_URL} characters",
+        )
+    return homepage
+
+
+def _facts_of(raw: Raw) -> dict[str, Any]:
+    facts = _object("facts", raw, MOST_FACTS)
+    if "sample" in facts:
+        raise ReportError("facts.sample", "is dockbell's own: it marks tests. Leave it out")
+    return facts
+
+
 def _parts_of(path: str) -> tuple[str, str] | None:
     """Namespace and name of a repository; None if the path is none."""
     namespace, _, name = path.partition("/")
@@ -229,41 +262,42 @@ def _worded(text: str) -> ReportError:
     return ReportError(field, f"is not right: {about[:1].lower()}{about[1:]}")
 
 
-def _place(told: _Event, kind: EventKind) -> tuple[str, str | None]:
+def _place(
+    path: str | UnsetType, namespace: str | UnsetType, kind: EventKind
+) -> tuple[str, str | None]:
     if kind.scope is EventScope.NAMESPACE:
-        if told.namespace is UNSET or told.repository is not UNSET:
+        if namespace is UNSET or path is not UNSET:
             raise ReportError(
                 "namespace",
                 f"must be given, and repository not: {kind.name} is about a namespace",
             )
-        if not is_namespace(told.namespace):
-            raise ReportError("namespace", f"{_shown(told.namespace)} is not the name of one")
-        return told.namespace, None
-    if told.repository is UNSET or told.namespace is not UNSET:
+        if not is_namespace(namespace):
+            raise ReportError("namespace", f"{_shown(namespace)} is not the name of one")
+        return namespace, None
+    if path is UNSET or namespace is not UNSET:
         raise ReportError(
             "repository",
             f"must be given as `namespace/name`, and namespace not: {kind.name} is about a repository",
         )
-    path = told.repository
     parts = _parts_of(path) if len(path) <= _LONGEST_PATH else None
     if parts is None:
         raise ReportError(
             "repository",
-            f"{_shown(told.repository)} is not the name of one: `namespace/name`, "
+            f"{_shown(path)} is not the name of one: `namespace/name`, "
             "in small letters, digits, `.`, `_` and `-`",
         )
     return parts
 
 
-def _check_id(producer_id: str | None) -> None:
-    if producer_id is not None and not _is_plain(producer_id, LONGEST_ID):
+def _check_id(producer_id: str) -> None:
+    if not _is_plain(producer_id, LONGEST_ID):
         raise ReportError(
             "id", f"must have 1 to {LONGEST_ID} characters and no control characters"
         )
 
 
-def _performer(actor: str | _Actor | UnsetType | None) -> Performer | None:
-    if actor is UNSET or actor is None:
+def _performer(actor: str | _Actor | None) -> Performer | None:
+    if actor is None:
         return None
     name, kind = (actor, "user") if isinstance(actor, str) else (actor.name, actor.kind)
     if not _is_plain(name, LONGEST_NAME):
@@ -307,6 +341,24 @@ def _encoded(name: str, value: Mapping[str, object], most: int) -> bytes:
     return encoded
 
 
+def _encoder() -> Callable[[Mapping[str, object]], str]:
+    """`json.dumps`, without what it does beside for each document: that takes as long as a small one itself."""
+    encoder = json.JSONEncoder()
+    make: Any = getattr(json.encoder, "c_make_encoder", None)  # None without its part in C
+    if make is None:
+        return encoder.encode
+    keep_order, keep_keys, allow_nan = False, False, True
+    # The first is for marks against circles: what was decoded has none.
+    pieces = make(
+        None, encoder.default, json.encoder.encode_basestring_ascii, None, ": ", ", ",
+        keep_order, keep_keys, allow_nan,
+    )  # fmt: skip
+    return lambda value: "".join(pieces(value, 0))
+
+
+_dumps = _encoder()
+
+
 def _too_large(name: str, most: int) -> ReportError:
     return ReportError(name, f"must not be larger than {most} bytes of ASCII JSON")
 
@@ -317,12 +369,12 @@ def _too_deep(name: str) -> ReportError:
 
 def _fits(value: object, pattern: object) -> bool:
     match pattern:
+        case list():  # first, because most events have one
+            return isinstance(value, list) and set(map(type, value)) <= {str}
         case bool():
             return isinstance(value, bool)
         case int() | float():
             return isinstance(value, int | float) and not isinstance(value, bool)
-        case list():
-            return isinstance(value, list) and set(map(type, value)) <= {str}
         case dict():
             return isinstance(value, dict)
         case _:
