@@ -27,6 +27,9 @@ _MOST_BYTES_IN_GROUP = 8 << 20
 _LONGEST_ADVICE = 60
 _FIRST_RATE = 500.0  # events a second, until we know better
 _MEMORY = 0.2  # the weight of the last group in the rate
+_MANY = 8  # requests in a group, after which most of their senders are about to send again
+_TURN_SECONDS = 0.001
+_MOST_TURNS = 4
 
 
 class BusyError(DockbellError):
@@ -104,6 +107,7 @@ class Receiving:
         self._waiting = 0  # events, with those under way
         self._shares: dict[str, int] = {}  # the same, of each token
         self._rate = _FIRST_RATE
+        self._last = 0  # requests in the last group
         # One is all that SQLite has; on PostgreSQL one group can travel while another is committed.
         self._most_workers = 1 if store.is_sqlite else 2
         self._busy_workers = 0
@@ -162,10 +166,24 @@ class Receiving:
     async def _work(self) -> None:
         try:
             while self._queue:
+                await self._gather()
                 await self._serve(self._take())
         finally:
             # At once, not when the loop tells that the task is done: who comes between would wait for good.
             self._busy_workers -= 1
+
+    async def _gather(self) -> None:
+        """Wait a moment for those who were answered together: the first to send again would have a commit of their own."""
+        last, self._last = self._last, 0
+        if last < _MANY:
+            return
+        for _ in range(_MOST_TURNS):
+            before = len(self._queue)
+            if before >= last:
+                return
+            await asyncio.sleep(_TURN_SECONDS)
+            if len(self._queue) == before:
+                return
 
     async def _serve(self, group: _Group) -> None:
         loop = asyncio.get_running_loop()
@@ -194,6 +212,7 @@ class Receiving:
             if count > _MOST_IN_GROUP or size > _MOST_BYTES_IN_GROUP:
                 break
             sheaves.append(self._queue.popleft())
+        self._last = len(sheaves)
         return _Group(
             sheaves, [(sheaf, report) for sheaf in sheaves for report in sheaf.reports]
         )
