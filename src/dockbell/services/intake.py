@@ -74,17 +74,18 @@ class Intake:
         and so does the wait of everybody else who writes. What a single event has beyond the first part is noted and
         made by the engine. `Kept.deliveries` counts all of it.
         """
-        places = {(one.namespace_id, one.repository_id, one.kind) for one in drafts}
-        candidates = await notifications.find_candidates_many(tx, places)
+        places = [(one.namespace_id, one.repository_id, one.kind) for one in drafts]
+        candidates = await notifications.find_candidates_many(tx, set(places))
         placed: list[Placed] = []
         wanted: list[list[Wanted]] = []
         count = 0
-        for draft in drafts:
-            event = self._event_of(tx, draft)
+        new_ids = tx.new_ids("evt", len(drafts))
+        for draft, place, new_id in zip(drafts, places, new_ids, strict=True):
+            event = self._event_of(new_id, draft)
             kind = self.kinds[draft.kind]
             its = [
-                (event.id, one.place_id, one.id, one.is_paused)
-                for one in candidates[draft.namespace_id, draft.repository_id, draft.kind]
+                (new_id, one.place_id, one.id, one.is_paused)
+                for one in candidates[place]
                 if refusal_of(event, kind, one.event_config, one.filter) is None
             ]
             count += len(its)
@@ -125,8 +126,10 @@ class Intake:
         earlier: Mapping[str, Earlier],
     ) -> None:
         counts = Counter(
-            (draft.source, None if one.event.id in earlier else draft.kind)
-            for one, draft in zip(placed, drafts, strict=False)
+            [
+                (draft.source, None if one.event.id in earlier else draft.kind)
+                for one, draft in zip(placed, drafts, strict=False)
+            ]
         )
         for (source, kind), count in counts.items():
             if kind is None:
@@ -134,12 +137,12 @@ class Intake:
             else:
                 tx.after.append(partial(self.metrics.note_event, source, kind, count))
 
-    def _event_of(self, tx: Tx, draft: Draft) -> Event:
+    def _event_of(self, new_id: str, draft: Draft) -> Event:
         body = draft.body
         if body is None:
             body = body_of(draft.subject, draft.details, self.links, build_id=draft.build_id)
         return Event(
-            id=tx.new_id("evt"),
+            id=new_id,
             kind=draft.kind,
             subject=draft.subject,
             body=body,
@@ -163,7 +166,7 @@ class Intake:
 
         A second one with the same producer key changes nothing.
         """
-        event = self._event_of(tx, draft)
+        event = self._event_of(tx.new_id("evt"), draft)
         kind = self.kinds[draft.kind]
         if refusal_of(event, kind, candidate.event_config, candidate.filter) is not None:
             return None

@@ -1,7 +1,7 @@
 """Taking in what programs report: who may, and one event for each report that nobody told before."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from dockbell.domain.accounts import Actor, ActorKind, NamespaceKind
@@ -34,13 +34,14 @@ class Reports:
         are asked once for each caller and place. The rest, if there is one, is left for another transaction
         (see `Intake.record_many`).
         """
-        grounds = await self._grounds(tx, told)
+        places = [None if actor is None else _place(actor, report) for actor, report in told]
+        grounds = await self._grounds(tx, dict(zip(places, told, strict=True)))
         answers: list[Receipt | Draft] = []
-        for actor, report in told:
-            if actor is None:
+        for place, (_, report) in zip(places, told, strict=True):
+            if place is None:
                 answers.append(Receipt.refused(UnauthenticatedError()))
                 continue
-            ground = grounds[_place(actor, report)]
+            ground = grounds[place]
             answers.append(
                 Receipt.refused(ground, _place_field(report))
                 if isinstance(ground, DockbellError)
@@ -60,12 +61,12 @@ class Reports:
         return receipts
 
     async def _grounds(
-        self, tx: Tx, told: Sequence[tuple[Actor | None, Report]]
+        self, tx: Tx, told: Mapping[_Place | None, tuple[Actor | None, Report]]
     ) -> dict[_Place, "_Ground | DockbellError"]:
         asked = {
-            _place(actor, report): (actor, report.namespace, report.repository)
-            for actor, report in told
-            if actor is not None
+            place: (actor, report.namespace, report.repository)
+            for place, (actor, report) in told.items()
+            if place is not None and actor is not None
         }
         rights = await repositories.reporters_of(tx, list(asked.values()))
         return {

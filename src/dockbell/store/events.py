@@ -47,32 +47,37 @@ async def record_many(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]
     if not placed:
         return {}
     now = to_micros(tx.now)
-    rows = [
-        (
-            one.event.id,
-            one.event.kind,
-            one.event.subject.namespace,
-            one.event.subject.repository,
-            one.event.subject.is_user,
-            one.namespace_id,
-            one.repository_id,
-            one.event.body,
-            _document_of(one.event.facts),
-            None if one.event.performer is None else one.event.performer.name,
-            None if one.event.performer is None else one.event.performer.kind,
-            one.event.producer_key,
-            to_micros(one.event.occurred_at),
-            now,
+    rows = []
+    for one in placed:
+        event = one.event
+        subject, performer, facts, moment = (
+            event.subject, event.performer, event.facts, event.occurred_at,
+        )  # fmt: skip
+        rows.append(
+            (
+                event.id,
+                event.kind,
+                subject.namespace,
+                subject.repository,
+                subject.is_user,
+                one.namespace_id,
+                one.repository_id,
+                event.body,
+                _document_of(facts) if facts else "{}",
+                None if performer is None else performer.name,
+                None if performer is None else performer.kind,
+                event.producer_key,
+                now if moment is tx.now else to_micros(moment),
+                now,
+            )
         )
-        for one in placed
-    ]
     if await tx.hot_all(tx.dialect.add_events(rows)) == len(rows):
         return {}
     return await _find_earlier(tx, placed)
 
 
 def _document_of(facts: Mapping[str, object]) -> str:
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else "{}"
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
 
 
 async def _find_earlier(tx: Tx, placed: Sequence[Placed]) -> Mapping[str, Earlier]:

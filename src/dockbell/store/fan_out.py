@@ -49,16 +49,20 @@ async def record(
     )
     made: list[str] = []
     for first in range(0, len(wanted), _ROWS_AT_ONCE):
+        part = wanted[first : first + _ROWS_AT_ONCE]
+        new_ids = tx.new_ids("dlv", len(part))
         rows = [
-            (tx.new_id("dlv"), notification_id, lane_of(notification_id), event_id, place_id)
-            for event_id, place_id, notification_id, _ in wanted[first : first + _ROWS_AT_ONCE]
+            (new_id, notification_id, lane_of(notification_id), event_id, place_id)
+            for new_id, (event_id, place_id, notification_id, _) in zip(
+                new_ids, part, strict=True
+            )
         ]
         adding = (
             tx.dialect.ADD_DELIVERIES,
             (*tx.dialect.packed(rows), trigger.value, to_micros(due_at)),
         )
         await tx.hot_each([*lanes_first, adding])
-        made += [row[0] for row in rows]
+        made += new_ids
         lanes_first = ()
     if is_test:
         for one in paused:

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from dockbell.domain import ids
 from dockbell.domain.errors import (
     DockbellError,
     NotFoundError,
@@ -70,6 +71,10 @@ class Tx:
     rings: bool = False  # deliveries became due: wake the engine after the commit
     after: list[Callable[[], None]] = field(default_factory=list)  # called once it is committed
     _driver: Any = None  # the driver's own connection, once a hot statement asked for it
+
+    def new_ids(self, prefix: str, count: int) -> list[str]:
+        """So many new ids, in order: cheaper than one by one."""
+        return ids.new_ids(self.new_id, prefix, count)
 
     async def rows(self, statement: Executable, parameters: Any = None) -> Sequence[Row[Any]]:
         with _explained:

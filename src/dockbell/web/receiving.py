@@ -205,13 +205,16 @@ class Receiving:
 
     def _take(self) -> _Group:
         """The sheaves that have waited longest, at least one."""
-        sheaves = [self._queue.popleft()]
-        count, size = len(sheaves[0].reports), sheaves[0].size
-        while self._queue:
-            count, size = count + len(self._queue[0].reports), size + self._queue[0].size
-            if count > _MOST_IN_GROUP or size > _MOST_BYTES_IN_GROUP:
+        sheaves: list[_Sheaf] = []
+        count = size = 0
+        for sheaf in self._queue:
+            count += len(sheaf.reports)
+            size += sheaf.size
+            if sheaves and (count > _MOST_IN_GROUP or size > _MOST_BYTES_IN_GROUP):
                 break
-            sheaves.append(self._queue.popleft())
+            sheaves.append(sheaf)
+        for _ in sheaves:
+            self._queue.popleft()
         self._last = len(sheaves)
         return _Group(
             sheaves, [(sheaf, report) for sheaf in sheaves for report in sheaf.reports]
