@@ -244,3 +244,29 @@ async def test_an_image_is_one_process_s_until_that_must_have_died(
     async with hub.store.read() as tx:
         (row,) = await tx.rows(select(t.clair_indexings.c.tries))
     assert row.tries == 2
+
+
+async def test_images_from_before_are_noted_and_asked_about_behind_new_ones(
+    hub: Hub, clair: Receiver, clock: SetClock
+) -> None:
+    client = await hub.with_switches(are_indexed=False).client()
+    manifests = [await push_image(client, name, content=name.encode()) for name in "ab"]
+    await push_blob(client, b"{}")
+    await push_manifest(client, artifact(manifests[0], "application/x"), "signature")
+    clock.move(minutes=1)
+    new = await push_image(await hub.client(), "new", content=b"new")
+
+    async def note(*, is_dry: bool = False) -> tuple[int, tuple[str, str] | None]:
+        async with hub.store.begin() as tx:
+            return await clair_indexings.add_unscanned(
+                tx, SYSTEM, "clair", after=("", ""), is_dry=is_dry
+            )
+
+    counts = [await note(is_dry=True), await note(), await note()]
+    await work(hub, clair)
+
+    assert counts == [(2, None), (2, None), (0, None)]
+    asked = [json.loads(one.body)["hash"] for one in clair.requests if one.path == INDEX]
+    old = sorted(map(digest_of, manifests))
+    assert asked == [digest_of(new), *old]
+    assert (await note(), await waiting(hub)) == ((0, None), [])

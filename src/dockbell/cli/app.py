@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "Print what this server holds.",
     "blobs": "Free the space of what nobody needs.",
     "quotas": "Count anew what namespaces store.",
+    "scans": "Have a Clair index what was pushed before it was there.",
     "config": "Show, check and explain the settings.",
     "db": "Migrate the database, or check it.",
     "keys": "Make, rotate and retire a secret key.",

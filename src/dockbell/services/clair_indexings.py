@@ -10,6 +10,7 @@ from dockbell.domain.permissions import ReporterOf
 from dockbell.store import clair_indexings, manifests, namespaces, repositories
 from dockbell.store.transactions import Tx
 
+_SOME = 200  # that are looked at in one transaction
 _LEASE = timedelta(minutes=15)  # longer than a Clair is waited for
 _CLAIR = Actor(ActorKind.SYSTEM, name="Clair")
 
@@ -21,6 +22,20 @@ class Image:
     right: ReporterOf
     path: str
     manifest: Manifest
+
+
+async def add_unscanned(
+    tx: Tx, actor: Actor, scanner: str, *, after: tuple[str, str], is_dry: bool
+) -> tuple[int, tuple[str, str] | None]:
+    """Note some images that the scanner has not reported on; return how many, and where to go on. For an operator."""
+    del actor  # whoever may read the database
+    found = await clair_indexings.list_unscanned(tx, scanner, after=after, limit=_SOME)
+    images = [row for row in found if parse(row.body, row.media_type).image_config is not None]
+    if not is_dry:
+        for row in images:
+            await clair_indexings.add(tx, row.repository_id, row.digest, row.created_at)
+    last = found[-1] if len(found) == _SOME else None
+    return len(images), None if last is None else (last.repository_id, last.digest)
 
 
 async def has_due(tx: Tx, actor: Actor) -> bool:
