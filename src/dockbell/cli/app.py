@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from dockbell.cli import failures
-from dockbell.cli.apps import examples
+from dockbell.cli.apps import Taking, examples
 from dockbell.observability.versions import version
 
 # Each command with its one line of help; its module has the same name and holds a Typer called `app`.
@@ -50,7 +50,7 @@ class _Late(TyperCommand):
         return typer.main.get_command(module.app)
 
 
-class Commands(TyperGroup):
+class Commands(Taking, TyperGroup):
     """The commands of `COMMANDS`, in that order."""
 
     def __init__(self, **given: Any) -> None:

@@ -25,8 +25,8 @@ from dockbell.domain.errors import (
 )
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.live import Position
+from dockbell.domain.plain_text import plain
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
-from dockbell.observability.logs import plain
 from dockbell.services import areas, deliveries, live
 from dockbell.services.deliveries import DeliveryWithAttempts
 from dockbell.services.live import Found, Watch

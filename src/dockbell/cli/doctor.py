@@ -9,7 +9,7 @@ import typer
 from dockbell.cli import flags
 from dockbell.cli.apps import examples, new_command
 from dockbell.cli.failures import Code, say
-from dockbell.observability.logs import plain
+from dockbell.domain.plain_text import plain
 from dockbell.settings import Settings
 
 app = new_command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dockbell.cli.failures import say
-from dockbell.observability.logs import plain
+from dockbell.domain.plain_text import plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
+from dockbell.domain.plain_text import plain
+
 MASK = "********"
 # Parts of a key's name that mean its value is a credential. Compared without case, dash and underscore.
 _SECRET_PARTS = (
@@ -151,13 +153,6 @@ def _show_traceback(out: TextIO, exc_info: ExcInfo) -> None:
 
 def _indented(text: str) -> str:
     return "\n".join("    " + plain(line) for line in text.rstrip("\n").split("\n"))
-
-
-def plain(text: str) -> str:
-    """The text with all that does not print written as Python would write it."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _add_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
