@@ -11,8 +11,9 @@ from collections.abc import Coroutine, Iterator
 from typing import NoReturn
 
 import structlog
-import uvicorn
 import uvloop
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from dockbell import bootstrap
 from dockbell.cli import garbage
@@ -85,7 +86,7 @@ async def _serve(
 ) -> TooOldError | None:
     """Serve until it is told to stop or too old for the tables; return why it is, then."""
     server = _Server(
-        uvicorn.Config(
+        Config(
             application.asgi,
             http=BoundedProtocol,
             ws="none",
@@ -113,7 +114,7 @@ async def _serve(
     return too_old
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn, but signals are ours: it would raise them again at the end, and the exit code would not be 0."""
 
     @contextlib.contextmanager

@@ -24,6 +24,9 @@ async def start():
 asyncio.run(start())
 """
 UNUSED = {
+    "click",
+    "sqlalchemy.orm",
+    "yaml",
     "aiosmtplib",
     "alembic",
     "asyncpg",
