@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -230,17 +230,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._behind += data
             self.flow.pause_reading()
             return True
-        body = alike.body_of(data)
+        before, behind, follow = alike
+        if not data.startswith(before):
+            return False
+        start = len(before)
+        end = data.find(b"\r", start, start + _LONGEST_LENGTH)
+        length, body = data[start:end], data[end + len(behind) :]
         if (
-            body is None
+            end < 0
+            or not length.isdigit()
+            or int(length) != len(body)
+            or not data.startswith(behind, end)
             or not self._is_between
             or not self.cycle.response_complete
             or self.flow.write_paused
-            or self.transport.is_closing()
         ):
             return False
         self._is_taken = True
-        if alike.follow(body, self._answer_taken):
+        if follow(body, self._answer_taken):
             return True
         self._is_taken = False
         return False
@@ -282,28 +289,12 @@ class BoundedProtocol(HttpToolsProtocol):
             super().shutdown()
 
 
-class _Alike:
-    """The head of a request but for its length, and what takes requests that have the same."""
+class _Alike(NamedTuple):
+    """The head of a request, and what takes those that have the same."""
 
-    __slots__ = ("_before", "_behind", "follow")
-
-    def __init__(self, before: bytes, behind: bytes, follow: Follow) -> None:
-        self._before = before  # the length
-        self._behind = behind
-        self.follow = follow
-
-    def body_of(self, data: bytes) -> bytes | None:
-        """The body, if these bytes are such a request from its first to its last."""
-        before, behind = self._before, self._behind
-        if not data.startswith(before):
-            return None
-        start = len(before)
-        end = data.find(b"\r", start, start + _LONGEST_LENGTH)
-        length = data[start:end]
-        if end < 0 or not length.isdigit() or not data.startswith(behind, end):
-            return None
-        body = data[end + len(behind) :]
-        return body if len(body) == int(length) else None
+    before: bytes  # the length of the body
+    behind: bytes
+    follow: Follow
 
 
 def _head_of(piece: bytes | None) -> bytes | None:

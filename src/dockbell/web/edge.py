@@ -143,18 +143,14 @@ class Edge:
 
             def end(answer: WholeAnswer | None) -> None:
                 status = _GONE
-                try:
-                    if answer is not None:
-                        status, lines, content, _ = answer
-                        lines = b"%bx-request-id: %b\r\n%b" % (
-                            lines,
-                            request_id.encode(),
-                            extra,
-                        )
-                        answer = WholeAnswer(status, lines, content)
-                    tell(answer)
-                finally:
-                    self._note_event(status, time.perf_counter() - started, request_id)
+                if answer is not None:
+                    status, lines, content, _ = answer
+                    lines = b"".join(
+                        (lines, b"x-request-id: ", request_id.encode(), b"\r\n", extra)
+                    )
+                    answer = WholeAnswer(status, lines, content)
+                self._note_event(status, time.perf_counter() - started, request_id)
+                tell(answer)
 
             return follow(body, end)
 

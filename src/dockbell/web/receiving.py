@@ -92,6 +92,17 @@ def _settle(done: asyncio.Future[Sequence[Receipt]], outcome: Outcome) -> None:
         done.set_result(outcome)
 
 
+def _first_of(sheaves: Sequence[_Sheaf]) -> Sequence[_Sheaf]:
+    """As many of them as one transaction takes, at least one."""
+    count = size = 0
+    for place, sheaf in enumerate(sheaves):
+        count += len(sheaf.reports)
+        size += sheaf.size
+        if place and (count > _MOST_IN_GROUP or size > _MOST_BYTES_IN_GROUP):
+            return sheaves[:place]
+    return sheaves
+
+
 class Receiving:
     """Takes in reports: each is answered when it is committed, and all that wait share the next commit.
 
@@ -205,16 +216,17 @@ class Receiving:
 
     def _take(self) -> _Group:
         """The sheaves that have waited longest, at least one."""
-        sheaves: list[_Sheaf] = []
-        count = size = 0
-        for sheaf in self._queue:
-            count += len(sheaf.reports)
-            size += sheaf.size
-            if sheaves and (count > _MOST_IN_GROUP or size > _MOST_BYTES_IN_GROUP):
-                break
-            sheaves.append(sheaf)
-        for _ in sheaves:
-            self._queue.popleft()
+        sheaves: Sequence[_Sheaf] = tuple(self._queue)
+        if len(sheaves) > 1 and (
+            self._waiting > _MOST_IN_GROUP
+            or sum([sheaf.size for sheaf in sheaves]) > _MOST_BYTES_IN_GROUP
+        ):
+            sheaves = _first_of(sheaves)
+        if len(sheaves) == len(self._queue):
+            self._queue.clear()
+        else:
+            for _ in sheaves:
+                self._queue.popleft()
         self._last = len(sheaves)
         return _Group(
             sheaves, [(sheaf, report) for sheaf in sheaves for report in sheaf.reports]

@@ -154,7 +154,15 @@ class EventIntake:
 
         def end(outcome: Outcome) -> None:
             self._held -= size
-            tell(None if outcome is None else self._told(outcome, scope))
+            answer = None
+            if isinstance(outcome, UnavailableError):
+                answer = self._failed(outcome, scope)
+            elif outcome is not None:
+                try:
+                    answer = self._single(outcome[0])
+                except Exception as error:  # noqa: BLE001 -- as in `__call__`
+                    answer = self._failed(error, scope)
+            tell(answer)
 
         try:
             self._receiving.check_room(token)
@@ -169,14 +177,6 @@ class EventIntake:
         self._held += size
         self._receiving.put(token, ip, [told], end)
         return True
-
-    def _told(self, outcome: Sequence[Receipt] | UnavailableError, scope: Scope) -> WholeAnswer:
-        if isinstance(outcome, UnavailableError):
-            return self._failed(outcome, scope)
-        try:
-            return self._single(outcome[0])
-        except Exception as error:  # noqa: BLE001 -- as in `__call__`
-            return self._failed(error, scope)
 
     def _single(self, receipt: Receipt, follow: Follow | None = None) -> WholeAnswer:
         if receipt.error is not None:
@@ -265,7 +265,7 @@ def _length_of(headers: Mapping[bytes, str]) -> int | None:
 def _shown(receipt: Receipt) -> Mapping[str, Any]:
     shown: dict[str, Any] = {
         "id": receipt.event_id,
-        "status": receipt.status.value,
+        "status": receipt.status,
         "deliveries": receipt.deliveries,
     }
     if receipt.error is not None:
