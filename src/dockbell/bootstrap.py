@@ -497,7 +497,7 @@ def build(settings: Settings) -> Application:
     clock = DatabaseClock(_now, _steady)
     keys = _keys_of(settings)
     store = _open_store(settings, clock, keys)
-    links = Links(settings.public_address)
+    links = Links(settings.public_address, settings.registry_title)
     timeout = settings.send_timeout
     resolver = Resolver()
     sender = _sender_of(settings, resolver)

@@ -20,6 +20,7 @@ from dockbell.domain.errors import SetupError
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.mailboxes import Sender
 from dockbell.domain.names import is_namespace
+from dockbell.domain.product import NAME
 from dockbell.domain.quotas import LARGEST
 from dockbell.domain.urls import web_address
 from dockbell.net.policy import EgressPolicy
@@ -43,6 +44,7 @@ _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|TiB)?")
 _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _HIGHEST_PORT = 65_535
+_LONGEST_TITLE = 60
 _HIGHEST_CONCURRENCY = 4096
 _LEAST_BODY = 1 << 10
 _LONGEST_QUEUE = 1_000_000
@@ -68,6 +70,13 @@ def _text(given: object) -> str:
     if not isinstance(given, str):
         raise ValueError  # noqa: TRY004 -- every reader raises this one, the caller words it
     return given.strip()
+
+
+def _title(given: object) -> str:
+    text = _text(given)
+    if not text.isprintable() or not 1 <= len(text) <= _LONGEST_TITLE:
+        raise ValueError
+    return text
 
 
 def _host(given: object) -> str:
@@ -309,6 +318,12 @@ RULES: Mapping[str, Rule] = {
         "realm. Empty means `http://host:port`.",
         _public_url,
         "`https://host` or `http://host:port`, without a path",
+    ),
+    "registry_title": Rule(
+        "What people call this server: it stands in the subjects of mails to verify an address and to owners of notifications, and Quay's web "
+        "interface shows it.",
+        _title,
+        "a line of 1 to 60 characters",
     ),
     "egress_allow": Rule(
         "Targets that are not public and may be reached all the same: addresses, networks, host names, "
@@ -617,6 +632,7 @@ class Settings:
     data: Path = Path("dockbell-data")
     database_url: str = field(default="", repr=False)
     public_url: str = ""
+    registry_title: str = NAME
     egress_allow: tuple[str, ...] = ()
     egress_proxy: str = field(default="", repr=False)
     blob_store: str = ""

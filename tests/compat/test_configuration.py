@@ -28,6 +28,15 @@ async def world(store: Store) -> World:
     return await open_world(store)
 
 
+async def test_a_server_can_be_called_as_the_quay_before_it(world: World) -> None:
+    links = replace(world.faces.links, title="Red Hat Quay")
+    client = Client(app_of(world.store, replace(world.faces, links=links)))
+
+    config = (await client.get("/config")).json()["config"]
+
+    assert (config["REGISTRY_TITLE"], config["REGISTRY_TITLE_SHORT"]) == ("Red Hat Quay",) * 2
+
+
 async def test_names_and_features_are_for_everybody(world: World) -> None:
     answer = await world.anonymous.get("/config")
 

@@ -128,6 +128,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("registry_state", "READONLY", "readonly"),
         ("default_quota", "1TiB", 1 << 40),
         ("default_quota", 0, 0),
+        ("registry_title", " Red Hat Quay ", "Red Hat Quay"),
     ],
 )  # fmt: skip
 def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: object) -> None:
@@ -195,6 +196,9 @@ def test_a_value_is_read(tmp_path: Path, name: str, given: object, expected: obj
         ("internal_answers", "nobody"),
         ("registry_state", "closed"),
         ("default_quota", "-1"),
+        ("registry_title", ""),
+        ("registry_title", "x" * 61),
+        ("registry_title", "a\nb"),
         ("default_quota", "100000TiB"),
         ("log_format", 1),
         ("concurrency", 0),

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from dockbell.domain.late_dataclasses import dataclass
+from dockbell.domain.product import NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Links:
     """
 
     public_url: str
+    title: str = NAME  # what people call this server: Quay's `REGISTRY_TITLE`
 
     @property
     def scheme(self) -> str:

@@ -43,9 +43,9 @@ def letter_of(
 ) -> Letter:
     """One mail with all of it, the oldest first; of very many it names the first ones."""
     shown, rest = tidings[:MOST_IN_ONE], len(tidings) - MOST_IN_ONE
-    subject = f"[dockbell] {tidings[0].headline}"
+    subject = f"[{links.title}] {tidings[0].headline}"
     if len(tidings) > 1:
-        subject = f"[dockbell] News of {len(tidings)} notifications on {links.host}"
+        subject = f"[{links.title}] News of {len(tidings)} notifications on {links.host}"
     more = [f"And {rest} more: see the bell."] if rest > 0 else []
     reason = (
         f"You get this mail because {to} is the address of an account that owns these notifications on {links.host}, "

@@ -155,7 +155,7 @@ class AuthorizedEmails:
     def _letter(self, tx: Tx, asked: AuthorizedEmail, asker: str, code: str) -> Letter:
         link = self.links.authorize_email(code)
         # Quay: this subject. Pinned by compat/test_authorized_emails.py.
-        subject = f"[dockbell] Please verify your e-mail address for repository {asked.path}"
+        subject = f"[{self.links.title}] Please verify your e-mail address for repository {asked.path}"
         about = (
             f"{asker} wants to send notifications about the repository {asked.path}"
             f" on {self.links.host} to this address, {asked.email}."

@@ -105,7 +105,9 @@ class SignUps:
         sealed = tx.seal.close(" ".join((_PURPOSE, made.name, email, str(until))).encode())
         code = base64.urlsafe_b64encode(sealed).decode().rstrip("=")
         link = self.links.verify_account(code)
-        subject = f"[dockbell] Please verify your e-mail address for {self.links.host}"
+        subject = (
+            f"[{self.links.title}] Please verify your e-mail address for {self.links.host}"
+        )
         about = f"Somebody made the account {made.name} on {self.links.host} with this address."
         end = "The link works for 3 days. If it was not you, do nothing."
         text = f"{about}\n\nIf it was you, open this page and confirm:\n\n{link}\n\n{end}\n"

@@ -7,7 +7,7 @@ from dockbell.domain.owner_mails import MOST_IN_ONE, Tidings, letter_of
 from dockbell.domain.standings import Change
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-LINKS = Links("https://bell.example.org")
+LINKS = Links("https://bell.example.org", "Red Hat Quay")
 
 
 def tidings(title: str | None = "ci") -> Tidings:
@@ -17,7 +17,7 @@ def tidings(title: str | None = "ci") -> Tidings:
 def test_a_mail_about_one_notification_names_it_in_its_subject() -> None:
     letter = letter_of([tidings()], "ann@example.com", LINKS, "oml_1@bell", NOON)
 
-    assert letter.subject == "[dockbell] Paused: ci (repo_push of acme/web)"
+    assert letter.subject == "[Red Hat Quay] Paused: ci (repo_push of acme/web)"
     assert letter.text == (
         "Paused: ci (repo_push of acme/web)\n2026-03-14 12:00 UTC: It is so.\n\n-- \n"
         "You get this mail because ann@example.com is the address of an account that owns these notifications on "
@@ -31,7 +31,7 @@ def test_a_mail_about_very_many_names_the_first_and_counts_the_rest() -> None:
 
     letter = letter_of(many, "ann@example.com", LINKS, "oml_1@bell", NOON)
 
-    assert letter.subject == "[dockbell] News of 57 notifications on bell.example.org"
+    assert letter.subject == "[Red Hat Quay] News of 57 notifications on bell.example.org"
     assert letter.text.count("Paused: webhook (repo_push of acme/web)") == MOST_IN_ONE
     assert "And 7 more: see the bell." in letter.text
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from litestar import Response, get
 
-from dockbell.domain.product import NAME
 from dockbell.web.calls import ApiCall, Call
 
 # What is the same on every server. Quay's web interface shows a part of itself for each that is true.
@@ -17,6 +16,7 @@ _FEATURES: Mapping[str, bool] = {
     "EXTENDED_REPOSITORY_NAMES": True,
     "GENERAL_OCI_SUPPORT": True,
     "HELM_OCI_SUPPORT": True,
+    "IMMUTABLE_TAGS": True,
     "INVITE_ONLY_USER_CREATION": False,
     "LOG_EXPORT": False,
     "PARTIAL_USER_AUTOCOMPLETE": True,
@@ -80,8 +80,8 @@ async def get_configuration(call: Call) -> Response[bytes]:
                 "LOCAL_OAUTH_HANDLER": "/oauth/localapp",
                 "PREFERRED_URL_SCHEME": links.scheme,
                 "REGISTRY_STATE": state,
-                "REGISTRY_TITLE": NAME,
-                "REGISTRY_TITLE_SHORT": NAME,
+                "REGISTRY_TITLE": links.title,
+                "REGISTRY_TITLE_SHORT": links.title,
                 "SEARCH_MAX_RESULT_PAGE_COUNT": 10,
                 "SEARCH_RESULTS_PER_PAGE": 10,
                 "SERVER_HOSTNAME": links.host,
