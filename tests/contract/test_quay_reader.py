@@ -14,7 +14,7 @@ from dockbell.domain.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from dockbell.domain.inventories import HeldChoices, HeldMirror, HeldQuota
+from dockbell.domain.inventories import HeldChoices, HeldMirror, HeldQuota, HeldRule
 from dockbell.domain.repositories import Visibility
 from dockbell.net.fetching import Fetcher
 from dockbell.net.policy import EgressPolicy
@@ -159,6 +159,24 @@ async def test_a_quay_is_no_dockbell(
     there.answer(status=status, body=body)
 
     assert not await quay.is_dockbell()
+
+
+async def test_rules_of_immutable_tags_are_read(there: Receiver, quay: Quay) -> None:
+    policies = [
+        {"uuid": "1", "tagPattern": "v.*", "tagPatternMatches": False},
+        {"uuid": "2", "tagPattern": "x"},
+    ]
+    there.answer(body=json.dumps({"policies": policies}).encode())
+
+    of_all = await quay.immutable_tags("acme")
+    listed = Listed("acme", "a/b", Visibility.PRIVATE, "", "image", "NORMAL")
+
+    assert of_all == await quay.immutable_tags(listed)
+    assert of_all == {HeldRule("v.*", matches=False), HeldRule("x", matches=True)}
+    assert [one.path for one in there.requests] == [
+        "/api/v1/organization/acme/immutabilitypolicy/",
+        "/api/v1/repository/acme/a/b/immutabilitypolicy/",
+    ]
 
 
 async def test_what_passes_is_asked_again(there: Receiver, quay: Quay, slept: Slept) -> None:

@@ -148,6 +148,12 @@ def _fill(source: Source) -> None:
         )
     _bound(source)
     _mirror(source)
+    source.call("POST", "organization/acme/immutabilitypolicy/", {"tagPattern": "v.*"})
+    source.call(
+        "POST",
+        "repository/acme/team/app-03/immutabilitypolicy/",
+        {"tagPattern": "dev", "tagPatternMatches": False},
+    )
 
 
 def _bound(source: Source) -> None:
@@ -270,11 +276,12 @@ def test_what_moved_in_is_equal_after_an_export_and_once_more_changes_nothing(
         what: len([one for one in report["changes"] if one["what"] == what])
         for what in (
             "organization", "team", "robot", "default permission", "repository", "notification", "quota", "mirror",
+            "immutable tags",
         )
     }  # fmt: skip
     assert count == {
         "organization": 1, "team": 2, "robot": 1, "default permission": 2, "repository": REPOSITORIES + 1, "notification": 4 * REPOSITORIES + 6,
-        "quota": 2, "mirror": 2,
+        "quota": 2, "mirror": 2, "immutable tags": 2,
     }  # fmt: skip
     there, moved = of_source(source), export(tmp_path, **here)
     assert moved["repositories"] == there["repositories"]
@@ -284,6 +291,7 @@ def test_what_moved_in_is_equal_after_an_export_and_once_more_changes_nothing(
             {
                 "name": name, "kind": "user", "email": f"{name}@b.test", "teams": [],
                 "robots": [], "default_permissions": [], "quota": None, "notifications": [],
+                "immutable_tags": [],
             }
             for name in ("reader", "writer")
         ),

@@ -16,6 +16,7 @@ from dockbell.domain.inventories import (
     HeldNamespace,
     HeldNotification,
     HeldRepository,
+    HeldRule,
     HeldUser,
 )
 from dockbell.domain.late_dataclasses import dataclass
@@ -37,7 +38,7 @@ _LEFT_BEHIND = (
     "passwords of mirrors: set each one anew, by hand or by API",
     "signing secrets and client certificates of notifications, and those notifications that a dockbell has for all of it",
     "images, tags, logs, build triggers, and quotas of users other than the token's",
-    "settings of proxies, and of mirrors of whole organizations; rules of immutable tags",
+    "settings of proxies, and of mirrors of whole organizations",
 )
 
 
@@ -85,6 +86,7 @@ class _Move:
     users_here: set[str]
     is_dockbell: bool = False  # the other server, which tells more of its notifications
     choices: Mapping[str, HeldChoices] = field(default_factory=dict)  # of one namespace
+    has_rules: bool = True  # at the other server: which tags do not change
     lacking: set[Thing] = field(default_factory=set)  # at the other server
     known: dict[str, HeldUser] = field(default_factory=dict)  # of the other server, if it tells
     expected: set[Recipient] = field(default_factory=set)
@@ -149,12 +151,26 @@ class _Move:
             quota = await quay.quota(name, own=own)
         with self._saying(Subject(Thing.NOTIFICATION, name)):
             notifications = await quay.namespace_notifications(name, own=own)
+        rules = await self._rules(name) if held.is_organization else frozenset()
         return replace(
             held,
+            immutable_tags=rules,
             default_roles=default_roles,
             quota=quota,
             notifications=self._chosen(notifications),
         )
+
+    async def _rules(self, place: str | Listed) -> frozenset[HeldRule]:
+        """Which tags of it do not change, if the other server has such rules, which is asked once."""
+        if not self.has_rules:
+            return frozenset()
+        path = place if isinstance(place, str) else place.path
+        with self._saying(Subject(Thing.IMMUTABLE_TAGS, path)):
+            try:
+                return await self.kit.quay.immutable_tags(place)
+            except NotFoundError:
+                self.has_rules = False
+        return frozenset()
 
     def _chosen(
         self, notifications: Iterable[HeldNotification]
@@ -191,6 +207,7 @@ class _Move:
         with self._saying(Subject(Thing.MIRROR, listed.path)):
             wanted = replace(wanted, mirror=await self.kit.quay.mirror(listed))
         moved = {"NORMAL"} if wanted.mirror is None else {"NORMAL", "MIRROR"}
+        wanted = replace(wanted, immutable_tags=await self._rules(listed))
         if listed.state not in moved:
             reason = f"its state {listed.state} does not move: it takes pushes here"
             self.remarks.append(Remark(subject, reason))

@@ -125,6 +125,25 @@ class HeldNotification:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRule:
+    """Which tags do not change."""
+
+    pattern: str
+    matches: bool  # it is about tags that match, or about all others
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        return self.pattern, self.matches
+
+    def document(self) -> Document:
+        return {"tag_pattern": self.pattern, "tag_pattern_matches": self.matches}
+
+
+def _rules(held: Iterable[HeldRule]) -> list[Document]:
+    return [one.document() for one in sorted(held, key=lambda one: one.key)]
+
+
 def _documents(notifications: Iterable[HeldNotification]) -> list[Document]:
     return [one.document() for one in sorted(notifications, key=lambda one: one.uuid)]
 
@@ -156,6 +175,7 @@ class HeldNamespace:
     default_roles: tuple[HeldDefaultRole, ...] = ()
     quota: HeldQuota | None = None
     notifications: tuple[HeldNotification, ...] = ()  # its own, not those of its repositories
+    immutable_tags: frozenset[HeldRule] = frozenset()  # of all its repositories
 
     def document(self) -> Document:
         return {
@@ -169,6 +189,7 @@ class HeldNamespace:
             ],
             "quota": None if self.quota is None else self.quota.document(),
             "notifications": _documents(self.notifications),
+            "immutable_tags": _rules(self.immutable_tags),
         }
 
 
@@ -218,6 +239,7 @@ class HeldRepository:
     emails: frozenset[str] = frozenset()  # that have agreed to get its mail
     notifications: tuple[HeldNotification, ...] = ()
     mirror: HeldMirror | None = None
+    immutable_tags: frozenset[HeldRule] = frozenset()
 
     @property
     def path(self) -> str:
@@ -236,4 +258,5 @@ class HeldRepository:
             "authorized_emails": sorted(self.emails),
             "notifications": _documents(self.notifications),
             "mirror": None if self.mirror is None else self.mirror.document(),
+            "immutable_tags": _rules(self.immutable_tags),
         }

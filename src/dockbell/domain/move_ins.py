@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from dockbell.domain.accounts import Role
+from dockbell.domain.errors import InvalidRequestError
 from dockbell.domain.ids import is_uuid
+from dockbell.domain.immutability import check_pattern
 from dockbell.domain.inventories import (
     HeldChoices,
     HeldDefaultRole,
@@ -19,6 +21,7 @@ from dockbell.domain.inventories import (
     HeldQuota,
     HeldRepository,
     HeldRobot,
+    HeldRule,
     HeldTeam,
     HeldUser,
 )
@@ -43,6 +46,7 @@ class Thing(StrEnum):
     NOTIFICATION = "notification"
     QUOTA = "quota"
     MIRROR = "mirror"
+    IMMUTABLE_TAGS = "immutable tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,18 @@ class AddMirror:
         return Subject(Thing.MIRROR, f"{self.path} of {self.mirror.reference}")
 
 
+@dataclass(frozen=True, slots=True)
+class AddRule:
+    path: str  # of the repository, or the name of the organization
+    rule: HeldRule
+    is_of_namespace: bool = False
+
+    @property
+    def subject(self) -> Subject:
+        which = "that match" if self.rule.matches else "that do not match"
+        return Subject(Thing.IMMUTABLE_TAGS, f"{self.path}: {which} {self.rule.pattern}")
+
+
 Step = (
     AddUser
     | AddOrganization
@@ -195,6 +211,7 @@ Step = (
     | AddNotification
     | AddQuota
     | AddMirror
+    | AddRule
 )
 
 
@@ -293,6 +310,11 @@ def of_namespace(
         () if here is None else here.notifications,
         taken,
     )
+    _add_rules(
+        plan,
+        [AddRule(wanted.name, one, is_of_namespace=True) for one in wanted.immutable_tags],
+        frozenset() if here is None else here.immutable_tags,
+    )
     return plan
 
 
@@ -347,7 +369,25 @@ def of_repository(
     )
     if wanted.mirror is not None:
         _add_mirror(plan, wanted.path, wanted.mirror, None if here is None else here.mirror)
+    _add_rules(
+        plan,
+        [AddRule(wanted.path, one) for one in wanted.immutable_tags],
+        frozenset() if here is None else here.immutable_tags,
+    )
     return plan
+
+
+def _add_rules(plan: Plan, wanted: Collection[AddRule], here: Collection[HeldRule]) -> None:
+    for step in sorted(wanted, key=lambda one: one.rule.key):
+        if step.rule in here:
+            plan.same += 1
+            continue
+        try:
+            check_pattern(step.rule.pattern)
+        except InvalidRequestError as error:
+            plan.leave(step.subject, error.words)
+        else:
+            plan.steps.append(step)
 
 
 def _add_notifications(

@@ -29,6 +29,7 @@ from dockbell.domain.inventories import (
     HeldQuota,
     HeldRepository,
     HeldRobot,
+    HeldRule,
     HeldTeam,
     HeldUser,
 )
@@ -230,6 +231,15 @@ class _Mirror(msgspec.Struct):
     robot_username: str | None = None
     skopeo_timeout_interval: int | None = None  # older ones have neither
     architecture_filter: list[str] | None = None
+
+
+class _Policy(msgspec.Struct):
+    tag_pattern: str = msgspec.field(name="tagPattern")
+    matches: bool = msgspec.field(name="tagPatternMatches", default=True)
+
+
+class _Policies(msgspec.Struct):
+    policies: list[_Policy]
 
 
 class _Email(msgspec.Struct):
@@ -455,6 +465,12 @@ class Quay:
             architectures=tuple(found.architecture_filter or ()),
             refuses_pushes=listed.state == RepositoryState.MIRROR,
         )
+
+    async def immutable_tags(self, place: str | Listed) -> frozenset[HeldRule]:
+        """Which tags of an organization or of a listed repository do not change. NotFoundError where there are no such rules."""
+        path = f"organization/{_part(place)}" if isinstance(place, str) else _address(place)
+        found = await self._get(f"{path}/immutabilitypolicy/", _Policies)
+        return frozenset(HeldRule(one.tag_pattern, one.matches) for one in found.policies)
 
     async def _robots(self, path: str, namespace: str) -> tuple[HeldRobot, ...]:
         # Their tokens are not asked for: they are made anew here.

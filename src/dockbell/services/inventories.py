@@ -12,6 +12,7 @@ from dockbell.domain.inventories import (
     HeldQuota,
     HeldRepository,
     HeldRobot,
+    HeldRule,
     HeldTeam,
     HeldUser,
 )
@@ -24,6 +25,7 @@ from dockbell.domain.tls import Tls
 from dockbell.store import (
     authorized_emails,
     default_roles,
+    immutability,
     mirrors,
     namespaces,
     notification_lists,
@@ -34,6 +36,7 @@ from dockbell.store import (
 )
 from dockbell.store import repositories as repository_rows
 from dockbell.store import users as user_rows
+from dockbell.store.immutability import RulesOf
 from dockbell.store.transactions import Tx
 
 _PAGE = 200
@@ -82,6 +85,7 @@ async def find_namespace(tx: Tx, superuser: SuperUser, name: str) -> HeldNamespa
         default_roles=await _default_roles(tx, found.id),
         quota=await _quota(tx, found.id),
         notifications=await _notifications(tx, AdminOfAll(superuser.actor, found)),
+        immutable_tags=await _immutable_tags(tx, RulesOf.namespace(found.id)),
     )
 
 
@@ -136,7 +140,13 @@ async def hold(tx: Tx, superuser: SuperUser, repository: Repository) -> HeldRepo
         emails=frozenset(await authorized_emails.list_confirmed(tx, repository.id)),
         notifications=await _notifications(tx, AdminOf(superuser.actor, repository)),
         mirror=await _mirror(tx, repository),
+        immutable_tags=await _immutable_tags(tx, RulesOf.repository(repository.id)),
     )
+
+
+async def _immutable_tags(tx: Tx, place: RulesOf) -> frozenset[HeldRule]:
+    found = await immutability.find_all(tx, place)
+    return frozenset(HeldRule(one.pattern, one.matches) for one in found)
 
 
 async def _mirror(tx: Tx, repository: Repository) -> HeldMirror | None:

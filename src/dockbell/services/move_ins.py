@@ -35,6 +35,7 @@ from dockbell.domain.move_ins import (
     AddQuota,
     AddRepository,
     AddRobot,
+    AddRule,
     AddTeam,
     AddUser,
     GiveRole,
@@ -57,6 +58,7 @@ from dockbell.domain.tls import Tls
 from dockbell.services import (
     audit_entries,
     default_roles,
+    immutability,
     inventories,
     mirrors,
     organizations,
@@ -218,6 +220,8 @@ class MoveIns:
                 await self._add_notification(tx, superuser.actor, step)
             case AddQuota(namespace, quota):
                 await self._add_quota(tx, superuser, namespace, quota)
+            case AddRule():
+                await _add_rule(tx, superuser.actor, step)
             case AddRepository() | GiveRole() | AddEmail() | AddMirror():
                 await self._do_in_repository(tx, superuser.actor, step)
             case _:
@@ -286,6 +290,16 @@ class MoveIns:
             await notification_rows.set_streak(tx, made.id, notification.failures)
         if notification.failures >= FAILURE_LIMIT:
             await notification_rows.pause(tx, made.id, PauseReason.FAILURES)
+
+
+async def _add_rule(tx: Tx, actor: Actor, step: AddRule) -> None:
+    admin = (
+        await organizations.admin_of_namespace(tx, actor, step.path)
+        if step.is_of_namespace
+        else await repositories.admin_of(tx, actor, step.path)
+    )
+    rule = step.rule
+    await immutability.create_rule(tx, admin, rule.pattern, matches=rule.matches)
 
 
 async def _do_in_namespace(
