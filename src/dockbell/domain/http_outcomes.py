@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from dockbell.domain.methods import Reply, UnreachableError
@@ -42,9 +43,9 @@ def outcome_of(reply: Reply, now: datetime) -> Outcome:
     """What the answer means for the delivery: 2xx delivered, 410 rejected for good, all else may be tried again."""
     exchange = reply.exchange
     status = exchange.status or 0
-    said = f"The target answered {status}."
     if 200 <= status < 300:  # noqa: PLR2004 -- the numbers of the standard
-        return Delivered(exchange, said)
+        return taken(exchange, status)
+    said = _said(status)
     if status == _GONE:
         return Rejected(
             code=Code.HTTP_410,
@@ -60,6 +61,16 @@ def outcome_of(reply: Reply, now: datetime) -> Outcome:
         exchange=reply.exchange,
         retry_after=wait_of(reply.retry_after, now) if says_when else None,
     )
+
+
+def taken(exchange: Exchange, status: int) -> Delivered:
+    """What an answer with this status, 2xx, means."""
+    return Delivered(exchange, _said(status))
+
+
+@lru_cache(maxsize=1024)
+def _said(status: int) -> str:
+    return f"The target answered {status}."
 
 
 def outcome_of_silence(error: UnreachableError) -> Outcome:

@@ -1,9 +1,10 @@
 """What one try came to, and the words for why (delivery engines' common vocabulary)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from dockbell.domain.values import value
 
@@ -64,14 +65,32 @@ class Code(StrEnum):
     MAIL_REFUSED = "mail_refused"
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
+class SharedPairs(tuple[tuple[str, str], ...]):  # noqa: SLOT001 -- a tuple can have no other place
+    """Headers that many answers share. What is found out about them is kept with them (`kept`)."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        del pairs
+        self.kept: dict[str, Any] = {}
+
+
+class FilledPairs(NamedTuple):
+    """Headers of a form that many requests share, as JSON: `form % values` is the text of an array of pairs."""
+
+    form: str
+    values: tuple[str, ...]
+
+
 @value()
 class Exchange:
     """What went over the wire in one try. Times in seconds from the start of the try."""
 
     address: str | None = None
     status: int | None = None
-    request_headers: tuple[tuple[str, str], ...] = ()
-    response_headers: tuple[tuple[str, str], ...] = ()
+    request_headers: Pairs | FilledPairs = ()
+    response_headers: Pairs = ()
     response_body: bytes = b""
     response_truncated: bool = False
     phases: Mapping[str, float] = field(

@@ -1,10 +1,39 @@
 """Methods that make one POST: what to send and what an answer means are two plain functions."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from dockbell.domain.deliveries import Order
 from dockbell.domain.http_outcomes import outcome_of, outcome_of_silence
 from dockbell.domain.methods import Config, Headers, Message, Outbound, Reply, UnreachableError
+from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Outcome
+
+
+class HeaderForm:
+    """Headers of many requests, in their order: the value of each, or None where it differs from one to the next."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self, headers: Sequence[tuple[str, str | None]]) -> None:
+        self.headers = tuple(headers)
+
+
+class FilledForm(NamedTuple):
+    """The headers of one request: a form with the values for its gaps, in their order."""
+
+    form: HeaderForm
+    values: tuple[str, ...]
+
+    @property
+    def headers(self) -> Headers:
+        """The same, spelled out."""
+        values = iter(self.values)
+        return [
+            (name, next(values) if value is None else value)
+            for name, value in self.form.headers
+        ]
 
 
 class Post(NamedTuple):
@@ -12,7 +41,7 @@ class Post(NamedTuple):
 
     url: str
     body: bytes
-    headers: Headers = ()
+    headers: Headers | FilledForm = ()
 
 
 @runtime_checkable
@@ -31,13 +60,35 @@ class Posting(Protocol):
         ...
 
 
+class Stencil(Protocol):
+    """What the tries of a notification about one kind of event have in common: made once, for thousands of them."""
+
+    def post(self, order: Order, body: bytes, now: datetime) -> Post:
+        """The POST of a try: byte for byte what the method's own `post` makes. `body` is the event's."""
+        ...
+
+    def judge(self, answer: Reply) -> Outcome | None:
+        """What the answer means, if it is an ordinary one; otherwise None, and the method's own `judge` is asked."""
+        ...
+
+
+@runtime_checkable
+class Stenciling(Posting, Protocol):
+    """What such a method has besides, if it can prepare its tries."""
+
+    def stencil(self, notification: Notification, kind: str) -> Stencil | None:
+        """None if its tries have too little in common. Good for as long as the notification is not changed."""
+        ...
+
+
 async def send(method: Posting, message: Message, config: Config, out: Outbound) -> Outcome:
     """A whole try of such a method, as `Method.send` makes it."""
     post = method.post(message, config)
     if not isinstance(post, Post):
         return post
     try:
-        answer: Reply | UnreachableError = await out.post(post.url, post.body, post.headers)
+        headers = post.headers.headers if isinstance(post.headers, FilledForm) else post.headers
+        answer: Reply | UnreachableError = await out.post(post.url, post.body, headers)
     except UnreachableError as error:
         answer = error
     return method.judge(message, answer)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -163,6 +163,19 @@ def v1(secret: bytes, signed: bytes) -> str:
     """One signature over `signed_bytes`."""
     # base64.b64encode takes twice as long
     return "v1," + binascii.b2a_base64(_hmac(secret, signed), newline=False).decode()
+
+
+def signer(secret: bytes) -> Callable[[str, str, bytes], str]:
+    """Signs as `v1` does: given the message's id, the timestamp in digits and the body. For whom signs thousands."""
+    inner, outer = _begun(secret)
+
+    def sign_one(message_id: str, timestamp: str, body: bytes) -> str:
+        first, second = inner.copy(), outer.copy()
+        first.update(f"{message_id}.{timestamp}.".encode() + body)
+        second.update(first.digest())
+        return "v1," + binascii.b2a_base64(second.digest(), newline=False).decode()
+
+    return sign_one
 
 
 def github(secret: SigningSecret, body: bytes) -> str:

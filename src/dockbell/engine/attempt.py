@@ -16,7 +16,7 @@ from dockbell.domain.links import Links
 from dockbell.domain.methods import Message, Method, Reply, UnreachableError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
-from dockbell.domain.posts import Post, Posting
+from dockbell.domain.posts import Post, Posting, Stencil
 from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
@@ -50,13 +50,14 @@ class Job:
     method: str | None = (
         None  # by which they are made, if that is installed: other names are not ours to count by
     )
+    stencil: Stencil | None = None  # what its tries have in common
 
 
 class Try:
     """One try. `ended` is called once, with its result, and never from within `Attempts.begin`."""
 
     __slots__ = (
-        "_attempts", "_began", "_ended", "_flight", "_message", "_method", "_task", "is_slow", "job", "started_at",
+        "_attempts", "_began", "_ended", "_flight", "_task", "is_slow", "job", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -70,8 +71,6 @@ class Try:
         self._ended = ended
         self._flight: OnItsWay | None = None
         self._task: asyncio.Task[None] | None = None
-        self._message: Message
-        self._method: Posting
 
     @property
     def seconds(self) -> float:
@@ -90,61 +89,85 @@ class Try:
             self._break_off()
 
     def begin(self) -> None:
+        job = self.job
+        stencil, event, notification = job.stencil, job.event, job.notification
+        if stencil is None or event is None or notification is None:
+            self._begin_unprepared()
+            return
+        try:
+            post = stencil.post(job.order, event.body, self.started_at)
+            sender = self._attempts.out.sender
+            self._flight = sender.begin(post, self._land, notification.tls)
+        except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
+            self._end_soon(self._judged(error))
+
+    def _begin_unprepared(self) -> None:
         attempts, job = self._attempts, self.job
         notification, event = job.notification, job.event
         if notification is None or event is None:
             self._end_soon(_UNREADABLE if notification is None else _EVENT_GONE)
             return
-        kind = attempts.kinds.get(event.kind)
         method = attempts.methods.get(notification.method)
-        if kind is None or method is None:
-            self._end_soon(_not_installed(event, notification, has_kind=kind is not None))
+        if event.kind not in attempts.kinds or method is None:
+            has_kind = event.kind in attempts.kinds
+            self._end_soon(_not_installed(event, notification, has_kind=has_kind))
             return
-        order, now = job.order, self.started_at
-        self._message = message = (
-            Message(  # by position: keywords take as long as all the rest of it
-                event,
-                kind,
-                attempts.links,
-                order.delivery_id,
-                notification.id,
-                order.attempts + 1,
-                order.trigger,
-                now,
-                notification.payload_form,
-                notification.signatures,
-                notification.live_secrets(now),
-            )
-        )
+        message = self._written(event, notification)
         posting = attempts.posting.get(notification.method)
         if posting is None:
             send = self._send(method, message, notification)
             self._task = asyncio.get_running_loop().create_task(send)
             return
-        self._method = posting
         try:
             post = posting.post(message, notification.config)
             if isinstance(post, Post):
                 sender = attempts.out.sender
                 self._flight = sender.begin(post, self._land, notification.tls)
                 return
-        except UnreachableError as error:  # it is not fit to be sent
-            self._end_soon(posting.judge(message, error))
-        except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
-            self._end_soon(self._bug(error))
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._end_soon(self._judged(error))
         else:
             self._end_soon(self._checked(post))
 
+    def _written(self, event: Event, notification: Notification) -> Message:
+        attempts, order, now = self._attempts, self.job.order, self.started_at
+        return Message(  # by position: keywords take as long as all the rest of it
+            event,
+            attempts.kinds[event.kind],
+            attempts.links,
+            order.delivery_id,
+            notification.id,
+            order.attempts + 1,
+            order.trigger,
+            now,
+            notification.payload_form,
+            notification.signatures,
+            notification.live_secrets(now),
+        )
+
     def _land(self, answer: Reply | Exception) -> None:
         """The answer is there, or it is clear that none will come."""
+        stencil = self.job.stencil
+        outcome: Outcome | None = None
+        if stencil is not None and type(answer) is Reply:
+            try:
+                outcome = stencil.judge(answer)
+            except Exception as error:  # noqa: BLE001 -- as above
+                outcome = self._bug(error)
+        self._end(self._judged(answer) if outcome is None else self._checked(outcome))
+
+    def _judged(self, answer: Reply | Exception) -> Outcome:
+        """What the method says of it. Whatever else went wrong is a bug: the request did not go out, or made no sense."""
+        notification, event = self.job.notification, self.job.event
+        if not isinstance(answer, Reply | UnreachableError):
+            return self._bug(answer)
+        if notification is None or event is None:
+            return _UNREADABLE
         try:
-            if isinstance(answer, Reply | UnreachableError):
-                outcome = self._checked(self._method.judge(self._message, answer))
-            else:
-                outcome = self._bug(answer)
+            method = self._attempts.posting[notification.method]
+            return self._checked(method.judge(self._written(event, notification), answer))
         except Exception as error:  # noqa: BLE001 -- as above
-            outcome = self._bug(error)
-        self._end(outcome)
+            return self._bug(error)
 
     async def _send(self, method: Method, message: Message, notification: Notification) -> None:
         tls, out = notification.tls, self._attempts.out
@@ -235,6 +258,11 @@ class Attempts:
         """The result of a try that is over; `began` is by `perf_counter`."""
         order = job.order
         duration = timedelta(0, perf_counter() - began)
+        if type(outcome) is Delivered and self.outages.is_calm and not logs.shows_debug():
+            # As nearly always.
+            return Result(
+                order, outcome, retry.DELIVERED, started_at, duration, job.host, job.method
+            )
         if duration > self.longest:
             outcome = _blame_us(outcome)
         outcome = self.outages.judge(job.host, outcome, began)

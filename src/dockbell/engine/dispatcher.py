@@ -87,7 +87,7 @@ class Dispatcher:
         self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
         self._max_age = max_age
         self._metrics = metrics or Metrics()
-        self._shelf = Shelf(attempts.methods)
+        self._shelf = Shelf(attempts.methods, attempts.kinds)
         self._crowd = Crowd()
         trial_span = attempts.guard + _TRIAL_MARGIN
         self._hosts = Hosts(most_slow, trial_span, attempts.chance, most_of_host)

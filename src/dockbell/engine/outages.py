@@ -69,6 +69,7 @@ class Outages:
 
     def __init__(self, say: Callable[[str | None], None] = lambda _: None) -> None:
         self._say = say
+        self.is_calm = True  # nothing is on, and nothing points to it
         self._watches = (
             _Watch("No name server answers.", _NO_NAME, _RESOLVED, names_only=True),
             _Watch("No host can be connected to.", _NO_WAY, _CONTACT),
@@ -82,14 +83,12 @@ class Outages:
         """The outcome of a try that went to this host, with the fault where it belongs; `now` is in seconds."""
         if host is None:
             return outcome
-        names, ways = self._watches
-        if not (names.failing or ways.failing or names.is_on or ways.is_on) and isinstance(
-            outcome, Delivered
-        ):
+        if self.is_calm and isinstance(outcome, Delivered):
             return outcome  # as nearly always
         for watch in self._watches:
             if watch.note(host, outcome.code, now):
                 self._say(self.problem())
+        self.is_calm = not any(watch.failing or watch.is_on for watch in self._watches)
         if not isinstance(outcome, Failed):
             return outcome
         for watch in self._watches:

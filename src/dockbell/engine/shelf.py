@@ -1,6 +1,6 @@
 """What tries need again and again, kept in memory: opened notifications and events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -10,6 +10,7 @@ from dockbell.domain.events import Event
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
+from dockbell.domain.posts import Stencil, Stenciling
 from dockbell.engine.attempt import Job
 from dockbell.store import events, notifications
 from dockbell.store.transactions import Tx
@@ -30,13 +31,16 @@ class _Kept:
     notification: Notification | None
     host: str | None
     method: str | None
+    stencils: dict[str, Stencil | None]  # by kind of event, as far as there were any
 
 
 class Shelf:
     """Completes orders. A notification that was changed or deleted before the lease is seen as it is now."""
 
-    def __init__(self, methods: Mapping[str, Method]) -> None:
+    def __init__(self, methods: Mapping[str, Method], kinds: Container[str] = ()) -> None:
+        """Tries of kinds that are not among these are not prepared."""
         self._methods = methods
+        self._kinds = kinds
         self._notifications: dict[str, _Kept] = {}
         self._events: dict[str, Event] = {}
         self._event_bytes = 0
@@ -55,10 +59,31 @@ class Shelf:
             if order.notification_id in known:
                 one = known[order.notification_id]
                 event = kept.get(order.event_id)
-                jobs.append(Job(order, event, one.notification, one.host, one.method))
+                stencil = None
+                if event is not None:
+                    kind = event.kind
+                    stencils = one.stencils
+                    stencil = stencils[kind] if kind in stencils else self._prepare(one, kind)
+                jobs.append(Job(order, event, one.notification, one.host, one.method, stencil))
             else:
                 orphans.append(order)
         return jobs, orphans
+
+    def _prepare(self, one: _Kept, kind: str) -> Stencil | None:
+        """What is the same in all tries of the notification for this kind of event, if its method can say it."""
+        notification = one.notification
+        stencil = None
+        if notification is not None and kind in self._kinds:
+            method: object = self._methods.get(notification.method)
+            if isinstance(method, Stenciling):
+                try:
+                    stencil = method.stencil(notification, kind)
+                except Exception:  # noqa: BLE001 -- a method's bug: its tries will tell
+                    _log.exception(
+                        "a method cannot prepare its tries", method=notification.method
+                    )
+        one.stencils[kind] = stencil
+        return stencil
 
     async def _load_notifications(
         self, tx: Tx, versions: Mapping[str, int]
@@ -83,6 +108,7 @@ class Shelf:
                     found,
                     self._host_of(found),
                     name if name in self._methods else None,
+                    {},
                 )
         return {
             notification_id: self._notifications[notification_id]

@@ -2,13 +2,15 @@
 
 import base64
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dockbell.domain import forms, posts, signing, urls
-from dockbell.domain.deliveries import Trigger
+from dockbell.domain.deliveries import Order, Trigger
 from dockbell.domain.errors import ConfigError, TemplateError
+from dockbell.domain.http_outcomes import taken
 from dockbell.domain.methods import (
     Config,
     Field,
@@ -19,8 +21,17 @@ from dockbell.domain.methods import (
     Reply,
     UnreachableError,
 )
-from dockbell.domain.outcomes import Code, Exchange, Fault, Outcome, Rejected
-from dockbell.domain.posts import Post
+from dockbell.domain.notifications import Notification
+from dockbell.domain.outcomes import (
+    Code,
+    Exchange,
+    Fault,
+    Outcome,
+    Pairs,
+    Rejected,
+    SharedPairs,
+)
+from dockbell.domain.posts import FilledForm, HeaderForm, Post, Stencil
 from dockbell.domain.product import USER_AGENT
 from dockbell.domain.signing import SecretKind, Signature
 from dockbell.domain.templates import compile_template
@@ -117,6 +128,20 @@ class Webhook:
         ]
         return Post(str(config.get("url")), body, headers)
 
+    def stencil(self, notification: Notification, kind: str) -> Stencil | None:
+        """For what is sent as it was recorded, signed by one key that does not end: as nearly always."""
+        config, secrets = notification.config, notification.secrets
+        if (
+            config.get("template")
+            or notification.payload_form is not _QUAY
+            or notification.signatures != _V1_ONLY
+            or len(secrets) != 1
+            or secrets[0].kind is not _HMAC
+            or secrets[0].expires_at is not None
+        ):
+            return None
+        return _Stencil(str(config.get("url")), kind, secrets[0].value)
+
     def judge(self, message: Message, answer: Reply | UnreachableError) -> Outcome:
         exchange = _forgetful(answer.exchange, message)
         if exchange is not answer.exchange:
@@ -125,6 +150,51 @@ class Webhook:
             else:
                 answer = replace(answer, exchange=exchange)
         return posts.judge(message, answer)
+
+
+class _Stencil:
+    """Webhooks of one notification and kind that differ by their body, id, number, time and signature."""
+
+    __slots__ = ("_form", "_sign", "_url")
+
+    def __init__(self, url: str, kind: str, secret: bytes) -> None:
+        self._url = url
+        self._sign = signing.signer(secret)
+        self._form = HeaderForm(
+            [
+                _JSON,
+                _USER_AGENT,
+                ("webhook-id", None),
+                ("webhook-timestamp", None),
+                ("webhook-signature", None),
+                ("dockbell-event", kind),
+                ("dockbell-attempt", None),
+                ("dockbell-trigger", None),
+            ]
+        )
+
+    def post(self, order: Order, body: bytes, now: datetime) -> Post:
+        delivery_id, trigger = order.delivery_id, order.trigger
+        timestamp = str(int(now.timestamp()))
+        values = (
+            delivery_id,
+            timestamp,
+            self._sign(delivery_id, timestamp, body),
+            str(order.attempts + 1),
+            _BY_EVENT[1] if trigger is _EVENT else trigger.value,
+        )
+        return Post(self._url, body, FilledForm(self._form, values))
+
+    def judge(self, answer: Reply) -> Outcome | None:
+        exchange = answer.exchange
+        status = exchange.status or 0
+        if (
+            200 <= status < 300  # noqa: PLR2004 -- the numbers of the standard
+            and len(exchange.response_body) < _SHORTEST_SECRET
+            and _are_short(exchange.response_headers)
+        ):
+            return taken(exchange, status)
+        return None
 
 
 def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str, str]]:
@@ -160,10 +230,12 @@ def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str
     return headers
 
 
-@lru_cache(maxsize=128)
-def _are_short(headers: tuple[tuple[str, str], ...]) -> bool:
+def _are_short(headers: Pairs) -> bool:
     """Whether no secret has room in a value. Targets answer with the same headers again and again."""
-    return all(len(value) < _SHORTEST_SECRET for _, value in headers)
+    kept = headers.kept if type(headers) is SharedPairs else {}
+    if (known := kept.get("are_short")) is None:
+        known = kept["are_short"] = all(len(value) < _SHORTEST_SECRET for _, value in headers)
+    return bool(known)
 
 
 def _forgetful(exchange: Exchange, message: Message) -> Exchange:

@@ -6,8 +6,7 @@ from enum import Enum, auto
 from functools import lru_cache
 
 from dockbell.domain.late_dataclasses import dataclass
-
-Pairs = tuple[tuple[str, str], ...]
+from dockbell.domain.outcomes import Pairs, SharedPairs
 
 KEPT_BODY = 16 * 1024
 MOST_LINES = 128  # of all heads of one answer together, the interim ones among them
@@ -240,7 +239,7 @@ def _head_of(text: bytes) -> Head:
     framing, length, is_clear = _framing_of(pairs, status)
     return Head(
         status=status,
-        pairs=tuple(pairs),
+        pairs=SharedPairs(pairs),
         framing=framing,
         length=length,
         lasts=is_clear and framing is not Framing.CLOSE and _lasts(pairs, minor),

@@ -66,7 +66,6 @@ class Connection(asyncio.Protocol):
         """Whether the connection ended, and not a byte of an answer came."""
         return self.is_lost and not self.first_byte_at and not self.is_late
 
-    @property
     def is_reusable(self) -> bool:
         """Whether the request went out whole and in time, and nothing has ended the connection."""
         return not (self.is_late or self.is_lost or self._transport.get_write_buffer_size())
@@ -74,7 +73,6 @@ class Connection(asyncio.Protocol):
     def begin(self, head: bytes, body: bytes, waiter: "Callable[[Connection], None]") -> None:
         """Send a request. The waiter is called when the answer is complete, or when none can come any more."""
         self.answer = NO_ANSWER
-        self.error = None
         self.first_byte_at = 0.0
         self.waiter = waiter
         if self.is_lost:
@@ -96,19 +94,20 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self.waiter is None:  # it speaks out of turn: whatever it says next may be wrong too
+        waiter = self.waiter
+        if waiter is None:  # it speaks out of turn: whatever it says next may be wrong too
             self._end_idle()
             return
         try:
             if self.answer is NO_ANSWER:
                 self.first_byte_at = perf_counter()
                 whole = whole_answer(data)
-                is_complete = whole is not None
-                self.answer = answer = whole or Answer()
-                if not is_complete:
-                    is_complete = answer.feed(data)
-            else:
-                is_complete = self.answer.feed(data)
+                if whole is not None:  # as nearly always
+                    self.answer, self.waiter = whole, None
+                    waiter(self)
+                    return
+                self.answer = Answer()
+            is_complete = self.answer.feed(data)
         except MalformedError as error:
             self.error = error
             is_complete = True

@@ -1,14 +1,14 @@
 """Headers on their way out: vetted, shown without secrets."""
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from dockbell.domain.methods import Headers, UnreachableError
-from dockbell.domain.outcomes import Code, Fault
-
-Pairs = tuple[tuple[str, str], ...]
+from dockbell.domain.outcomes import Code, Fault, FilledPairs, Pairs
+from dockbell.domain.posts import FilledForm, HeaderForm
 
 REDACTED = "(redacted)"
 
@@ -31,7 +31,7 @@ class Outgoing(NamedTuple):
     """A request's headers: as they are sent, as the log shows them, and the secrets among the values."""
 
     text: str
-    shown: Pairs
+    shown: Pairs | FilledPairs
     secrets: tuple[bytes, ...]
 
 
@@ -72,8 +72,71 @@ def _invalid(detail: str) -> UnreachableError:
     return UnreachableError(Code.CONFIG_INVALID, detail, fault=Fault.CONFIG)
 
 
-def compose(headers: Headers, authorization: str | None, user_agent: str) -> Outgoing:
+class _FormPlan(NamedTuple):
+    """What follows from a form of headers."""
+
+    text: str  # with a gap for each value
+    shown: str  # likewise, as the JSON of pairs
+    secrets: tuple[bytes, ...]  # among what is the same for all
+    gaps: tuple[int, ...]  # whose values are secret
+
+
+@lru_cache(maxsize=8192)
+def _form_plan(form: HeaderForm, authorization: str | None, user_agent: str) -> _FormPlan:
+    """How requests of this form are sent; or UnreachableError. Made for a method once, and used for each of its tries."""
+    plain = compose(
+        [(name, value or "") for name, value in form.headers], authorization, user_agent
+    )
+    headers = list(form.headers)
+    if authorization is not None:
+        headers.insert(0, ("Authorization", authorization))
+    plan = _plan(tuple(name for name, _ in headers), user_agent)
+    redacted = {index for index, _ in plan.secrets}
+    shown: list[str] = []
+    gaps: list[int] = []  # for each, its place among the headers
+    for index, (name, value) in enumerate(plain.shown):
+        if index < len(headers) and headers[index][1] is None:
+            # The value of a gap that is not shown is taken, and nothing is written for it.
+            word = REDACTED + "%.0s" if index in redacted else "%s"
+            shown.append(f'[{json.dumps(name).replace("%", "%%")},"{word}"]')
+            gaps.append(index)
+        else:
+            shown.append(json.dumps([name, value], separators=(",", ":")).replace("%", "%%"))
+    values = tuple("\0" if value is None else value for _, value in headers)
+    return _FormPlan(
+        text=(plan.text % values).replace("%", "%%").replace("\0", "%s"),
+        shown=f"[{','.join(shown)}]",
+        secrets=tuple(
+            value.encode()
+            for index, (_, value) in enumerate(headers)
+            if index in redacted and value is not None
+        ),
+        gaps=tuple(place for place, index in enumerate(gaps) if index in redacted),
+    )
+
+
+def _fill(filled: FilledForm, authorization: str | None, user_agent: str) -> Outgoing | None:
+    """The headers of a request of a form; None if some value is not plain, and has to be looked at."""
+    form, values = filled
+    plan = _form_plan(form, authorization, user_agent)
+    joined = "".join(values)
+    if not (joined.isascii() and joined.isprintable()) or '"' in joined or "\\" in joined:
+        return None
+    secrets = plan.secrets
+    for place in plan.gaps:
+        secrets = (values[place].encode(), *secrets)
+    return Outgoing(plan.text % values, FilledPairs(plan.shown, values), secrets)
+
+
+def compose(
+    headers: Headers | FilledForm, authorization: str | None, user_agent: str
+) -> Outgoing:
     """The headers of one request, or UnreachableError if a name or value is not fit to be sent."""
+    if isinstance(headers, FilledForm):
+        outgoing = _fill(headers, authorization, user_agent)
+        if outgoing is not None:
+            return outgoing
+        headers = headers.headers
     if authorization is not None:
         headers = [("Authorization", authorization), *headers]
     names, values = zip(*headers, strict=True) if headers else ((), ())

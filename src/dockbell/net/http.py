@@ -12,7 +12,7 @@ from time import perf_counter
 import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
-from dockbell.domain.outcomes import Code, Exchange, Fault
+from dockbell.domain.outcomes import Code, Exchange, Fault, Pairs
 from dockbell.domain.posts import Post
 from dockbell.domain.tls import Tls
 from dockbell.net import answers, failures
@@ -50,8 +50,8 @@ class Flight:
     """One request from `Sender.begin` until its `done` was called, which happens once and never from within `begin`."""
 
     __slots__ = (
-        "addresses", "began", "body", "connection", "deadline", "done", "has_turn", "is_kept", "outgoing", "phases",
-        "place", "sender", "target", "task", "tls",
+        "addresses", "began", "body", "connection", "done", "has_turn", "is_kept", "outgoing", "phases", "place",
+        "sender", "target", "task", "tls",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 -- made only by Sender, thousands of times a second
@@ -62,6 +62,7 @@ class Flight:
         outgoing: Outgoing,
         body: bytes,
         done: Callable[[Answer], None],
+        addresses: Addresses,
     ) -> None:
         self.sender = sender
         self.target = target
@@ -70,8 +71,8 @@ class Flight:
         self.outgoing = outgoing
         self.body = body
         self.done: Callable[[Answer], None] | None = done
-        self.addresses: Addresses = ()  # once they are judged
-        self.began = self.deadline = 0.0  # the first with the lookup of the name
+        self.addresses = addresses  # once they are judged
+        self.began = 0.0  # with the lookup of the name
         self.phases: dict[str, float] = {}
         self.connection: Connection | None = None
         self.is_kept = False  # the connection carried another request before
@@ -79,6 +80,10 @@ class Flight:
         self.task: asyncio.Task[None] | None = (
             None  # while it takes more than a kept connection
         )
+
+    @property
+    def deadline(self) -> float:
+        return self.began + self.sender.timeout
 
     def cancel(self) -> None:
         """Break it off: `done` will not be called."""
@@ -110,7 +115,7 @@ class Sender:
         open_socket: OpenSocket = open_socket,
     ) -> None:
         self._resolver = resolver
-        self._timeout = timeout
+        self.timeout = timeout  # seconds, of a whole request
         self._connect_timeout = min(connect_timeout, timeout)
         self._ca_file = ca_file if ca_file is not None else certifi.where()
         self._proxy = proxy
@@ -128,6 +133,7 @@ class Sender:
         self._most_turns = max_inflight
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._landed = self._land  # one for all requests
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._is_unused = asyncio.Event()
@@ -183,15 +189,14 @@ class Sender:
         url, body, headers = post
         target = target_of(url)
         outgoing = compose(headers, target.authorization, self._user_agent)
-        flight = Flight(self, target, tls, outgoing, body, done)
-        flight.addresses = addresses = self._vetted(target) or ()
+        addresses = self._vetted(target) or ()
+        flight = Flight(self, target, tls, outgoing, body, done, addresses)
         if addresses and self._turns and not self._is_closing:
             self._take_turn(flight)
-            connection = self._take_kept(flight.place)
+            flight.began = now = perf_counter()
+            connection = self._take_kept(flight.place, now)
             if connection is not None:
                 flight.is_kept = True
-                flight.began = began = perf_counter()
-                flight.deadline = began + self._timeout
                 self._launch(flight, connection)
                 return flight
         flight.task = self._loop.create_task(self._depart(flight, self._find_connection))
@@ -274,6 +279,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 -- whoever waits for `done` must hear of it
             self._end(flight, error)
         else:
+            flight.task = None
             self._launch(flight, connection)
 
     async def _find_connection(self, flight: Flight) -> Connection:
@@ -292,25 +298,25 @@ class Sender:
             raise UnreachableError(
                 Code.INTERRUPTED, "The server is shutting down.", fault=Fault.OURS
             )
-        flight.began = perf_counter() - looked_up_in
-        flight.deadline = flight.began + self._timeout
-        connection = self._take_kept(flight.place)
+        now = perf_counter()
+        flight.began = now - looked_up_in
+        connection = self._take_kept(flight.place, now)
         flight.is_kept = connection is not None
         return await self._open(flight) if connection is None else connection
 
     def _launch(self, flight: Flight, connection: Connection) -> None:
-        flight.task, flight.connection = None, connection
+        flight.connection = connection
         body = flight.body
         head = f"{flight.target.head}{flight.outgoing.text}Content-Length: {len(body)}\r\n\r\n"
         self._under_way[connection] = flight
-        if flight.deadline < self._timer_at:
+        if flight.began + self.timeout < self._timer_at:
             self._set_timer(flight.deadline)
-        connection.begin(head.encode(), body, self._land)
+        connection.begin(head.encode(), body, self._landed)
 
     def _land(self, connection: Connection) -> None:
         """The connection has an answer, or there will be none."""
         flight = self._under_way.pop(connection)
-        if flight.is_kept and connection.is_unheard:
+        if connection.is_lost and flight.is_kept and connection.is_unheard:
             # The connection may have been closed before the request came. If the target has read it after all, it reads
             # it twice; it is never sent a third time.
             connection.abort()
@@ -329,7 +335,12 @@ class Sender:
         flight.task = None
         if flight.has_turn:
             flight.has_turn = False
-            self._give_turn_back()
+            if self._waiting:
+                self._give_turn_back()
+            else:
+                self._turns += 1
+                if self._turns == self._most_turns:
+                    self._is_unused.set()
         done, flight.done = flight.done, None
         if done is not None and answer is not None:
             done(answer)
@@ -348,9 +359,10 @@ class Sender:
         head = answer.head
         if head is None or connection.error is not None:
             raise self._lost(flight, connection)
-        phases["first_byte"] = connection.first_byte_at - flight.began
-        phases["total"] = now - flight.began
-        if answer.lasts and connection.is_reusable:
+        began = flight.began
+        phases["first_byte"] = connection.first_byte_at - began
+        phases["total"] = now - began
+        if answer.lasts and connection.is_reusable():
             self._keep(connection, flight.place, now)
         else:
             connection.abort()
@@ -366,7 +378,7 @@ class Sender:
         flight.phases["total"] = perf_counter() - flight.began
         if error is None:
             failure = failures.late(
-                host, self._timeout, is_sent=connection.is_sent, has_begun=status > 0
+                host, self.timeout, is_sent=connection.is_sent, has_begun=status > 0
             )
         else:
             failure = failures.unanswered(host, error, has_begun=status > 0)
@@ -377,12 +389,14 @@ class Sender:
         )
 
     def _exchange(
-        self, flight: Flight, connection: Connection, status: int | None, pairs: answers.Pairs
+        self, flight: Flight, connection: Connection, status: int | None, pairs: Pairs
     ) -> Exchange:
-        answer = connection.answer
-        body, secrets = answer.body, flight.target.secrets + flight.outgoing.secrets
+        answer, outgoing = connection.answer, flight.outgoing
+        body, raw, secrets = answer.body, answer.raw, outgoing.secrets
+        if flight.target.secrets:
+            secrets = flight.target.secrets + secrets
         for secret in secrets:
-            if secret in answer.raw or secret in body:
+            if secret in raw or secret in body:
                 pairs = tuple(
                     (_masked(name, secrets), _masked(value, secrets)) for name, value in pairs
                 )
@@ -392,7 +406,7 @@ class Sender:
         return Exchange(
             connection.address,
             status,
-            flight.outgoing.shown,
+            outgoing.shown,
             pairs,
             body,
             is_cut,
@@ -507,19 +521,17 @@ class Sender:
                 ) from error
         return self._tls
 
-    def _take_kept(self, place: _Kept) -> Connection | None:
+    def _take_kept(self, place: _Kept, now: float) -> Connection | None:
         """An idle connection that can be trusted: libraries that do not look take stray bytes for the next answer."""
         kept = self._kept.get(place)
         while kept:
             connection = kept.pop()
             del self._idle[connection]
-            now = perf_counter()
-            is_fresh = (
-                now - connection.idle_since < _IDLE_SECONDS
-                and now - connection.opened_at < _LONGEST_LIFE_SECONDS
-            )
-            # One that has just landed was read this very moment.
-            if is_fresh and (connection is self._landing or connection.is_quiet):
+            if now - connection.opened_at < _LONGEST_LIFE_SECONDS and (
+                # One that has just landed was read this very moment.
+                connection is self._landing
+                or (now - connection.idle_since < _IDLE_SECONDS and connection.is_quiet)
+            ):
                 return connection
             connection.abort()
         return None

@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from dockbell.domain.deliveries import Result
-from dockbell.domain.outcomes import Delivered, Exchange, Failed, Outcome, Rejected
+from dockbell.domain.outcomes import (
+    Delivered,
+    Exchange,
+    Failed,
+    FilledPairs,
+    Outcome,
+    Pairs,
+    Rejected,
+    SharedPairs,
+)
 from dockbell.store.tables import to_micros
 from dockbell.store.transactions import Tx
 
@@ -56,8 +64,8 @@ def row_of(result: Result, *, is_late: bool = False) -> tuple[Any, ...]:
         to_micros(result.started_at),
         result.duration // _MICROSECOND,
         _json(exchange.phases),
-        _json(exchange.request_headers),
-        _json_again(exchange.response_headers),
+        _json_of(exchange.request_headers),
+        _json_of(exchange.response_headers),
         exchange.response_body or None,
     )
 
@@ -85,5 +93,13 @@ def _json(value: Any) -> str:
         return _encode([[_clean(part) for part in pair] for pair in value]).decode()
 
 
-# Targets answer with the same headers again and again.
-_json_again = lru_cache(maxsize=128)(_json)
+def _json_of(headers: Pairs | FilledPairs) -> str:
+    """The same of headers, in one step if that was done for others."""
+    if isinstance(headers, FilledPairs):
+        return headers.form % headers.values
+    if isinstance(headers, SharedPairs):
+        text: str | None = headers.kept.get("json")
+        if text is None:
+            text = headers.kept["json"] = _json(headers)
+        return text
+    return _json(headers)
