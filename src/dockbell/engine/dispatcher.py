@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import math
-from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,10 +12,12 @@ import structlog
 
 from dockbell.domain.deliveries import Order, Result, State, Trigger
 from dockbell.domain.interruptions import name_of
+from dockbell.domain.outcomes import Delivered
 from dockbell.engine import pace, throttle
 from dockbell.engine.attempt import Attempts, Job, Try
 from dockbell.engine.crowd import Crowd
 from dockbell.engine.hosts import Hosts
+from dockbell.engine.parking import Parking, ahead_of
 from dockbell.engine.settler import Settler
 from dockbell.engine.shelf import Shelf
 from dockbell.engine.width import Width
@@ -41,6 +43,7 @@ _GATHER_SECONDS_IF_CROWDED = 0.001
 # together: a few at a time go their own ways, and none waits for the turn of all.
 _FEW = 24
 _SHARE_OF_CROWD = 3
+_MANY_IF_PARKED = lanes.WIDTH  # nobody waits for the turn then
 _SWEEP_SECONDS = 0.25
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
@@ -94,6 +97,7 @@ class Dispatcher:
         self._running: dict[Try, None] = {}  # oldest first
         self._has_ended_all = asyncio.Event()  # set while it stops
         self._queue: deque[tuple[Job, float]] = deque()  # leased, and waiting for room
+        self._parked = Parking()  # leased too, and waiting for a place of their lane
         self._tried: list[Result] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
@@ -131,7 +135,9 @@ class Dispatcher:
         self._is_stopping = True
         self._wake.set()
         self._untried += [job.order for job, _ in self._queue]
+        self._untried += [job.order for job in self._parked]
         self._queue.clear()
+        self._parked.clear()
         await self._let_end(0.0 if self._is_hurried else within)
         if self._sweep is not None:
             self._sweep.cancel()
@@ -172,6 +178,7 @@ class Dispatcher:
         return {
             *(one.job.order.lease for one in self._running if one.seconds < longest),
             *(job.order.lease for job, _ in self._queue),
+            *(job.order.lease for job in self._parked),
             *(order.lease for order in self._untried),
             *(job.order.lease for job in self._refused),
             *self._settler.leases(),
@@ -204,7 +211,8 @@ class Dispatcher:
 
     def _seconds_to_next_turn(self) -> float:
         now = self._loop.time()
-        gather = _GATHER_SECONDS_IF_CROWDED if self._is_crowded else _GATHER_SECONDS
+        in_haste = self._is_crowded and not self._parked
+        gather = _GATHER_SECONDS_IF_CROWDED if in_haste else _GATHER_SECONDS
         in_company = self._turned_at + gather - now
         results, room, many = len(self._settler), self._room(), self._many()
         pause = POLL_SECONDS
@@ -227,25 +235,13 @@ class Dispatcher:
     def _many(self) -> int:
         """So many results, or so much room, make a turn worth it at once."""
         if self._is_lane_bound:
-            return _FEW
+            return _MANY_IF_PARKED if self._parked else _FEW
         return max(1, self._concurrency // 2, min(self._ahead, _BATCH))
 
     async def _turn(self) -> None:
         tried, self._tried = self._tried, []
         self._metrics.note_tries(tried)
-        count = len(self._settler)
-        is_full = len(self._running) + len(self._queue) + count >= self._places()
-        self._is_lane_bound = self._is_crowded and not is_full
-        few = max(_FEW, count // _SHARE_OF_CROWD)
-        batch = self._settler.batch(few if self._is_lane_bound else _MOST_SETTLED)
-        # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
-        # that end during this one, and during the next. A turn that only leases must not forget at once how
-        # many that was, or nothing is under way until the next.
-        ahead = max(2 * len(batch), self._ahead // 2)
-        self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
-        self._enough = self._many()
-        # What no turn has settled yet is still ours: leasing on would only make more of it.
-        room = self._room() - (len(self._settler) - len(batch))
+        batch, room, more = self._plan()
         untried, self._untried = self._untried, []
         refused, self._refused = self._refused, []
         judged = self._hosts.judge(batch)
@@ -261,11 +257,11 @@ class Dispatcher:
                 async with self._store.begin() as tx:
                     await self._hosts.write(tx, judged)
             async with self._store.begin() as tx:
-                wish = self._wish(tx, room)
+                wish = self._wish(tx, room, more)
                 if batch:
                     settled = await self._settle(tx, batch, wish)
                 if wish is not None:
-                    leased = settled.leased or await deliveries.lease(tx, *wish)
+                    leased = settled.leased or await deliveries.lease_wished(tx, wish)
                     jobs, outlook = await self._complete(tx, leased)
         except BaseException as error:
             self._look_at = 0.0
@@ -283,10 +279,29 @@ class Dispatcher:
         if self._is_stopping:
             self._untried += [job.order for job in jobs]
             return
-        self._queue.extend((job, now) for job in jobs)
+        self._take_in(jobs, more, now)
         self._start_some()
         self._is_crowded = outlook.is_crowded
         self._look_at = min(self._look_at, now + self._pause_after(outlook, len(jobs)))
+
+    def _plan(self) -> tuple[Sequence[Result], int, Mapping[str, int]]:
+        """What a turn settles, how many it may lease, and of which lanes how many more than they have places for."""
+        count = len(self._settler)
+        is_full = len(self._running) + len(self._queue) + count >= self._places()
+        self._is_lane_bound = self._is_crowded and not is_full
+        few = max(_FEW, count // _SHARE_OF_CROWD)
+        takes_few = self._is_lane_bound and not self._parked
+        batch = self._settler.batch(few if takes_few else _MOST_SETTLED)
+        # While there is more than fits, twice as many are leased ahead as ended since the last turn: for those
+        # that end during this one, and during the next. A turn that only leases must not forget at once how
+        # many that was, or nothing is under way until the next.
+        ahead = max(2 * len(batch), self._ahead // 2)
+        self._ahead = min(ahead, _MOST_AHEAD) if is_full else 0
+        self._enough = self._many()
+        # What no turn has settled yet is still ours: leasing on would only make more of it.
+        room = self._room() - (len(self._settler) - len(batch))
+        may_park = self._is_lane_bound and self._store.is_sqlite
+        return batch, room, ahead_of(batch) if may_park else {}
 
     async def _hand_back(self, untried: Sequence[Order], refused: Sequence[Job]) -> None:
         if untried or refused:
@@ -300,11 +315,22 @@ class Dispatcher:
         await throttles.hold(tx, throttle.holds_of(batch, tx.now, self._attempts.policy))
         return settled
 
-    def _wish(self, tx: Tx, room: int) -> Wish | None:
+    def _wish(self, tx: Tx, room: int, ahead: Mapping[str, int]) -> Wish | None:
         if room <= 0 or self._is_stopping:
             return None
         uptime = timedelta(seconds=self._loop.time() - self._started_at)
-        return Wish(name_of(self._worker, uptime), tx.now + self._lease_span, min(room, _BATCH))
+        worker, until = name_of(self._worker, uptime), tx.now + self._lease_span
+        return Wish(worker, until, min(room, _BATCH), ahead)
+
+    def _take_in(self, jobs: Sequence[Job], ahead: Mapping[str, int], now: float) -> None:
+        """Have these tried, as soon as there is room and their lanes have a place."""
+        if not self._parked and not ahead:
+            self._queue.extend((job, now) for job in jobs)
+            return
+        self._queue.extend(self._parked.take(jobs, ahead, now))
+        busy = Counter([one.job.order.lane_id for one in self._running])
+        busy.update([job.order.lane_id for job, _ in self._queue])
+        self._queue.extend(self._parked.fill(busy))
 
     async def _complete(self, tx: Tx, leased: Leased) -> tuple[Sequence[Job], Outlook]:
         """What of the leased is to be tried now. The rest is given back, held or ended."""
@@ -375,6 +401,8 @@ class Dispatcher:
         if result is not None:
             self._settler.put(result)
             self._tried.append(result)
+        if self._parked:
+            self._follow(job.order.lane_id, result)
         if self._queue:
             self._start_some()
         count = len(self._settler)
@@ -383,6 +411,15 @@ class Dispatcher:
         if self._is_stopping and not self._running:
             self._has_ended_all.set()
             self._wake.set()
+
+    def _follow(self, lane_id: str, result: Result | None) -> None:
+        """A place of the lane is free: for the next that waits for it, or for none, if its target is not well any more."""
+        if result is not None and isinstance(result.outcome, Delivered):
+            following = self._parked.next_of(lane_id)
+            if following is not None:
+                self._queue.append(following)
+        else:
+            self._untried += [job.order for job in self._parked.leave(lane_id)]
 
     def _end_overdue(self) -> None:
         """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
@@ -398,6 +435,9 @@ class Dispatcher:
                 self._hosts.note_slow(one.job.host)
             if seconds >= longest:
                 one.stop()
+        if self._parked:
+            too_old = self._parked.give_up(self._loop.time() - self._longest)
+            self._untried += [job.order for job in too_old]
         if found_slow:
             self._start_some()
             self._wake.set()

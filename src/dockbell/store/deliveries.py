@@ -77,6 +77,9 @@ class Wish(NamedTuple):
     worker: str
     until: datetime
     limit: int
+    # Lanes of which so many may be leased beyond their places, because that many end soon. Only on SQLite, where no
+    # other process leases from them.
+    ahead: Mapping[str, int] = MappingProxyType({})
 
 
 async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
@@ -86,7 +89,12 @@ async def lease(tx: Tx, worker: str, until: datetime, limit: int) -> Leased:
     more than its share. A delivery whose earlier lease ran out was taken back by `rescue`: its worker died or
     hung, and may already have sent it. Targets can therefore see an event twice.
     """
-    return await _completed(tx, await tx.hot_run(_leasing(tx, Wish(worker, until, limit))))
+    return await lease_wished(tx, Wish(worker, until, limit))
+
+
+async def lease_wished(tx: Tx, wish: Wish) -> Leased:
+    """The same, as it is wished for."""
+    return await _completed(tx, await tx.hot_run(_leasing(tx, wish)))
 
 
 def _leasing(tx: Tx, wish: Wish) -> Plan[Leased]:
@@ -94,7 +102,9 @@ def _leasing(tx: Tx, wish: Wish) -> Plan[Leased]:
     terms = Terms(
         to_micros(now), wish.limit, wish.worker, tx.new_id("lse"), to_micros(wish.until)
     )
-    ready, first_turn = yield from dialect.find_ready(terms.now, terms.limit)
+    ready, first_turn = yield from dialect.find_ready(
+        terms.now, terms.limit, wish.ahead, lanes.WIDTH
+    )
     if not ready:
         return Leased((), {}, (yield from lanes.looking(now)))
     front = of_micros(first_turn) if len(ready) == terms.limit else None

@@ -140,11 +140,15 @@ ORDER BY ready.served_at
 """
 
 
-def find_ready(now: int, limit: int) -> Plan[tuple[Sequence[ReadyLane], int]]:
+def find_ready(
+    now: int, limit: int, ahead: Mapping[str, int], width: int
+) -> Plan[tuple[Sequence[ReadyLane], int]]:
     """Lanes with something due, the one served longest ago first, and its turn (0 if there is none).
 
-    They are locked for this transaction; those that another process has locked are left out.
+    They are locked for this transaction; those that another process has locked are left out. None has more room than it
+    has places: other processes count on that.
     """
+    del ahead, width
     (rows,) = yield ((_FIND_READY, (now, limit)),)
     return [(row[0], row[1], row[2]) for row in rows], rows[0][3] if rows else 0
 

@@ -135,12 +135,29 @@ SELECT json_group_array(json_array(id, room, served_at)) FROM (
 """
 
 
-def find_ready(now: int, limit: int) -> Plan[tuple[Sequence[ReadyLane], int]]:
+# The same with lanes that are wider for this once, unless they are narrower than others.
+_FIND_READY_AHEAD = """
+SELECT json_group_array(json_array(id, room, served_at)) FROM (
+  SELECT lanes.id, max_inflight + coalesce(more.value, 0) - inflight AS room, served_at
+  FROM lanes LEFT JOIN json_each(?3) AS more ON more.key = lanes.id AND max_inflight >= ?4
+  WHERE next_due_at IS NOT NULL AND NOT is_paused AND next_due_at <= ?1
+    AND inflight < max_inflight + coalesce(more.value, 0) AND (held_until IS NULL OR held_until <= ?1)
+  ORDER BY served_at LIMIT ?2
+)
+"""
+
+
+def find_ready(
+    now: int, limit: int, ahead: Mapping[str, int], width: int
+) -> Plan[tuple[Sequence[ReadyLane], int]]:
     """Lanes with something due, the one served longest ago first, and its turn (0 if there is none).
 
-    All are quiet: only one transaction writes.
+    All are quiet: only one transaction writes. Those of full width have as much more room as `ahead` says.
     """
-    (((found,),),) = yield ((_FIND_READY, (now, limit)),)
+    if ahead:
+        (((found,),),) = yield ((_FIND_READY_AHEAD, (now, limit, _encode(ahead), width)),)
+    else:
+        (((found,),),) = yield ((_FIND_READY, (now, limit)),)
     rows = _decode(found)
     return [(lane_id, room, True) for lane_id, room, _ in rows], rows[0][2] if rows else 0
 
