@@ -56,7 +56,7 @@ def export(
     form: FormOption = Form.JSON,
     with_secrets: WithSecrets = False,
 ) -> None:
-    """Print users, organizations, teams, robots, default permissions, quotas, repositories, mirrors, permissions and notifications as JSON.
+    """Print users, organizations, teams, robots, default permissions, quotas, repositories, mirrors, immutable tags, permissions and notifications as JSON.
 
     The order is always the same, so that two servers can be compared. It is no backup: it has no images, no
     passwords and no tokens.

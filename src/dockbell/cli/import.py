@@ -72,7 +72,7 @@ def quay(  # noqa: PLR0913 -- one argument for each thing that can be said
     rate: Rate = 20.0,
     output: Output = None,
 ) -> None:
-    """Move organizations, teams, robots, default permissions, quotas, repositories, mirrors, permissions and notifications in from a live Quay.
+    """Move organizations, teams, robots, default permissions, quotas, repositories, mirrors, immutable tags, permissions and notifications in from a live Quay.
 
     Without --apply nothing is written: the plan shows what would be. What is here already is left as it is, so
     it can be run again at any time, and goes on after it was ended in the middle. Images do not move.

@@ -406,7 +406,7 @@ def _new(one: HeldNotification) -> NewNotification:
 async def _add_user(
     tx: Tx, superuser: SuperUser, name: str, email: str | None, *, is_on: bool
 ) -> None:
-    """Make the account with a password that nobody knows: an operator, or a reset by mail, gives it another."""
+    """Make the account with a password that nobody knows: an operator or a superuser gives it another."""
     made = await users.create(
         tx,
         superuser.actor,
