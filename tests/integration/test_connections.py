@@ -488,3 +488,16 @@ async def test_a_connection_rests_only_so_long_after_the_last_request() -> None:
         writer.close()
 
     assert (rest, took > 0.33) == (b"", True)
+
+
+async def test_a_client_that_does_not_read_for_a_while_gets_every_answer_in_order() -> None:
+    async with _serving(_Echo()) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        sent = [b"%04d" % number * 10_000 for number in range(200)]
+        for body in sent:
+            writer.write(_post(body))
+            await asyncio.sleep(0)
+        found = [await _next_body(reader) for _ in sent]
+        writer.close()
+
+    assert found == sent
