@@ -1,6 +1,7 @@
 """Finding things by a part of their name, with Quay's addresses and shapes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from litestar import Response, get
 
@@ -32,7 +33,7 @@ def _closeness(name: str, text: str) -> float:
     return 0.9 if name.startswith(text.lower()) else 0.5
 
 
-def _owner(namespace: Namespace, score: float = _OWNER_WEIGHT) -> dict[str, object]:
+def _owner(namespace: Namespace, score: float = _OWNER_WEIGHT) -> dict[str, Any]:
     is_organization = namespace.kind is NamespaceKind.ORGANIZATION
     kind = "organization" if is_organization else "user"
     return {
@@ -45,7 +46,7 @@ def _owner(namespace: Namespace, score: float = _OWNER_WEIGHT) -> dict[str, obje
     }
 
 
-def _found(repository: Repository, owner: Namespace, score: float) -> dict[str, object]:
+def _found(repository: Repository, owner: Namespace, score: float) -> dict[str, Any]:
     return {
         "kind": "repository",
         "title": "repo",
@@ -102,9 +103,8 @@ async def find_all(call: Call) -> Response[bytes]:
         for one, owner in found
     ]
     results += [_owner(one, _OWNER_WEIGHT * _closeness(one.name, text)) for one in own]
-    return call.reply(
-        200, {"results": sorted(results, key=lambda one: -float(str(one["score"])))}
-    )
+    results.sort(key=lambda one: one["score"], reverse=True)
+    return call.reply(200, {"results": results})
 
 
 HANDLERS = [find_repositories, find_all]
