@@ -96,7 +96,8 @@ _CLOCK_CHECK_SECONDS = 10
 _PURGE_SECONDS = 3600
 _ENGINE_POOL = 3  # one connection takes turns, the others are for the rescuer and for notices
 _KEY_CHECK_SECONDS = 60  # `keys retire` counts on it
-_JOB_SECONDS = 1
+_JOB_SECONDS = 5  # when no bell rings
+_LEAST_SECONDS = 1  # between two looks, however often bells ring
 _EXPIRY_SECONDS = 30
 _QUOTA_SECONDS = 300
 _CLAIR_SECONDS = 5
@@ -204,6 +205,7 @@ class Application:
     # Why this program is too old for the tables, once a newer one has migrated them.
     _too_old: TooOldError | None = None
     _is_outgrown: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_rung: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def prepare(self) -> None:
         """Migrate the database and check that the secret key fits it, or make that on the very first start."""
@@ -259,8 +261,8 @@ class Application:
 
     async def deliver(self) -> None:
         if self.engine is not None:
-            self.store.bell = self.engine.ring
             await self.engine.start()
+            self.store.bell = self._ring
             self._is_delivering = True
         self._tasks = [
             asyncio.create_task(self._every(_CLOCK_CHECK_SECONDS, self._set_clock)),
@@ -271,7 +273,11 @@ class Application:
         if not self.faces.is_readonly:
             self._tasks += self._chores_that_change()
         if self.engine is not None:
-            self._tasks.append(asyncio.create_task(self._every(_JOB_SECONDS, self._redeliver)))
+            self._tasks.append(
+                asyncio.create_task(
+                    self._every(_JOB_SECONDS, self._redeliver, bell=self._has_rung)
+                )
+            )
             self._tasks.append(
                 asyncio.create_task(self._every(_EXPIRY_SECONDS, self._look_at_silence))
             )
@@ -283,6 +289,14 @@ class Application:
                 async with self.store.begin() as tx:
                     await self.faces.mirrors.take_back(tx, SYSTEM)
             self.mirroring.start()
+
+    def _ring(self) -> None:
+        """Look for work now: a commit of this process has made some."""
+        if self.engine is not None:
+            self.engine.ring()
+        if self.mirroring is not None:
+            self.mirroring.ring()
+        self._has_rung.set()
 
     def _chores_that_change(self) -> list[asyncio.Task[None]]:
         """What a server that is set to change nothing leaves undone."""
@@ -476,9 +490,23 @@ class Application:
                     files=collected.orphans,
                 )
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self,
+        seconds: float,
+        work: Callable[[], Awaitable[None]],
+        *,
+        bell: asyncio.Event | None = None,
+    ) -> None:
+        """Do the work every so many seconds, or soon after the bell was rung."""
         while True:
-            await asyncio.sleep(seconds)
+            if bell is None:
+                await asyncio.sleep(seconds)
+            else:
+                await asyncio.sleep(_LEAST_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds - _LEAST_SECONDS):
+                        await bell.wait()
+                bell.clear()
             try:
                 await work()
             except UnavailableError as error:

@@ -29,6 +29,7 @@ _log = structlog.get_logger("dockbell.serve")
 _KEEP_ALIVE_SECONDS = 75  # longer than the proxies before us keep a connection
 _GRACE_SECONDS = 10  # for requests that run when we are told to stop
 _HAND_BACK_SECONDS = 2
+_TICK_SECONDS = 1
 _KILLED = 1
 
 
@@ -107,7 +108,7 @@ async def _serve(
     await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     too_old = told.result() if told.done() else None
     told.cancel()
-    server.should_exit = True
+    server.end()
     # Requests and tries that are under way end side by side, each within its own limit.
     await asyncio.gather(serving, application.drain())
     _log.info("stopped")
@@ -116,6 +117,22 @@ async def _serve(
 
 class _Server(Server):
     """uvicorn, but signals are ours: it would raise them again at the end, and the exit code would not be 0."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        # Its own asks ten times a second whether to end. We say so, and the second for the `Date` of answers is all
+        # that is left to do.
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._told.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -32,7 +32,8 @@ from dockbell.services.quotas import Quotas
 _log = structlog.get_logger("dockbell.mirrors")
 
 _AT_ONCE = 2  # syncs of one process
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 5.0  # when no bell rings
+_LEAST_SECONDS = 1.0  # between two looks, however often bells ring
 _RENEW_SECONDS = 5.0
 _MOST_TRIES = 4  # for one blob
 _DEEPEST = 3  # indexes inside of indexes
@@ -67,6 +68,11 @@ class Mirroring:
         self._pause_seconds = pause_seconds  # before a blob that broke off is asked for again
         self._under_way: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        """Look soon: something may be due now."""
+        self._bell.set()
 
     def start(self) -> None:
         self._looking = asyncio.create_task(self._look(), name="mirrors")
@@ -89,7 +95,15 @@ class Mirroring:
                 _log.warning("mirrors not looked at", reason=error.detail)
             except Exception:  # noqa: BLE001 -- the loop must outlive what one look finds
                 _log.exception("mirrors not looked at")
-            await asyncio.sleep(self._look_seconds)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        least = min(self._look_seconds, _LEAST_SECONDS)
+        await asyncio.sleep(least)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._look_seconds - least):
+                await self._bell.wait()
+        self._bell.clear()
 
     async def _claim(self) -> SyncJob | None:
         async with self._read() as tx:

@@ -83,6 +83,7 @@ class Mirrors:
             raise ConflictError(f"Mirror configuration already exits for repository {path}")
         await repository_rows.set_state(tx, admin.repository.id, RepositoryState.MIRROR)
         await _note(tx, admin, "external_reference", wanted.mirror.reference)
+        tx.ring()
 
     async def change(self, tx: Tx, admin: AdminOf, wanted: WantedMirror) -> None:
         """Set the mirror anew. A sync that is under way ends as it began."""
@@ -99,6 +100,7 @@ class Mirrors:
             robot_id=robot.id,
             is_rescheduled=is_moved or is_on_again,
         )
+        tx.ring()
         if not wanted.keeps_password:
             await mirrors.set_password(tx, admin.repository.id, wanted.password)
         if mirror.username != known.username:
@@ -133,6 +135,7 @@ class Mirrors:
         if not await mirrors.ask_now(tx, admin.repository.id):
             raise NotFoundError
         await _note(tx, admin, "sync_status", MirrorStatus.SYNC_NOW.value)
+        tx.ring()
 
     async def cancel(self, tx: Tx, admin: AdminOf) -> None:
         """Call off what is under way or was asked for; NotFoundError if neither, as in Quay."""

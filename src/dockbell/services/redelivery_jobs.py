@@ -26,6 +26,7 @@ async def create(tx: Tx, admin: AdminOfPlace, wanted: DeliveryFilter) -> Redeliv
     """Begin to send again what fits now. What is recorded later is left out."""
     job = await redelivery_jobs.add(tx, admin.place_id, wanted, admin.actor.name)
     await _note(tx, admin, "create_redelivery_job", job)
+    tx.ring()
     return job
 
 
@@ -56,6 +57,8 @@ async def move(tx: Tx, actor: Actor, job_id: str, to: JobState) -> RedeliveryJob
     if not await redelivery_jobs.move(tx, job_id, [JobState.RUNNING, JobState.PAUSED], to):
         raise JobOverError
     await _note(tx, admin, f"{to.value}_redelivery_job", job)
+    if to is JobState.RUNNING:
+        tx.ring()
     _, after = await _known(tx, actor, job_id)
     return after
 
