@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dockbell import events, methods
 from dockbell.domain.accounts import Scope
 from dockbell.domain.links import Links
 from dockbell.services.authorized_emails import AuthorizedEmails
@@ -19,6 +18,7 @@ from dockbell.store.transactions import Store, Tx
 from dockbell.web.faces import Faces
 from tests.apps import app_of
 from tests.asgi import Answer, Client
+from tests.factories import KINDS, METHODS
 from tests.world import PUBLIC_URL, Guard
 
 PASSWORD = "correct-horse-9"
@@ -29,7 +29,7 @@ def open_empty(
     store: Store, *, is_initialize_open: bool = False, requires_team_invite: bool = True
 ) -> Client:
     """The application as nobody in particular calls it."""
-    kinds, installed, links = events.catalog(), methods.catalog(), Links(PUBLIC_URL)
+    kinds, installed, links = KINDS, METHODS, Links(PUBLIC_URL)
     intake = Intake(kinds=kinds, links=links)
     faces = Faces(
         kinds=kinds,

@@ -1,21 +1,26 @@
 """Fixtures for all: a real SQLite file and a real PostgreSQL database per test, a clock that tests move."""
 
 import asyncio
+import gc
 import itertools
 import logging
 import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 import structlog
-from sqlalchemy import delete
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, Engine, delete, event
 
 from dockbell.domain import ids
+from dockbell.services import passwords
 from dockbell.store.schema import NEWEST, migrate
 from dockbell.store.seals import Seal
 from dockbell.store.tables import metadata
@@ -52,6 +57,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: one of them at the end would keep all other workers waiting."""
     first = [Path(__file__).parent / name for name in ("e2e", "soak")]
     items.sort(key=lambda item: not any(folder in item.path.parents for folder in first))
+
+
+def pytest_collection_finish() -> None:
+    """Whatever was imported and collected stays until the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+# The hashes that servers make are dear on purpose. Here many hundreds are made and checked, and what is true of a
+# cheap one is true of theirs; integration/test_accounts_sign_in.py holds what they cost.
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class _Compiled(dict[Any, Any]):
+    """Statements by what they say and by the kind of database, while SQLAlchemy's own keys name one engine's dialect."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((type(key[0]), *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((type(key[0]), *key[1:]), compiled)
+
+
+_compiled = _Compiled()
+
+
+@event.listens_for(Engine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    """Each test opens a store of its own, and would have each statement compiled anew: a tenth of all time."""
+    connection.execution_options(compiled_cache=_compiled)
 
 
 class SetClock:
@@ -138,11 +173,27 @@ def _template_store(url: str) -> Store:
     )
 
 
-def _wait(work: Coroutine[None, None, None]) -> None:
-    """Run to the end on a loop of its own: a session's fixture may be asked for while a test's loop runs."""
-    thread = threading.Thread(target=asyncio.run, args=(work,))
-    thread.start()
-    thread.join()
+class _Aside:
+    """A loop in a thread of its own, for what fixtures do with databases while a test's loop runs."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self._runner = asyncio.Runner()
+
+    def wait(self, work: Coroutine[None, None, None]) -> None:
+        """Run to the end."""
+        self._thread.submit(self._runner.run, work).result()
+
+    def close(self) -> None:
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+
+@pytest.fixture(scope="session")
+def aside() -> Iterator[_Aside]:
+    opened = _Aside()
+    yield opened
+    opened.close()
 
 
 async def _migrate(url: str) -> None:
@@ -152,9 +203,9 @@ async def _migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory, aside: _Aside) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.db"
-    _wait(_migrate(f"sqlite:///{path}"))
+    aside.wait(_migrate(f"sqlite:///{path}"))
     return path
 
 
@@ -172,13 +223,45 @@ def _database(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_database() -> Iterator[str]:
+def postgresql_database(aside: _Aside) -> Iterator[str]:
     """The address of this process's own database, migrated. Tests use it one after another."""
     name = f"dockbell_test_{os.getpid()}"
-    _wait(_administer(f"CREATE DATABASE {name}"))
-    _wait(_migrate(_database(name)))
+    aside.wait(_administer(f"CREATE DATABASE {name}"))
+    aside.wait(_migrate(_database(name)))
     yield _database(name)
-    _wait(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+    aside.wait(_administer(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+class _Emptier:
+    """Empties the database after each test, over one connection: a new one has to read up on every table first."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+
+    async def empty(self) -> None:
+        try:
+            await self._empty()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The test ended all connections but its own.
+            self._connection = None
+            await self._empty()
+
+    async def _empty(self) -> None:
+        if self._connection is None:
+            self._connection = await asyncpg.connect(self._url)
+        await self._connection.execute(_EMPTY)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
+@pytest.fixture(scope="session")
+def emptier(postgresql_database: str, aside: _Aside) -> Iterator[_Emptier]:
+    opened = _Emptier(postgresql_database)
+    yield opened
+    aside.wait(opened.close())
 
 
 # Emptying costs a fiftieth of copying a template. What a test left open is ended first, and a test that
@@ -198,20 +281,18 @@ _EMPTY = "".join(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, aside: _Aside
+) -> Iterator[str]:
     """The address of a fresh, migrated database; the test runs once on each kind."""
     if request.param == "sqlite":
         path = tmp_path / "dockbell.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    url = request.getfixturevalue("postgresql_database")
-    yield url
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(_EMPTY)
-    finally:
-        await connection.close()
+    emptier = request.getfixturevalue("emptier")
+    yield request.getfixturevalue("postgresql_database")
+    aside.wait(emptier.empty())
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dockbell import events, methods
 from dockbell.domain.methods import Method
 from dockbell.domain.notifications import Notification
 from dockbell.engine.engine import Engine, most_tries
@@ -25,9 +24,8 @@ from dockbell.store.failures import is_passing
 from dockbell.store.transactions import Store
 from tests import queues
 from tests.conftest import SetClock
-from tests.factories import LINKS, WEB
+from tests.factories import KINDS, LINKS, METHODS, WEB
 
-KINDS = events.catalog()
 INTAKE = Intake(KINDS, LINKS)
 
 
@@ -59,7 +57,7 @@ async def running(  # a test says only what it is about
     engine = Engine(
         store,
         kinds=KINDS,
-        methods={**methods.catalog(), **(more or {})},
+        methods={**METHODS, **(more or {})},
         links=LINKS,
         outbound=outbound or sender,
         clock=clock,

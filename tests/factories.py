@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from dockbell import events
+from dockbell import events, methods
 from dockbell.domain.deliveries import Trigger
 from dockbell.domain.events import Event, EventKind, EventScope, Performer, Subject, body_of
 from dockbell.domain.forms import PayloadForm
@@ -15,7 +15,9 @@ NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 LINKS = Links("https://dockbell.test")
 WEB = Subject(namespace="acme", repository="web")
 ACME = Subject(namespace="acme")
+# Made once: each catalog asks every installed package whether it brings something.
 KINDS = events.catalog()
+METHODS = methods.catalog()
 
 
 def subject_for(kind: EventKind) -> Subject:

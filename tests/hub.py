@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from dockbell import events
 from dockbell.domain.accounts import NamespaceKind, Powers
 from dockbell.domain.ids import Clock
 from dockbell.domain.links import Links
@@ -28,7 +27,8 @@ from dockbell.services.registry_tokens import RegistryTokens
 from dockbell.store import keys, tables
 from dockbell.store.transactions import Store, Tx
 from tests.asgi import Answer, Client
-from tests.world import add_namespace, add_repository, add_team
+from tests.factories import KINDS
+from tests.world import Rows
 
 HOST = "dockbell.test"
 PASSWORD = "correct horse"
@@ -108,7 +108,7 @@ class Hub:
             store_read=self.store.read,
             files=self.files,
             links=links,
-            intake=Intake(kinds=events.catalog(), links=links),
+            intake=Intake(kinds=KINDS, links=links),
             clock=self.clock,
             tokens=self.tokens,
             allows_anonymous=allows_anonymous,
@@ -143,16 +143,18 @@ async def open_hub(
     store: Store, folder: Path, clock: Clock, powers: Powers | None = None
 ) -> Hub:
     async with store.begin() as tx:
+        rows = Rows(tx)
         for name in ("boss", "writer", "reader", "fresh"):
-            await add_namespace(tx, name)
+            rows.add_namespace(name)
+        acme = rows.add_namespace("acme", NamespaceKind.ORGANIZATION)
+        rows.add_team(acme, "owners", "admin", "boss")
+        web = rows.add_repository("acme", "web", writer="write", reader="read")
+        rows.add_repository("acme", "api", writer="write")
+        rows.add_repository("boss", "open", is_public=True)
+        await rows.write()
         if "password" not in _once:
             _once["password"] = await passwords.hash_of(PASSWORD)
         await tx.run(update(tables.users).values(password_hash=_once["password"]))
-        acme = await add_namespace(tx, "acme", NamespaceKind.ORGANIZATION)
-        await add_team(tx, acme, "owners", "admin", "boss")
-        web = await add_repository(tx, "acme", "web", writer="write", reader="read")
-        await add_repository(tx, "acme", "api", writer="write")
-        await add_repository(tx, "boss", "open", is_public=True)
         await _add_robot(tx, acme, web)
         tokens = await _open_tokens(tx)
     return _hub_of(store, folder, clock, tokens, powers)
@@ -182,7 +184,7 @@ def _hub_of(
         store_read=store.read,
         files=files,
         links=links,
-        intake=Intake(kinds=events.catalog(), links=links),
+        intake=Intake(kinds=KINDS, links=links),
         clock=clock,
         tokens=tokens,
         powers=powers,

@@ -15,7 +15,8 @@ from dockbell.store import backlog, fan_out, history
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
 from tests.conftest import SetClock
-from tests.engines import INTAKE, KINDS, push, record, running, until_states
+from tests.engines import INTAKE, push, record, running, until_states
+from tests.factories import KINDS
 from tests.queues import assert_lanes_are_right, lease, prepare, rows, states
 from tests.receiver import Receiver
 

@@ -1,5 +1,7 @@
 """Passwords, robots' tokens, OAuth tokens: who gets in, and how guessing is slowed down."""
 
+import importlib.util
+
 import pytest
 from sqlalchemy import update
 
@@ -185,6 +187,20 @@ async def test_tokens_for_others_come_from_the_server_only(store: Store) -> None
             await tokens.create_for(tx, SYSTEM, "bob", name="t", scope="repo:read")
 
     assert unknown.value.detail == "There is no user bob."
+
+
+async def test_a_hash_is_as_dear_as_it_is_meant_to_be() -> None:
+    """As a server makes it: for the other tests conftest.py makes hashes cheap."""
+    found = importlib.util.find_spec("dockbell.services.passwords")
+    assert found is not None
+    assert found.loader is not None
+    as_served = importlib.util.module_from_spec(found)
+    found.loader.exec_module(as_served)
+
+    made = await as_served.hash_of(PASSWORD)
+
+    assert made.rpartition("$")[0].rpartition("$")[0] == "$argon2id$v=19$m=19456,t=2,p=1"
+    assert made.split("$")[:4] == as_served._NOBODY.split("$")[:4]
 
 
 async def test_a_password_is_kept_as_an_argon2_hash(store: Store) -> None:

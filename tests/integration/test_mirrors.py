@@ -33,7 +33,8 @@ from dockbell.store import authorized_emails, notifications, tables
 from dockbell.store import mirrors as mirror_rows
 from dockbell.store.transactions import Store
 from tests.conftest import SetClock
-from tests.engines import KINDS, running
+from tests.engines import running
+from tests.factories import KINDS
 from tests.hub import (
     OCI_IMAGE,
     OCI_INDEX,
