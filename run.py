@@ -75,7 +75,8 @@ usage: python3 run.py COMMAND ...
   demo       see a push ring the bell, in a temporary folder
   test       run the tests; further words go to pytest
   soak       kill real processes under load and count what arrives (soak --help)
-  check      run what every change must pass: format, lint, types, imports, tests, words
+  check      run what every change must pass: format, lint, types, imports, tests, words; without the tests
+             with --without-tests, for who runs all of them right after it
   ...        any other command of dockbell: doctor, deliveries list, users create, import quay, export, config show,
              bench, ...; docs/cli.md has them all, and each has --help
 
@@ -255,6 +256,8 @@ def _add_checkout() -> None:
 TOGETHER = ("-m", "pytest", "-q", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 # The second database, what takes seconds, and whatever starts a whole server, is left to `run.py test`.
 QUICK = (*TOGETHER, "-m", "not slow", "-k", "not postgresql")
+TESTS_STEP = "unit and contract tests"
+WITHOUT_TESTS = "--without-tests"
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # What every change must pass, the fast first. Words for the Python of the environment: a tool's own script
 # would name the folder that it was installed in, and break when that is moved.
@@ -263,7 +266,7 @@ STEPS = (
     ("lint", "-m", "ruff", "check", "."),
     ("imports", ".venv/bin/lint-imports"),
     ("types", "-m", "mypy"),
-    ("unit and contract tests", *QUICK, "tests/unit", "tests/contract"),
+    (TESTS_STEP, *QUICK, "tests/unit", "tests/contract"),
     ("dependencies", "-m", "deptry", "src"),
     ("dead code", "-m", "vulture"),
     (
@@ -280,12 +283,23 @@ STEPS = (
 )
 
 
-def check() -> int:
-    """Run all steps in order; stop at the first that fails."""
+def steps_of(words: list[str]) -> list[tuple]:
+    """The steps of a check with these words."""
+    return [step for step in STEPS if step[0] != TESTS_STEP or WITHOUT_TESTS not in words]
+
+
+def check(given: list[str]) -> int:
+    """Run the steps in order; stop at the first that fails."""
     import subprocess
     import time
 
-    for title, *words in STEPS:
+    unknown = [word for word in given if word != WITHOUT_TESTS]
+    if unknown:
+        say(
+            f"run.py: check knows {WITHOUT_TESTS} and nothing else, and was given {unknown[0]}."
+        )
+        return 2
+    for title, *words in steps_of(given):
         say(f"== {title}")
         began = time.perf_counter()
         command = [str(_python_of(VENV)), *words]
@@ -336,7 +350,7 @@ def main(words: list[str]) -> int:
         say("run.py: stopped. The next run goes on with preparing.")
         return 130
     if command == "check":
-        return check()
+        return check(rest)
     if command == "test":
         os.chdir(ROOT)
         _exec("pytest", *(rest or TOGETHER[3:]))

@@ -133,6 +133,25 @@ def test_the_syntax_is_as_old_as_promised() -> None:
     assert [type(node).__name__ for node in ast.walk(tree) if isinstance(node, newer)] == []
 
 
+def test_a_check_without_tests_leaves_out_the_tests_and_nothing_else() -> None:
+    every, rest = run.steps_of([]), run.steps_of(["--without-tests"])
+
+    assert every == list(run.STEPS)
+    assert [step for step in every if step not in rest] == [
+        step for step in every if "pytest" in step
+    ]
+    assert len(rest) == len(every) - 1
+
+
+def test_a_check_knows_no_other_word(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run.check(["--without-test"])
+
+    said = (
+        "run.py: check knows --without-tests and nothing else, and was given --without-test.\n"
+    )
+    assert (code, capsys.readouterr().err) == (2, said)
+
+
 def test_usage_needs_no_environment(tmp_path: Path) -> None:
     shutil.copy(ROOT / "run.py", tmp_path)
 
