@@ -1,5 +1,6 @@
 """Moving in from another dockbell, which speaks Quay's API: `dockbell import quay` and `dockbell export` as processes."""
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -11,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.programs import Program, export, run, running, serving
+from tests.e2e.programs import Program, held_in, prepare, run, running, serving
 
 # Some thousand calls and two servers: on a busy machine that takes more than the minute that a test has.
 pytestmark = pytest.mark.timeout(180)
 
 LOOPBACK = "--egress-allow=loopback"
-REPOSITORIES = 50
+REPOSITORIES = 30
 SECRET = "T0/B0/sesame-42"
 # What `export` says of people's addresses depends on how much the token may see, so both are compared without.
 TEAMS = {"owners": ("admin", ["boss"]), "devs": ("member", ["acme+ci", "writer"])}
@@ -236,8 +237,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
 def here(tmp_path: Path, database_url: str) -> dict[str, str]:
     """The settings of a dockbell that holds nothing yet."""
     settings = {"DOCKBELL_DATABASE_URL": database_url, "DOCKBELL_DATA": str(tmp_path / "data")}
-    code, _, said = run(tmp_path, "db", "migrate", **settings)
-    assert code == 0, said
+    asyncio.run(prepare(tmp_path, **settings))
     return settings
 
 
@@ -252,8 +252,12 @@ def move(
     return json.loads(shown), said
 
 
+def export(folder: Path, *namespaces: str, **settings: str) -> dict[str, Any]:
+    return asyncio.run(held_in(folder, *namespaces, **settings))
+
+
 def of_source(source: Source) -> dict[str, Any]:
-    return export(source.folder, "--namespace=acme", "--namespace=boss")
+    return export(source.folder, "acme", "boss")
 
 
 def test_what_moved_in_is_equal_after_an_export_and_once_more_changes_nothing(
@@ -362,9 +366,9 @@ def test_a_move_that_is_killed_goes_on(
         "json",
     )
     with running(
-        tmp_path, *words, "--rate", "100", DOCKBELL_IMPORT_TOKEN=source.token, **here
+        tmp_path, *words, "--rate", "50", DOCKBELL_IMPORT_TOKEN=source.token, **here
     ) as program:
-        program.wait_for(r"acme: 25 of 50 repositories")
+        program.wait_for(rf"acme: 25 of {REPOSITORIES} repositories")
         program.end(signal.SIGKILL)
     half = export(tmp_path, **here)["repositories"]
 
@@ -425,7 +429,11 @@ def test_an_export_shows_no_secrets_unless_asked(source: Source) -> None:
 
     assert code == 0, said
     assert "sesame" not in shown
-    assert SECRET in json.dumps(export(source.folder))
+    told = run(
+        source.folder, "export", "--with-secrets", "--namespace=acme", "--namespace=boss"
+    )
+    assert SECRET in told[1]
+    assert json.loads(told[1]) == of_source(source)
     document = json.loads(shown)
     assert [json.loads(line)["record"] for line in lines] == [
         *("user" for _ in document["users"]),
@@ -459,7 +467,7 @@ def test_mail_moves_to_those_who_have_agreed_there(tmp_path: Path) -> None:
                 "eventConfig": {},
             },
         )
-        run(tmp_path, "db", "migrate")
+        asyncio.run(prepare(tmp_path))
         report, _ = move(tmp_path, {}, small, "--apply")
 
     assert [(one["what"], one["name"]) for one in report["changes"]][:3] == [

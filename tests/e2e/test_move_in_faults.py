@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.programs import export, run
+from tests.e2e.programs import held_in, prepare, run
 from tests.receiver import Answer, Received, Receiver
 
 
@@ -56,7 +56,7 @@ _TO_ITSELF = {
 
 async def fail(folder: Path, url: str, *words: str) -> tuple[int, str]:
     """The exit code, and what was said; nothing may have been written."""
-    await asyncio.to_thread(run, folder, "db", "migrate")
+    await prepare(folder)
     code, shown, said = await asyncio.to_thread(
         run, folder, "import", "quay", "--apply", "--url", url, *words,
         DOCKBELL_IMPORT_TOKEN="token-of-another-place",
@@ -67,9 +67,13 @@ async def fail(folder: Path, url: str, *words: str) -> tuple[int, str]:
     return code, said
 
 
-def _nothing_in(folder: Path) -> bool:
-    document = export(folder)
-    return document == {"format": 1, "users": [], "namespaces": [], "repositories": []}
+async def _is_empty(folder: Path) -> bool:
+    return await held_in(folder) == {
+        "format": 1,
+        "users": [],
+        "namespaces": [],
+        "repositories": [],
+    }
 
 
 async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
@@ -84,7 +88,7 @@ async def test_what_is_not_told_or_not_there_is_said_and_the_rest_moves(
         return _answers(received)
 
     quay.answer_by(answers)
-    await asyncio.to_thread(run, tmp_path, "db", "migrate")
+    await prepare(tmp_path)
 
     code, shown, said = await asyncio.to_thread(
         run, tmp_path, "import", "quay", "--apply", "--url", quay.url(""),
@@ -123,7 +127,7 @@ async def test_a_wrong_token_is_said(quay: Receiver, tmp_path: Path) -> None:
         4,
         f"dockbell: {quay.url()}api/v1/user/ does not accept the token (401).\n",
     )
-    assert _nothing_in(tmp_path)
+    assert await _is_empty(tmp_path)
 
 
 async def test_an_unreachable_quay_is_said(tmp_path: Path) -> None:
@@ -157,7 +161,7 @@ async def test_a_half_answer_writes_nothing_of_its_repository(
 
     assert code == 1
     assert words in said
-    assert export(tmp_path)["repositories"] == []
+    assert (await held_in(tmp_path))["repositories"] == []
     assert re.search(r"1 things have moved in before this\. Run it again to go on\.", said)
 
 
@@ -172,4 +176,4 @@ async def test_a_huge_answer_is_not_read_to_its_end(quay: Receiver, tmp_path: Pa
 
     assert code == 5
     assert "has more than 16777216 bytes" in said
-    assert _nothing_in(tmp_path)
+    assert await _is_empty(tmp_path)
