@@ -3,16 +3,11 @@
 import html
 import re
 from datetime import datetime
-from email import policy
-from email.headerregistry import Address
-from email.message import EmailMessage
 from html.parser import HTMLParser
 
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.mailboxes import Sender
 
-# Seven bits, so that no server has to know 8BITMIME or SMTPUTF8.
-_POLICY = policy.SMTP.clone(cte_type="7bit")
 _LONGEST_SUBJECT = 240
 _SPACES = re.compile(r"\s+")
 
@@ -32,7 +27,13 @@ class Letter:
 
 def compose(letter: Letter, sender: Sender) -> bytes:
     """The mail as it goes over the wire, or ValueError for a part that could break out of its header."""
-    mail = EmailMessage(policy=_POLICY)
+    # Every command loads this file, and few write mail.
+    from email import policy  # noqa: PLC0415 -- see above
+    from email.headerregistry import Address  # noqa: PLC0415 -- see above
+    from email.message import EmailMessage  # noqa: PLC0415 -- see above
+
+    # Seven bits, so that no server has to know 8BITMIME or SMTPUTF8.
+    mail = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))
     mail["From"] = Address(display_name=sender.name, addr_spec=sender.address)
     mail["To"] = Address(addr_spec=letter.to)
     mail["Subject"] = one_line(letter.subject)
