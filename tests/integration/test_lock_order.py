@@ -168,7 +168,7 @@ async def test_a_lease_under_way_ends_before_what_waits_is_cancelled(
         await queues.record(tx, [notification_id])
 
     async with store.begin() as tx:
-        await tx.hot_run(tx.dialect.find_ready(t.to_micros(tx.now), 10))
+        await tx.hot_run(tx.dialect.find_ready(t.to_micros(tx.now), 10, {}, lanes.WIDTH))
         going = await _begin(store, removal)
         await lanes.pause(tx, notification_id)
         await lanes.resume(tx, notification_id)
