@@ -1,16 +1,13 @@
 """What `dockbell doctor` finds, on both databases, with one thing wrong at a time."""
 
 import json
-import logging
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import text, update
 
 from dockbell import bootstrap
@@ -25,20 +22,13 @@ from tests.mail_server import MailServer
 from tests.receiver import certificate
 from tests.rights import bound_by_rights
 
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 WELL = [
     "data folder", "file rights", "disk", "public URL", "egress", "open files", "clock", "mail", "database",
     "schema", "secret key", "clock offset", "durability", "queue", "breakers", "paused",
     "dead deliveries",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """Replacing the secret key: every sealed value, in steps, beside a server that runs."""
 
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import Executable, Row, insert, select, update
 
 from dockbell import bootstrap
@@ -39,6 +37,8 @@ from dockbell.store.transactions import Store, Tx
 from tests.world import add_repository, open_world
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 SECRETS = 7
 PLACES = [
     "keys.private_sealed",
@@ -54,15 +54,6 @@ PLACES = [
     "feeds.secret_sealed",
     "feeds.previous_secret_sealed",
 ]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import base64
 import io
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-import structlog
 from sqlalchemy import select, update
 
 from dockbell.domain import signing
@@ -36,15 +34,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log(own_logging: None) -> io.StringIO:
     """All that the program logs, down to its smallest words."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    del own_logging
     stream = io.StringIO()
     logs.configure(style="json", level="debug", stream=stream)
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    return stream
 
 
 async def dump(store: Store) -> bytes:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import structlog
 
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
@@ -25,13 +24,10 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+def log(own_logging: None) -> Iterator[io.StringIO]:
+    del own_logging
     yield io.StringIO()
-    root.handlers, root.level = handlers, level
     logs._shown["least"] = logging.INFO
-    structlog.reset_defaults()
 
 
 async def one_try(

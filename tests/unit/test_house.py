@@ -133,6 +133,19 @@ def test_the_search_for_hosts_would_find_one(tmp_path: Path) -> None:
     assert names.search("--index-url https://pypi" + ".org/simple") is not None
 
 
+def test_tests_set_logging_back_by_the_one_fixture() -> None:
+    """structlog's own defaults draw a picture of each traceback, which takes seconds, in every test that follows."""
+    word = "reset_" + "defaults"
+
+    setting = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if word in path.read_text()
+    ]
+
+    assert setting == ["tests/conftest.py"]
+
+
 def test_packages_are_empty_except_for_the_catalogs() -> None:
     allowed = {SOURCE / name / "__init__.py" for name in CATALOGS}
 
