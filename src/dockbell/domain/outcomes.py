@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dockbell.domain.values import value
 
@@ -69,11 +69,12 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class SharedPairs(tuple[tuple[str, str], ...]):  # noqa: SLOT001 -- a tuple can have no other place
-    """Headers that many answers share. What is found out about them is kept with them (`kept`)."""
+    """Headers that many answers share. What is found out about them is kept with them."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         del pairs
-        self.kept: dict[str, Any] = {}
+        self.longest = max((len(value) for _, value in self), default=0)  # of its values
+        self.json: str | None = None  # once somebody has written it down
 
 
 class FilledPairs(NamedTuple):

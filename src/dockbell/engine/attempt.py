@@ -154,6 +154,22 @@ class Try:
                 outcome = stencil.judge(answer)
             except Exception as error:  # noqa: BLE001 -- as above
                 outcome = self._bug(error)
+        if type(outcome) is Delivered and self._attempts.has_no_doubt():
+            job = self.job  # as nearly always
+            duration = timedelta(0, perf_counter() - self._began)
+            self._ended(
+                self,
+                Result(
+                    job.order,
+                    outcome,
+                    retry.DELIVERED,
+                    self.started_at,
+                    duration,
+                    job.host,
+                    job.method,
+                ),
+            )
+            return
         self._end(self._judged(answer) if outcome is None else self._checked(outcome))
 
     def _judged(self, answer: Reply | Exception) -> Outcome:
@@ -254,15 +270,14 @@ class Attempts:
         posting = {name: one for name, one in self.methods.items() if isinstance(one, Posting)}
         object.__setattr__(self, "posting", posting)
 
+    def has_no_doubt(self) -> bool:
+        """Whether nothing has to be asked or said about a try that was delivered."""
+        return self.outages.is_calm and not logs.shows_debug()
+
     def weigh(self, job: Job, outcome: Outcome, started_at: datetime, began: float) -> Result:
         """The result of a try that is over; `began` is by `perf_counter`."""
         order = job.order
         duration = timedelta(0, perf_counter() - began)
-        if type(outcome) is Delivered and self.outages.is_calm and not logs.shows_debug():
-            # As nearly always.
-            return Result(
-                order, outcome, retry.DELIVERED, started_at, duration, job.host, job.method
-            )
         if duration > self.longest:
             outcome = _blame_us(outcome)
         outcome = self.outages.judge(job.host, outcome, began)

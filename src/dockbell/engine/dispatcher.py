@@ -101,6 +101,7 @@ class Dispatcher:
         self._tried: list[Result] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
+        self._noted = self._note_end  # one for all tries
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_hurried = False
@@ -376,18 +377,23 @@ class Dispatcher:
 
     def _start_some(self) -> None:
         """Begin to try what was leased, as far as there is room."""
-        now, longest = self._loop.time(), self._longest
-        while self._queue and len(self._running) < self._places():
-            job, leased_at = self._queue.popleft()
+        now, longest, places = self._loop.time(), self._longest, self._places()
+        queue, running, hosts = self._queue, self._running, self._hosts
+        while queue and len(running) < places:
+            job, leased_at = queue.popleft()
             if now - leased_at > longest:  # what waited too long for room goes back
                 self._untried.append(job.order)
-            elif self._hosts.is_full(job.host) and job.order.trigger is not Trigger.TEST:
+            elif (
+                (hosts.slow_count or hosts.most_of_one)
+                and hosts.is_full(job.host)
+                and job.order.trigger is not Trigger.TEST
+            ):
                 self._refused.append(job)
             else:
-                one = Try(self._attempts, job, self._note_end)
-                self._running[one] = None
-                if self._hosts.most_of_one:
-                    self._hosts.note_begin(job.host)
+                one = Try(self._attempts, job, self._noted)
+                running[one] = None
+                if hosts.most_of_one:
+                    hosts.note_begin(job.host)
                 one.begin()
 
     def _note_end(self, one: Try, result: Result | None) -> None:

@@ -231,11 +231,10 @@ def _signatures(message: Message, timestamp: int, body: bytes) -> list[tuple[str
 
 
 def _are_short(headers: Pairs) -> bool:
-    """Whether no secret has room in a value. Targets answer with the same headers again and again."""
-    kept = headers.kept if type(headers) is SharedPairs else {}
-    if (known := kept.get("are_short")) is None:
-        known = kept["are_short"] = all(len(value) < _SHORTEST_SECRET for _, value in headers)
-    return bool(known)
+    """Whether no secret has room in a value."""
+    if isinstance(headers, SharedPairs):
+        return headers.longest < _SHORTEST_SECRET
+    return all(len(value) < _SHORTEST_SECRET for _, value in headers)
 
 
 def _forgetful(exchange: Exchange, message: Message) -> Exchange:

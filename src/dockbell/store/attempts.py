@@ -98,8 +98,8 @@ def _json_of(headers: Pairs | FilledPairs) -> str:
     if isinstance(headers, FilledPairs):
         return headers.form % headers.values
     if isinstance(headers, SharedPairs):
-        text: str | None = headers.kept.get("json")
+        text = headers.json
         if text is None:
-            text = headers.kept["json"] = _json(headers)
+            text = headers.json = _json(headers)
         return text
     return _json(headers)
