@@ -678,7 +678,9 @@ async def test_a_method_that_cannot_be_stopped_does_not_keep_the_engine(
     clock.move(minutes=2)
     async with running(store, clock, more={"stubborn": Broken()}, worker="w2"):
         await until_states(store, "waiting")
+    left = [one for one in asyncio.all_tasks() if "Try._send" in repr(one)]
     stubborn.may_end.set()
+    assert await asyncio.gather(*left) == [None]
 
     attempts = await queues.attempts(store, await the_delivery(store))
     assert attempts[:1] == [(1, "failed", "interrupted")]

@@ -398,7 +398,10 @@ class Dispatcher:
 
     def _note_end(self, one: Try, result: Result | None) -> None:
         """A try is over; without a result if it broke."""
-        del self._running[one]
+        try:
+            del self._running[one]
+        except KeyError:  # one that did not end when all was over: its lease runs out
+            return
         job = one.job
         if self._hosts.most_of_one:
             self._hosts.note_end(job.host)
