@@ -116,14 +116,16 @@ def _log_plainly() -> None:
 _log_plainly()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """For what sets up logging for its process, which other tests share: everything is as before afterwards."""
+    """A test may set up logging for its process, which other tests share: everything is as before afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    before = structlog.get_config()["wrapper_class"]
     yield
-    root.handlers, root.level = handlers, level
-    _log_plainly()
+    if structlog.get_config()["wrapper_class"] is not before:
+        root.handlers, root.level = handlers, level
+        _log_plainly()
 
 
 # In the name of the thread of each open SQLite connection.

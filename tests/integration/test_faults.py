@@ -221,9 +221,10 @@ async def test_a_jump_ahead_takes_no_lease_from_a_process_that_lives(
                 )
             taken.append(await other.rescue())
             steady[0] += 120
+            sent = len(receiver.requests)  # what is taken back may be sent at once
             taken.append(await other.rescue())
 
-    assert (taken, len(receiver.requests)) == ([0, 0, 1], 1)
+    assert (taken, sent) == ([0, 0, 1], 1)
 
 
 async def test_a_clock_that_goes_back_holds_up_nothing_new(
