@@ -18,7 +18,7 @@ import pytest
 
 from dockbell.domain.methods import Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Fault
-from dockbell.net import http
+from dockbell.net import kept
 from dockbell.net.addresses import METADATA, Address
 from dockbell.net.answers import KEPT_BODY
 from dockbell.net.connections import OpenSocket, Peer, open_socket
@@ -555,8 +555,8 @@ async def test_only_so_many_connections_are_kept(receiver: Receiver) -> None:
 async def test_a_connection_that_nobody_needs_is_closed(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "_IDLE_SECONDS", 0.05)
-    monkeypatch.setattr(http, "_SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(kept, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(kept, "_SWEEP_SECONDS", 0.05)
 
     async with opened() as sender:
         await sender.post(receiver.url(), BODY)
@@ -569,7 +569,7 @@ async def test_a_connection_that_nobody_needs_is_closed(
 async def test_an_old_connection_is_replaced(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "_LONGEST_LIFE_SECONDS", 0.0)
+    monkeypatch.setattr(kept, "_LONGEST_LIFE_SECONDS", 0.0)
 
     async with opened() as sender:
         replies = [await sender.post(receiver.url(), BODY) for _ in range(3)]

@@ -61,10 +61,19 @@ class Posting(Protocol):
 
 
 class Stencil(Protocol):
-    """What the tries of a notification about one kind of event have in common: made once, for thousands of them."""
+    """What the tries of a notification about one kind of event have in common: made once, for thousands of them.
 
-    def post(self, order: Order, body: bytes, now: datetime) -> Post:
-        """The POST of a try: byte for byte what the method's own `post` makes. `body` is the event's."""
+    Byte for byte they are what the method's own `post` makes; their body is the event's.
+    """
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def form(self) -> HeaderForm: ...
+
+    def values(self, order: Order, body: bytes, now: datetime) -> tuple[str, ...]:
+        """What the gaps of the form hold in a try."""
         ...
 
     def judge(self, answer: Reply) -> Outcome | None:

@@ -20,7 +20,7 @@ from dockbell.domain.posts import Post, Posting, Stencil
 from dockbell.domain.values import value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
-from dockbell.engine.outlet import OnItsWay, Outlet
+from dockbell.engine.outlet import OnItsWay, Outlet, Way
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 
@@ -50,7 +50,9 @@ class Job:
     method: str | None = (
         None  # by which they are made, if that is installed: other names are not ours to count by
     )
-    stencil: Stencil | None = None  # what its tries have in common
+    # What its tries have in common, and the way that they go; both or neither.
+    stencil: Stencil | None = None
+    way: Way | None = None
 
 
 class Try:
@@ -61,10 +63,14 @@ class Try:
     )  # fmt: skip
 
     def __init__(
-        self, attempts: "Attempts", job: Job, ended: "Callable[[Try, Result | None], None]"
+        self,
+        attempts: "Attempts",
+        job: Job,
+        ended: "Callable[[Try, Result | None], None]",
+        started_at: datetime,
     ) -> None:
         self.job = job
-        self.started_at = attempts.clock()
+        self.started_at = started_at
         self.is_slow = False  # set by the dispatcher
         self._began = perf_counter()
         self._attempts = attempts
@@ -90,14 +96,14 @@ class Try:
 
     def begin(self) -> None:
         job = self.job
-        stencil, event, notification = job.stencil, job.event, job.notification
-        if stencil is None or event is None or notification is None:
+        stencil, way, event = job.stencil, job.way, job.event
+        if stencil is None or way is None or event is None:
             self._begin_unprepared()
             return
         try:
-            post = stencil.post(job.order, event.body, self.started_at)
-            sender = self._attempts.out.sender
-            self._flight = sender.begin(post, self._land, notification.tls)
+            body = event.body
+            values = stencil.values(job.order, body, self.started_at)
+            self._flight = way.begin(values, body, self._land)
         except Exception as error:  # noqa: BLE001 -- one method's bug must not stop the others
             self._end_soon(self._judged(error))
 

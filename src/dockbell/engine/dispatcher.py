@@ -44,6 +44,9 @@ _GATHER_SECONDS_IF_CROWDED = 0.001
 _FEW = 24
 _SHARE_OF_CROWD = 3
 _MANY_IF_PARKED = lanes.WIDTH  # nobody waits for the turn then
+_MOST_TOGETHER = 32
+_SHARE_TOGETHER = 8
+_COMPANY_SECONDS = 0.002
 _SWEEP_SECONDS = 0.25
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
@@ -90,7 +93,7 @@ class Dispatcher:
         self._ahead = 0  # so many are leased beyond what fits now, because that many end soon
         self._max_age = max_age
         self._metrics = metrics or Metrics()
-        self._shelf = Shelf(attempts.methods, attempts.kinds)
+        self._shelf = Shelf(attempts.methods, attempts.kinds, attempts.out.sender)
         self._crowd = Crowd()
         trial_span = attempts.guard + _TRIAL_MARGIN
         self._hosts = Hosts(most_slow, trial_span, attempts.chance, most_of_host)
@@ -108,6 +111,9 @@ class Dispatcher:
         self._is_crowded = False  # something is due but has no room in its lane
         self._is_lane_bound = False  # and there were places left for more
         self._enough = self._many()
+        # Tries begin a few together: the system has one call to wait for all of their answers.
+        self._few = max(1, min(_MOST_TOGETHER, concurrency // _SHARE_TOGETHER))
+        self._later: asyncio.TimerHandle | None = None  # begins those that waited for company
         self._longest = attempts.guard.total_seconds()
         # By the loop's clock:
         self._started_at = 0.0
@@ -379,6 +385,7 @@ class Dispatcher:
         """Begin to try what was leased, as far as there is room."""
         now, longest, places = self._loop.time(), self._longest, self._places()
         queue, running, hosts = self._queue, self._running, self._hosts
+        started_at = self._attempts.clock()  # of all that begin together
         while queue and len(running) < places:
             job, leased_at = queue.popleft()
             if now - leased_at > longest:  # what waited too long for room goes back
@@ -390,11 +397,22 @@ class Dispatcher:
             ):
                 self._refused.append(job)
             else:
-                one = Try(self._attempts, job, self._noted)
+                one = Try(self._attempts, job, self._noted, started_at)
                 running[one] = None
                 if hosts.most_of_one:
                     hosts.note_begin(job.host)
                 one.begin()
+
+    def _start_together(self) -> None:
+        """Begin as soon as there is room for a few tries, or a moment later."""
+        if self._is_lane_bound or len(self._running) + self._few <= self._places():
+            self._start_some()
+        elif self._later is None:
+            self._later = self._loop.call_later(_COMPANY_SECONDS, self._start_rest)
+
+    def _start_rest(self) -> None:
+        self._later = None
+        self._start_some()
 
     def _note_end(self, one: Try, result: Result | None) -> None:
         """A try is over; without a result if it broke."""
@@ -413,7 +431,7 @@ class Dispatcher:
         if self._parked:
             self._follow(job.order.lane_id, result)
         if self._queue:
-            self._start_some()
+            self._start_together()
         count = len(self._settler)
         if count == 1 or count == self._enough:  # noqa: PLR1714 -- nothing to be made for it
             self._wake.set()

@@ -15,7 +15,7 @@ from dockbell.domain.methods import (
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault
-from dockbell.domain.posts import Post
+from dockbell.domain.posts import HeaderForm, Post
 from dockbell.domain.tls import Tls
 from dockbell.store import authorized_emails, mail_addresses, notices
 from dockbell.store.transactions import Store
@@ -25,6 +25,14 @@ class OnItsWay(Protocol):
     """A request that was begun."""
 
     def cancel(self) -> None: ...
+
+
+class Way(Protocol):
+    """What many requests have in common, as `net` makes it."""
+
+    def begin(
+        self, values: tuple[str, ...], body: bytes, done: Callable[[Reply | Exception], None]
+    ) -> OnItsWay: ...
 
 
 class Sender(Protocol):
@@ -37,6 +45,8 @@ class Sender(Protocol):
     def begin(
         self, post: Post, done: Callable[[Reply | Exception], None], tls: Tls | None = None
     ) -> OnItsWay: ...
+
+    def way(self, url: str, form: HeaderForm, tls: Tls | None = None) -> Way: ...
 
 
 class Mail(Protocol):

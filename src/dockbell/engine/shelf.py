@@ -8,10 +8,11 @@ import structlog
 from dockbell.domain.deliveries import Order
 from dockbell.domain.events import Event
 from dockbell.domain.late_dataclasses import dataclass
-from dockbell.domain.methods import Method
+from dockbell.domain.methods import Method, UnreachableError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.posts import Stencil, Stenciling
 from dockbell.engine.attempt import Job
+from dockbell.engine.outlet import Sender, Way
 from dockbell.store import events, notifications
 from dockbell.store.transactions import Tx
 
@@ -24,6 +25,10 @@ _MOST_EVENT_BYTES = 32 * 1024 * 1024
 _LONGEST_KEPT = timedelta(seconds=30)
 
 
+_Prepared = tuple[Stencil, Way] | tuple[None, None]
+_NOTHING_PREPARED = None, None
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     version: int
@@ -31,16 +36,19 @@ class _Kept:
     notification: Notification | None
     host: str | None
     method: str | None
-    stencils: dict[str, Stencil | None]  # by kind of event, as far as there were any
+    prepared: dict[str, _Prepared]  # by kind of event, as far as there were any
 
 
 class Shelf:
     """Completes orders. A notification that was changed or deleted before the lease is seen as it is now."""
 
-    def __init__(self, methods: Mapping[str, Method], kinds: Container[str] = ()) -> None:
+    def __init__(
+        self, methods: Mapping[str, Method], kinds: Container[str], sender: Sender
+    ) -> None:
         """Tries of kinds that are not among these are not prepared."""
         self._methods = methods
         self._kinds = kinds
+        self._sender = sender
         self._notifications: dict[str, _Kept] = {}
         self._events: dict[str, Event] = {}
         self._event_bytes = 0
@@ -59,31 +67,40 @@ class Shelf:
             if order.notification_id in known:
                 one = known[order.notification_id]
                 event = kept.get(order.event_id)
-                stencil = None
+                stencil, way = _NOTHING_PREPARED
                 if event is not None:
                     kind = event.kind
-                    stencils = one.stencils
-                    stencil = stencils[kind] if kind in stencils else self._prepare(one, kind)
-                jobs.append(Job(order, event, one.notification, one.host, one.method, stencil))
+                    prepared = one.prepared
+                    stencil, way = (
+                        prepared[kind] if kind in prepared else self._prepare(one, kind)
+                    )
+                jobs.append(
+                    Job(order, event, one.notification, one.host, one.method, stencil, way)
+                )
             else:
                 orphans.append(order)
         return jobs, orphans
 
-    def _prepare(self, one: _Kept, kind: str) -> Stencil | None:
+    def _prepare(self, one: _Kept, kind: str) -> _Prepared:
         """What is the same in all tries of the notification for this kind of event, if its method can say it."""
         notification = one.notification
-        stencil = None
+        prepared: _Prepared = _NOTHING_PREPARED
         if notification is not None and kind in self._kinds:
             method: object = self._methods.get(notification.method)
             if isinstance(method, Stenciling):
                 try:
                     stencil = method.stencil(notification, kind)
+                    if stencil is not None:
+                        way = self._sender.way(stencil.url, stencil.form, notification.tls)
+                        prepared = stencil, way
+                except UnreachableError:
+                    pass  # its tries will tell
                 except Exception:  # noqa: BLE001 -- a method's bug: its tries will tell
                     _log.exception(
                         "a method cannot prepare its tries", method=notification.method
                     )
-        one.stencils[kind] = stencil
-        return stencil
+        one.prepared[kind] = prepared
+        return prepared
 
     async def _load_notifications(
         self, tx: Tx, versions: Mapping[str, int]

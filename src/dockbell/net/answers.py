@@ -62,7 +62,9 @@ class Head:
 class Answer:
     """The answer to one request. Feed it what comes until it is complete; interim answers are read and dropped."""
 
-    __slots__ = ("_left", "_lines", "_read", "_text", "_trailer", "body", "head", "is_cut", "lasts", "raw")  # fmt: skip
+    __slots__ = (
+        "_left", "_lines", "_read", "_text", "_trailer", "body", "head", "is_cut", "is_plain", "lasts", "longest", "raw",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.head: Head | None = None
@@ -70,6 +72,8 @@ class Answer:
         self.body = b""
         self.is_cut = False
         self.lasts = False
+        self.is_plain = False  # it came in one piece, and the connection may be used again
+        self.longest = 0  # then: bytes of its longest line, or of its body if that is longer
         self._text = b""  # came, but does not make sense alone yet
         self._read = 0  # bytes of heads
         self._lines = 0
@@ -97,6 +101,10 @@ class Answer:
         """The other side sends no more: return whether that makes the answer complete."""
         return self.head is not None and self.head.framing is Framing.CLOSE
 
+    def repeats(self, text: str) -> bool:
+        secret = text.encode()
+        return secret in self.raw or secret in self.body
+
     @property
     def status(self) -> int:
         """That of the answer, even if no more than its first line came; of an interim one if there is no other yet; or 0."""
@@ -104,6 +112,10 @@ class Answer:
             return self.head.status
         found = _STATUS_LINE.match(self._text) if b"\n" in self._text else None
         return 0 if found is None else int(found[2])
+
+    @property
+    def retry_after(self) -> str | None:
+        return None if self.head is None else self.head.retry_after
 
     @property
     def pairs(self) -> Pairs:
@@ -275,6 +287,8 @@ def _short_answer(data: bytes) -> Answer | None:
         return None
     answer = Answer()
     answer.head, answer.raw, answer.body, answer.lasts = head, text, body, head.lasts
+    answer.is_plain = head.lasts
+    answer.longest = max(len(body), *map(len, text.split(b"\n")))
     return answer
 
 

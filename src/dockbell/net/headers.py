@@ -72,7 +72,7 @@ def _invalid(detail: str) -> UnreachableError:
     return UnreachableError(Code.CONFIG_INVALID, detail, fault=Fault.CONFIG)
 
 
-class _FormPlan(NamedTuple):
+class FormPlan(NamedTuple):
     """What follows from a form of headers."""
 
     text: str  # with a gap for each value
@@ -82,7 +82,7 @@ class _FormPlan(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-def _form_plan(form: HeaderForm, authorization: str | None, user_agent: str) -> _FormPlan:
+def form_plan(form: HeaderForm, authorization: str | None, user_agent: str) -> FormPlan:
     """How requests of this form are sent; or UnreachableError. Made for a method once, and used for each of its tries."""
     plain = compose(
         [(name, value or "") for name, value in form.headers], authorization, user_agent
@@ -103,7 +103,7 @@ def _form_plan(form: HeaderForm, authorization: str | None, user_agent: str) -> 
         else:
             shown.append(json.dumps([name, value], separators=(",", ":")).replace("%", "%%"))
     values = tuple("\0" if value is None else value for _, value in headers)
-    return _FormPlan(
+    return FormPlan(
         text=(plan.text % values).replace("%", "%%").replace("\0", "%s"),
         shown=f"[{','.join(shown)}]",
         secrets=tuple(
@@ -115,13 +115,20 @@ def _form_plan(form: HeaderForm, authorization: str | None, user_agent: str) -> 
     )
 
 
+def is_plain(values: tuple[str, ...]) -> bool:
+    """Whether they can stand in a header, and in the JSON of one, as they are."""
+    joined = "".join(values)
+    return (
+        joined.isascii() and joined.isprintable() and '"' not in joined and "\\" not in joined
+    )
+
+
 def _fill(filled: FilledForm, authorization: str | None, user_agent: str) -> Outgoing | None:
     """The headers of a request of a form; None if some value is not plain, and has to be looked at."""
     form, values = filled
-    plan = _form_plan(form, authorization, user_agent)
-    joined = "".join(values)
-    if not (joined.isascii() and joined.isprintable()) or '"' in joined or "\\" in joined:
+    if not is_plain(values):
         return None
+    plan = form_plan(form, authorization, user_agent)
     secrets = plan.secrets
     for place in plan.gaps:
         secrets = (values[place].encode(), *secrets)

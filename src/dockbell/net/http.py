@@ -13,7 +13,7 @@ import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault, Pairs
-from dockbell.domain.posts import Post
+from dockbell.domain.posts import HeaderForm, Post
 from dockbell.domain.tls import Tls
 from dockbell.net import answers, failures
 from dockbell.net.addresses import Address
@@ -28,20 +28,15 @@ from dockbell.net.failures import Failure
 from dockbell.net.guard import Guard
 from dockbell.net.headers import Outgoing, compose, mask
 from dockbell.net.identities import context_of
+from dockbell.net.kept import Kept, Use
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
-from dockbell.net.urls import Target, target_of
+from dockbell.net.urls import Place, Target, target_of
+from dockbell.net.ways import Trip, Way
 
 _MOST_ADDRESSES = 8  # of one name are tried
 _MOST_JUDGED = 4096
-_IDLE_SECONDS = 60.0  # shorter than the patience of common servers
-_LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers anew
-_SWEEP_SECONDS = 15.0
-
-_Place = tuple[str, str, int]  # scheme, host and port
-_Kept = _Place | tuple[_Place, Tls]  # what a connection is good for
-
 
 Answer = Reply | Exception  # mostly UnreachableError; any other is a bug of ours
 
@@ -50,8 +45,8 @@ class Flight:
     """One request from `Sender.begin` until its `done` was called, which happens once and never from within `begin`."""
 
     __slots__ = (
-        "addresses", "began", "body", "connection", "done", "has_turn", "is_kept", "outgoing", "phases", "place",
-        "sender", "target", "task", "tls",
+        "addresses", "began", "body", "connection", "done", "has_turn", "is_kept", "outgoing", "phases", "sender",
+        "target", "task", "tls", "use",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 -- made only by Sender, thousands of times a second
@@ -67,7 +62,7 @@ class Flight:
         self.sender = sender
         self.target = target
         self.tls = tls
-        self.place: _Kept = target.place if tls is None else (target.place, tls)
+        self.use: Use = target.place if tls is None else (target.place, tls)
         self.outgoing = outgoing
         self.body = body
         self.done: Callable[[Answer], None] | None = done
@@ -122,19 +117,17 @@ class Sender:
         self._tls: ssl.SSLContext | None = None
         self._user_agent = user_agent
         self._guard = Guard(policy, open_socket)
-        self._judged: dict[_Place, Addresses] = {}
-        self._kept_connections = kept_connections
-        self._kept: dict[_Kept, list[Connection]] = {}  # the last one used at the end
-        self._idle: dict[Connection, _Kept] = {}  # the same ones, in the order of their use
-        self._landing: Connection | None = None  # whose answer is being passed on
+        self._judged: dict[Place, Addresses] = {}
+        self._kept = Kept(kept_connections)
         self._under_way: dict[Connection, Flight] = {}
+        self._trips: dict[Connection, Trip] = {}  # likewise
         self._turns = max_inflight  # that are left
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a turn
         self._most_turns = max_inflight
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._landed = self._land  # one for all requests
-        self._sweep: asyncio.TimerHandle | None = None
+        self._trip_landed = self._land_trip
         self._is_closing = False
         self._is_unused = asyncio.Event()
         self._is_unused.set()
@@ -147,13 +140,9 @@ class Sender:
         """Take no more requests, wait for those on their way (each has its deadline), then free everything."""
         self._is_closing = True
         await self._is_unused.wait()
-        for timer in (self._timer, self._sweep):
-            if timer is not None:
-                timer.cancel()
-        for connection in self._idle:
-            connection.abort()
-        self._idle.clear()
-        self._kept.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._kept.close()
         await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
     async def post(
@@ -192,15 +181,20 @@ class Sender:
         addresses = self._vetted(target) or ()
         flight = Flight(self, target, tls, outgoing, body, done, addresses)
         if addresses and self._turns and not self._is_closing:
-            self._take_turn(flight)
+            self._take_turn()
+            flight.has_turn = True
             flight.began = now = perf_counter()
-            connection = self._take_kept(flight.place, now)
+            connection = self._kept.take(flight.use, now)
             if connection is not None:
                 flight.is_kept = True
                 self._launch(flight, connection)
                 return flight
         flight.task = self._loop.create_task(self._depart(flight, self._find_connection))
         return flight
+
+    def way(self, url: str, form: HeaderForm, tls: Tls | None = None) -> Way:
+        """What many requests have in common; or UnreachableError, if none can be made."""
+        return Way(self, url, form, tls, self._user_agent)
 
     async def address_error(self, url: str) -> str | None:
         """Why this URL would be refused, with what an operator could set, or None.
@@ -238,11 +232,10 @@ class Sender:
 
     # Turns: so many requests may be under way at once.
 
-    def _take_turn(self, flight: Flight) -> None:
+    def _take_turn(self) -> None:
         if self._turns == self._most_turns:
             self._is_unused.clear()
         self._turns -= 1
-        flight.has_turn = True
 
     async def _wait_for_turn(self, flight: Flight) -> None:
         waiter = self._loop.create_future()
@@ -291,7 +284,8 @@ class Sender:
                 flight.phases["dns"] = looked_up_in = perf_counter() - began
         if not flight.has_turn:
             if self._turns:
-                self._take_turn(flight)
+                self._take_turn()
+                flight.has_turn = True
             else:
                 await self._wait_for_turn(flight)
         if self._is_closing:
@@ -300,7 +294,7 @@ class Sender:
             )
         now = perf_counter()
         flight.began = now - looked_up_in
-        connection = self._take_kept(flight.place, now)
+        connection = self._kept.take(flight.use, now)
         flight.is_kept = connection is not None
         return await self._open(flight) if connection is None else connection
 
@@ -327,9 +321,9 @@ class Sender:
             answer: Answer = self._arrive(flight, connection)
         except Exception as error:  # noqa: BLE001 -- as above
             answer = error
-        self._landing = connection
+        self._kept.landing = connection
         self._end(flight, answer)
-        self._landing = None
+        self._kept.landing = None
 
     def _end(self, flight: Flight, answer: Answer | None) -> None:
         flight.task = None
@@ -353,6 +347,60 @@ class Sender:
             connection.abort()
             self._end(flight, None)
 
+    # Trips: the same by the shortest path, for as long as all is as nearly always.
+
+    def find_kept(self, target: Target, use: Use, now: float) -> Connection | None:
+        """A kept connection to an address that is allowed, if a request may be made on it at once."""
+        if self._turns and not self._is_closing and self._vetted(target):
+            return self._kept.take(use, now)
+        return None
+
+    def set_out(self, trip: Trip, head: bytes) -> None:
+        self._take_turn()
+        connection = trip.connection
+        self._trips[connection] = trip
+        deadline = trip.began + self.timeout
+        if deadline < self._timer_at:
+            self._set_timer(deadline)
+        connection.begin(head, trip.body, self._trip_landed)
+
+    def drop_trip(self, trip: Trip) -> None:
+        """Break it off."""
+        connection = trip.connection
+        if self._trips.pop(connection, None) is trip:
+            connection.abort()
+            self._give_turn_back()
+
+    def _land_trip(self, connection: Connection) -> None:
+        trip = self._trips.pop(connection)
+        way, now = trip.way, perf_counter()
+        exchange = way.exchange(trip, now) if connection.is_reusable() else None
+        if exchange is None:
+            self._land_as_flight(trip)
+            return
+        self._keep(connection, way.use, now)
+        if self._waiting:
+            self._give_turn_back()
+        else:
+            self._turns += 1
+            if self._turns == self._most_turns:
+                self._is_unused.set()
+        self._kept.landing = connection
+        trip.done(Reply(exchange, connection.answer.retry_after))
+        self._kept.landing = None
+
+    def _land_as_flight(self, trip: Trip) -> None:
+        """Its answer is no ordinary one."""
+        way, connection = trip.way, trip.connection
+        post = way.post(trip.values, trip.body)
+        outgoing = compose(post.headers, way.target.authorization, self._user_agent)
+        flight = Flight(self, way.target, way.tls, outgoing, trip.body, trip.done, ())
+        flight.addresses = self._vetted(way.target) or ()
+        flight.began, flight.connection = trip.began, connection
+        flight.has_turn = flight.is_kept = True
+        trip.flight = self._under_way[connection] = flight
+        self._land(connection)
+
     def _arrive(self, flight: Flight, connection: Connection) -> Reply:
         """What the request came to. The status wins over a body that takes too long or is too large."""
         answer, phases, now = connection.answer, flight.phases, perf_counter()
@@ -363,7 +411,7 @@ class Sender:
         phases["first_byte"] = connection.first_byte_at - began
         phases["total"] = now - began
         if answer.lasts and connection.is_reusable():
-            self._keep(connection, flight.place, now)
+            self._keep(connection, flight.use, now)
         else:
             connection.abort()
         exchange = self._exchange(flight, connection, head.status, head.pairs)
@@ -431,6 +479,12 @@ class Sender:
                 connection.expire()
             elif flight.deadline < first:
                 first = flight.deadline
+        for connection, trip in list(self._trips.items()):
+            if trip.deadline <= now:
+                connection.expire()
+            else:  # they are in the order of their deadlines
+                first = min(first, trip.deadline)
+                break
         if first < inf:
             self._set_timer(first)
 
@@ -457,7 +511,7 @@ class Sender:
                     made, address = await self._tunnel(self._proxy, flight)
                 flight.phases["connect"] = perf_counter() - flight.began
                 _, connection = await self._loop.create_connection(
-                    partial(Connection, str(address), self._forget),
+                    partial(Connection, str(address), self._kept.forget),
                     sock=made,
                     ssl=secure,
                     server_hostname=None if secure is None else target.host,
@@ -521,58 +575,11 @@ class Sender:
                 ) from error
         return self._tls
 
-    def _take_kept(self, place: _Kept, now: float) -> Connection | None:
-        """An idle connection that can be trusted: libraries that do not look take stray bytes for the next answer."""
-        kept = self._kept.get(place)
-        while kept:
-            connection = kept.pop()
-            del self._idle[connection]
-            if now - connection.opened_at < _LONGEST_LIFE_SECONDS and (
-                # One that has just landed was read this very moment.
-                connection is self._landing
-                or (now - connection.idle_since < _IDLE_SECONDS and connection.is_quiet)
-            ):
-                return connection
-            connection.abort()
-        return None
-
-    def _keep(self, connection: Connection, place: _Kept, now: float) -> None:
+    def _keep(self, connection: Connection, use: Use, now: float) -> None:
         if self._is_closing:
             connection.abort()
-            return
-        connection.idle_since = now
-        kept = self._kept.get(place)
-        if kept is None:
-            self._kept[place] = [connection]
         else:
-            kept.append(connection)
-        self._idle[connection] = place
-        if len(self._idle) > self._kept_connections:
-            self._drop(next(iter(self._idle)))
-        if self._sweep is None:
-            self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._drop_old)
-
-    def _forget(self, connection: Connection) -> None:
-        """An idle connection has ended."""
-        place = self._idle.pop(connection, None)
-        if place is not None:
-            self._kept[place].remove(connection)
-
-    def _drop(self, connection: Connection) -> None:
-        self._forget(connection)
-        connection.abort()
-
-    def _drop_old(self) -> None:
-        """Close what nobody needed for long, and forget the places that have nothing left."""
-        since = perf_counter() - _IDLE_SECONDS
-        for connection in list(self._idle):
-            if connection.idle_since > since:
-                break
-            self._drop(connection)
-        self._kept = {place: kept for place, kept in self._kept.items() if kept}
-        self._sweep = (
-            self._loop.call_later(_SWEEP_SECONDS, self._drop_old) if self._idle else None
-        )
+            self._kept.put(connection, use, now)
 
 
 def _masked(text: str, secrets: Sequence[bytes]) -> str:

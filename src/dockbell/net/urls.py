@@ -32,6 +32,9 @@ class InvalidHostError(ValueError):
     """The text is neither a host name nor an IP address."""
 
 
+Place = tuple[str, str, int]  # scheme, host and port
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a request goes, in canonical form and without credentials."""
@@ -43,7 +46,7 @@ class Target:
     port: int
     address: Address | None  # if the host is an IP address
     authorization: str | None = field(repr=False)  # from user:password@
-    place: tuple[str, str, int]  # scheme, host and port
+    place: Place
     secrets: tuple[bytes, ...] = field(repr=False)  # what of the URL is not for everybody
 
 
