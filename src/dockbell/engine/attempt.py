@@ -17,7 +17,7 @@ from dockbell.domain.methods import Message, Method, Reply, UnreachableError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
 from dockbell.domain.posts import Post, Posting, Stencil
-from dockbell.domain.values import value
+from dockbell.domain.values import maker, value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
 from dockbell.engine.outlet import OnItsWay, Outlet, Way
@@ -28,6 +28,7 @@ _log = structlog.get_logger("dockbell.engine")
 
 # Tries end by the guard's time. One that took so much longer is late because this process was frozen or blocked.
 _STOOD_STILL = timedelta(seconds=2)
+_new_result = maker(Result)
 _OUTCOMES = (Delivered, Rejected, Failed)
 _STOPPED = Failed(
     Code.INTERRUPTED,
@@ -165,14 +166,16 @@ class Try:
             duration = timedelta(0, perf_counter() - self._began)
             self._ended(
                 self,
-                Result(
-                    job.order,
-                    outcome,
-                    retry.DELIVERED,
-                    self.started_at,
-                    duration,
-                    job.host,
-                    job.method,
+                _new_result(
+                    (
+                        job.order,
+                        outcome,
+                        retry.DELIVERED,
+                        self.started_at,
+                        duration,
+                        job.host,
+                        job.method,
+                    )
                 ),
             )
             return

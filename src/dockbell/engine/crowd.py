@@ -36,7 +36,8 @@ class Crowd:
 
     async def take_turns(self, tx: Tx, jobs: Sequence[Job], front: datetime | None) -> None:
         """Say when the lanes of these jobs are next. `front` is the first turn of them, None if that was all there is."""
-        pairs = {job.order.lane_id: _namespace_of(job) for job in jobs}
+        one_of = {job.order.lane_id: job for job in jobs}
+        pairs = {lane_id: _namespace_of(job) for lane_id, job in one_of.items()}
         counts = Counter(pairs.values())
         self._note(counts, tx.now)
         if front is None or len(self._seen) < 2:  # noqa: PLR2004 -- one is no crowd

@@ -345,7 +345,8 @@ class Dispatcher:
             return (), leased.outlook
         orders = leased.orders
         oldest = tx.now - self._max_age
-        if expired := [one for one in orders if is_expired(one, oldest)]:
+        is_old = min([one.created_at for one in orders]) < oldest
+        if is_old and (expired := [one for one in orders if is_expired(one, oldest)]):
             ended = await deliveries.release(tx, expired, state=State.EXPIRED)
             tx.after.append(partial(self._metrics.note_ended, State.EXPIRED, len(ended)))
             orders = [one for one in orders if not is_expired(one, oldest)]

@@ -64,8 +64,8 @@ class Shelf:
         )
         jobs, orphans = [], []
         for order in orders:
-            if order.notification_id in known:
-                one = known[order.notification_id]
+            one = known.get(order.notification_id)
+            if one is not None:
                 event = kept.get(order.event_id)
                 stencil, way = _NOTHING_PREPARED
                 if event is not None:

@@ -356,7 +356,9 @@ class Sender:
         return None
 
     def set_out(self, trip: Trip, head: bytes) -> None:
-        self._take_turn()
+        if self._turns == self._most_turns:
+            self._is_unused.clear()
+        self._turns -= 1
         connection = trip.connection
         self._trips[connection] = trip
         deadline = trip.began + self.timeout
@@ -374,11 +376,11 @@ class Sender:
     def _land_trip(self, connection: Connection) -> None:
         trip = self._trips.pop(connection)
         way, now = trip.way, perf_counter()
-        exchange = way.exchange(trip, now) if connection.is_reusable() else None
-        if exchange is None:
+        exchange = way.exchange(trip, now) if connection.is_sent else None
+        if exchange is None or self._is_closing:
             self._land_as_flight(trip)
             return
-        self._keep(connection, way.use, now)
+        self._kept.put(connection, way.use, now)
         if self._waiting:
             self._give_turn_back()
         else:

@@ -12,12 +12,14 @@ from dockbell.domain.methods import Reply
 from dockbell.domain.outcomes import Exchange, FilledPairs
 from dockbell.domain.posts import FilledForm, HeaderForm, Post
 from dockbell.domain.tls import Tls
+from dockbell.domain.values import maker
 from dockbell.net.answers import Answer
 from dockbell.net.connections import Connection
 from dockbell.net.headers import form_plan, is_plain
 from dockbell.net.kept import Use
 from dockbell.net.urls import Target, target_of
 
+_new_pairs = maker(FilledPairs)
 Done = Callable[[Reply | Exception], None]
 
 
@@ -104,7 +106,7 @@ class Way:
         return Exchange(  # keywords take twice as long
             connection.address,
             head.status,
-            FilledPairs(self._shown, values),
+            _new_pairs((self._shown, values)),
             head.pairs,
             answer.body,
             False,  # noqa: FBT003 -- by position, as above

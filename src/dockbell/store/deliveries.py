@@ -14,6 +14,7 @@ from dockbell.domain.deliveries import Order, PauseReason, Result, State, Trigge
 from dockbell.domain.interruptions import Interruption, wait_of, worker_of
 from dockbell.domain.late_dataclasses import dataclass
 from dockbell.domain.outcomes import Code, Failed, Fault
+from dockbell.domain.values import maker
 from dockbell.store import (
     attempts,
     breakers,
@@ -30,6 +31,7 @@ from dockbell.store.tables import lanes as lane_rows
 from dockbell.store.transactions import Tx
 
 _RESCUE_BATCH = 500
+_new_order, _new_move = maker(Order), maker(Move)
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 
 _INTERRUPTED = Failed(
@@ -112,17 +114,7 @@ def _leasing(tx: Tx, wish: Wish) -> Plan[Leased]:
     moments = {micros: of_micros(micros) for micros in {row[7] for row in rows}}
     token = terms.token
     orders = [
-        Order(
-            row[0],
-            row[1],
-            row[2],
-            row[3],
-            _TRIGGERS[row[4]],
-            row[5],
-            row[6],
-            moments[row[7]],
-            token,
-        )
+        _new_order((*row[:4], _TRIGGERS[row[4]], row[5], row[6], moments[row[7]], token, 0))
         for row in rows
     ]
     outlook = Outlook(now, is_crowded=False)
@@ -253,15 +245,17 @@ def _one_after_the_other(
 def _move_of(result: Result, ordered: Collection[str]) -> Move:
     decision, order = result.decision, result.order
     due = None if order.lane_id in ordered else decision.due_at
-    return Move(
-        order.delivery_id,
-        order.lease,
-        decision.state._value_,
-        None if due is None else to_micros(due),
-        int(decision.is_charged),
-        result.outcome.code._value_,
-        order.lane_id,
-        attempts.row_of(result),
+    return _new_move(
+        (
+            order.delivery_id,
+            order.lease,
+            decision.state._value_,
+            None if due is None else to_micros(due),
+            int(decision.is_charged),
+            result.outcome.code._value_,
+            order.lane_id,
+            attempts.row_of(result),
+        )
     )
 
 

@@ -248,7 +248,7 @@ _END = """
 UPDATE deliveries SET
   state = ?4, tries = tries + ?2, attempts = attempts + 1, interruptions = 0, code = ?3, finished_at = ?5,
   leased_by = NULL, lease = NULL, leased_until = NULL
-WHERE rowid IN (SELECT value ->> 0 FROM json_each(?1))
+WHERE rowid IN (SELECT value FROM json_each(?1))
 """
 SETTLE_LANES = """
 UPDATE lanes SET inflight = inflight - done.ended,
@@ -272,19 +272,12 @@ def settle(batch: Batch) -> Plan[Moved]:
     leases = _encode([(one.delivery_id, one.lease) for one in moves])
     (((found,),),) = yield ((_FIND_HELD, (leases,)),)
     held: Sequence[tuple[int, int, int]] = _decode(found)
-    alike: defaultdict[tuple[str, int, str], list[tuple[int, int | None]]] = defaultdict(list)
-    values: list[Any] = []
-    for place, row_id, number in held:
-        one = moves[place]
-        alike[one.state, one.charge, one.code].append((row_id, one.due_at))
-        values += (one.delivery_id, number, *one.attempt, batch.worker)
-    statements: list[Statement] = []
-    for (state, charge, code), rows in alike.items():
-        if state == "waiting":
-            statements.append((_WAIT_AGAIN, (_encode(rows), charge, code)))
-        else:
-            statements.append((_END, (_encode(rows), charge, code, state, batch.now)))
-    statements += _attempts_of(values)
+    worker = batch.worker
+    rows = [
+        ((one := moves[place]).delivery_id, number, *one.attempt, worker)
+        for place, _, number in held
+    ]
+    statements = [*_changes(batch, held), *_attempts_of(list(chain.from_iterable(rows)))]
     statements.append((_FIND_FAILING, (_encode(list(batch.well)),)))
     failing = {row[0] for row in (yield statements)[-1]}
     if len(held) == len(moves):
@@ -295,13 +288,35 @@ def settle(batch: Batch) -> Plan[Moved]:
     if settles_lanes and held:
         ended = Counter([moves[place].lane_id for place, _, _ in held])
         dues: dict[str, int] = {}
-        for place, _, _ in held:
-            lane_id, due_at = moves[place].lane_id, moves[place].due_at
-            if due_at is not None:
-                dues[lane_id] = min(due_at, dues.get(lane_id, due_at))
+        for lane_id, due_at in [
+            (moves[place].lane_id, due_at)
+            for place, _, _ in held
+            if (due_at := moves[place].due_at) is not None
+        ]:
+            dues[lane_id] = min(due_at, dues.get(lane_id, due_at))
         lanes = [(lane_id, count, dues.get(lane_id)) for lane_id, count in ended.items()]
         yield ((SETTLE_LANES, packed(lanes)),)
     return Moved(late, failing, has_settled_lanes=settles_lanes)
+
+
+def _changes(batch: Batch, held: Sequence[tuple[int, int, int]]) -> Iterator[Statement]:
+    """What moves these deliveries: one statement for all that end alike."""
+    moves = batch.moves
+    kinds = {(one.state, one.charge, one.code) for one in moves}
+    if len(kinds) == 1 and moves[0].state != "waiting":  # as nearly always
+        state, charge, code = kinds.pop()
+        yield _END, (_encode([row_id for _, row_id, _ in held]), charge, code, state, batch.now)
+        return
+    alike: defaultdict[tuple[str, int, str], list[tuple[int, int | None]]] = defaultdict(list)
+    for place, row_id, _ in held:
+        one = moves[place]
+        alike[one.state, one.charge, one.code].append((row_id, one.due_at))
+    for (state, charge, code), rows in alike.items():
+        if state == "waiting":
+            yield _WAIT_AGAIN, (_encode(rows), charge, code)
+        else:
+            ids = [row_id for row_id, _ in rows]
+            yield _END, (_encode(ids), charge, code, state, batch.now)
 
 
 def add_attempts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Statement]:
