@@ -1,7 +1,7 @@
 """The settler: keeps what tries came to until it is written down."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -30,15 +30,13 @@ class Settler:
         self._worker = worker
         self._metrics = metrics or Metrics()
         self._results: deque[Result] = deque()
+        self.put: Callable[[Result], None] = self._results.append
 
     def __len__(self) -> int:
         return len(self._results)
 
     def leases(self) -> Iterator[str]:
         return (result.order.lease for result in self._results)
-
-    def put(self, result: Result) -> None:
-        self._results.append(result)
 
     def batch(self, most: int) -> Sequence[Result]:
         """The results that come next, so many at most. They stay here until `forget`, because a transaction can fail."""

@@ -67,15 +67,12 @@ class Shelf:
             one = known.get(order.notification_id)
             if one is not None:
                 event = kept.get(order.event_id)
-                stencil, way = _NOTHING_PREPARED
+                prepared: _Prepared = _NOTHING_PREPARED
                 if event is not None:
                     kind = event.kind
-                    prepared = one.prepared
-                    stencil, way = (
-                        prepared[kind] if kind in prepared else self._prepare(one, kind)
-                    )
+                    prepared = one.prepared.get(kind) or self._prepare(one, kind)
                 jobs.append(
-                    Job(order, event, one.notification, one.host, one.method, stencil, way)
+                    Job(order, event, one.notification, one.host, one.method, *prepared)
                 )
             else:
                 orphans.append(order)

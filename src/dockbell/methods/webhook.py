@@ -24,6 +24,7 @@ from dockbell.domain.methods import (
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import (
     Code,
+    Delivered,
     Exchange,
     Fault,
     Outcome,
@@ -156,11 +157,14 @@ class Webhook:
 class _Stencil:
     """Webhooks of one notification and kind that differ by their body, id, number, time and signature."""
 
-    __slots__ = ("_sign", "form", "url")
+    __slots__ = ("_harmless", "_said", "_sign", "form", "url")
 
     def __init__(self, url: str, kind: str, secret: bytes) -> None:
         self.url = url
         self._sign = signing.signer(secret)
+        # The headers of an answer that was well and had no room for a secret, and what it means.
+        self._harmless: Pairs | None = None
+        self._said = ""
         self.form = HeaderForm(
             [
                 _JSON,
@@ -187,18 +191,18 @@ class _Stencil:
 
     def judge(self, answer: Reply) -> Outcome | None:
         exchange = answer.exchange
-        status, headers = exchange.status or 0, exchange.response_headers
-        if (
-            200 <= status < 300  # noqa: PLR2004 -- the numbers of the standard
-            and len(exchange.response_body) < _SHORTEST_SECRET
-            and (
-                headers.longest < _SHORTEST_SECRET
-                if type(headers) is SharedPairs
-                else _are_short(headers)
-            )
-        ):
-            return taken(exchange, status)
-        return None
+        headers = exchange.response_headers
+        if len(exchange.response_body) >= _SHORTEST_SECRET:
+            return None
+        if headers is self._harmless:  # the same head, and so the same status
+            return Delivered(exchange, self._said)
+        status = exchange.status or 0
+        if not 200 <= status < 300 or not _are_short(headers):  # noqa: PLR2004 -- the numbers of the standard
+            return None
+        outcome = taken(exchange, status)
+        if type(headers) is SharedPairs:
+            self._harmless, self._said = headers, outcome.detail
+        return outcome
 
 
 @lru_cache(maxsize=64)

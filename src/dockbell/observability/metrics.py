@@ -1,7 +1,7 @@
 """What this process counts and times. No label holds a name that users choose, so their number stays small."""
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from dockbell.domain.deliveries import Result, State, Trigger
@@ -125,11 +125,8 @@ class Metrics:
             group = "none" if status is None else f"{status // 100}xx"
             self._attempts.add(name, _word(outcome_type), code.value, group, count=count)
         for method in names:
-            spans = [
-                one.duration.total_seconds()
-                for one in tries
-                if method is one.method or method == one.method
-            ]
+            own = tries if len(names) == 1 else [one for one in tries if one.method == method]
+            spans = [one.duration.total_seconds() for one in own]
             self._duration.observe_all(spans, method or _UNKNOWN)
         phases = [one.outcome.exchange.phases for one in tries]
         seconds = [one["first_byte"] for one in phases if "first_byte" in one]
@@ -148,10 +145,10 @@ class Metrics:
             too_late = {id(result) for result in late}
             results = [one for one in results if id(one) not in too_late]
         ended = Tally([(one.decision.state, one.outcome.code) for one in results])
-        delivered = [one for one in results if one.decision.state is State.DELIVERED]
+        states = {state for state, _ in ended}
         ways = [
             (one.started_at + one.duration - one.order.created_at).total_seconds()
-            for one in delivered
+            for one in _in_state(State.DELIVERED, results, states)
         ]
         for (state, code), count in ended.items():
             if state is State.WAITING:
@@ -160,8 +157,8 @@ class Metrics:
         # A test that fails is no news that was given up.
         dead = [
             one
-            for one in results
-            if one.decision.state is State.DEAD and one.order.trigger is not Trigger.TEST
+            for one in _in_state(State.DEAD, results, states)
+            if one.order.trigger is not Trigger.TEST
         ]
         self._dead.add(count=len(dead))
         if ways:
@@ -255,3 +252,14 @@ def _word(outcome_type: type[Outcome]) -> str:
     if issubclass(outcome_type, Delivered):
         return "delivered"
     return "rejected" if issubclass(outcome_type, Rejected) else "failed"
+
+
+def _in_state(
+    state: State, results: Sequence[Result], states: Collection[State]
+) -> Sequence[Result]:
+    """Those that ended in this state, given all states there are among them: mostly one."""
+    if state not in states:
+        return ()
+    if len(states) == 1:
+        return results
+    return [one for one in results if one.decision.state is state]
