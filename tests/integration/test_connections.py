@@ -274,6 +274,40 @@ async def test_a_connection_that_says_too_little_is_closed(
     assert answer == b""
 
 
+@pytest.mark.parametrize(("first", "rest"), [(b"bod", b"\r\n"), (b"", b"b"), (b"b", b"od")])
+async def test_what_is_no_request_keeps_no_connection_open(
+    first: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.05)
+    head = b"PUT /whole HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
+
+    async with _serving(_refuse, timeout_keep_alive=0.05) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + first)
+        await _next_body(reader)
+        writer.write(rest)
+        after = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+
+    assert after == b""
+
+
+async def test_blank_lines_take_no_time_from_the_requests_behind_them() -> None:
+    found = []
+
+    async with _serving(_Echo(), timeout_keep_alive=0.15) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for line in (b"", b"\r\n", b"", b"", b""):
+            writer.write(line)
+            await asyncio.sleep(0.06)
+            writer.write(_post(b"one"))
+            found.append(await _next_body(reader))
+        rest = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+
+    assert (found, rest) == ([b"one", *[b"ONE"] * 4], b"")
+
+
 class _Echo:
     """Answers with the body: in capitals where the request was taken because its head is like the last one's."""
 

@@ -30,9 +30,9 @@ _TOO_LARGE = (
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with an end to request heads: in bytes, in lines, in trailers and in time.
 
-    A connection that sends nothing, or half a head, is closed after a minute. A head that is too large is
-    answered with 431. A client that is answered before it has sent all of its body gets that answer, also where the
-    connection ends with it.
+    A connection that sends nothing, half a head, or no end of a body that is answered already, is closed after a
+    minute. A head that is too large is answered with 431. A client that is answered before it has sent all of its
+    body gets that answer, also where the connection ends with it.
 
     A program that reports events sends the same head again and again. Where an answer says what takes such requests
     (`WholeAnswer.follow`), one that comes in one piece and differs from the last in nothing but its body goes there
@@ -81,6 +81,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = self._head_bytes + len(data)
         super().data_received(data)
         self._piece = None
+        cycle: Any = self.cycle
+        if cycle is not None and cycle.response_complete and not self.transport.is_closing():
+            self._rest_again()
         if was_in_head and self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
@@ -162,6 +165,17 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._lingers is None and not self.transport.is_closing():
             self.transport.write_eof()
             self._lingers = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _rest_again(self) -> None:
+        """Set a timer after blank lines or the rest of a body that has its answer: uvicorn puts its own away for them."""
+        if not self._is_between:
+            self._expect_head()
+            return
+        self._waits_since = None
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _expect_head(self) -> None:
         if self._waits_since is None:
