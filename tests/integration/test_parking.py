@@ -1,12 +1,15 @@
 """A busy target never gets more at once than its lane has places, though more is leased, and nothing of it is lost."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
+from dockbell.domain.deliveries import PauseReason
 from dockbell.engine.retry import Policy
+from dockbell.store import deliveries, notifications
 from dockbell.store import tables as t
 from dockbell.store.lanes import WIDTH
 from dockbell.store.transactions import Store
@@ -116,3 +119,37 @@ async def test_what_was_leased_ahead_is_handed_back_at_the_end(
 
         await until(are_all_there)
     assert len({one.header("webhook-id") for one in receiver.requests}) == MANY
+
+
+async def test_a_pause_meets_no_more_than_what_is_under_way_once_a_target_is_slow(
+    store: Store, clock: SetClock, receiver: Receiver
+) -> None:
+    gate = asyncio.Event()
+    quick = 4 * WIDTH
+
+    def choose(request: Received) -> Answer:
+        del request
+        is_quick = len(receiver.requests) < quick
+        return Answer(status=204, wait=0.01 if is_quick else gate)
+
+    receiver.answer_by(choose)
+    await fill(store, clock, receiver.url())
+    async with running(store, clock, concurrency=256):
+        await receiver.wait_for(quick + WIDTH, within=20)
+        async with store.begin() as tx:
+            found = (await tx.rows(select(t.notifications.c.id)))[0]
+            await notifications.pause(tx, found.id, PauseReason.PERSON)
+            await deliveries.pause(tx, found.id)
+
+        async def is_only_under_way() -> bool:
+            return await count(store, "sending") == WIDTH
+
+        await until(is_only_under_way, within=10)
+        gate.set()
+
+        async def is_at_rest() -> bool:
+            return await count(store, "sending") == 0
+
+        await until(is_at_rest, within=10)
+        assert len(receiver.requests) == quick + WIDTH
+    await queues.assert_lanes_are_right(store)

@@ -48,6 +48,8 @@ _MOST_TOGETHER = 32
 _SHARE_TOGETHER = 8
 _COMPANY_SECONDS = 0.002
 _SWEEP_SECONDS = 0.25
+# While a target is as fast as it was, what waits for its places waits for milliseconds.
+_LONGEST_PARKED_SECONDS = 0.5
 # A try that lasts longer no longer takes a place from the others.
 _SLOW_SECONDS = 0.5
 _TRIAL_MARGIN = timedelta(seconds=5)
@@ -101,6 +103,8 @@ class Dispatcher:
         self._has_ended_all = asyncio.Event()  # set while it stops
         self._queue: deque[tuple[Job, float]] = deque()  # leased, and waiting for room
         self._parked = Parking()  # leased too, and waiting for a place of their lane
+        # While a turn leases ahead: lanes of which a try did not arrive meanwhile.
+        self._unwell: set[str] | None = None
         self._tried: list[Result] = []  # not counted yet
         self._untried: list[Order] = []  # leased, but not to be tried by us
         self._refused: list[Job] = []  # likewise, because their host is busy
@@ -255,6 +259,7 @@ class Dispatcher:
         if judged.is_out_of_sockets:
             self._width.note_shortage()
         self._look_at = math.inf  # a bell from here on counts
+        self._unwell = set() if more else None
         jobs: Sequence[Job] = ()
         settled, outlook = _NOTHING, Outlook(None, is_crowded=False)
         try:
@@ -334,10 +339,13 @@ class Dispatcher:
         if not self._parked and not ahead:
             self._queue.extend((job, now) for job in jobs)
             return
+        unwell, self._unwell = self._unwell, None
         self._queue.extend(self._parked.take(jobs, ahead, now))
         busy = Counter([one.job.order.lane_id for one in self._running])
         busy.update([job.order.lane_id for job, _ in self._queue])
         self._queue.extend(self._parked.fill(busy))
+        for lane_id in unwell or ():
+            self._untried += [job.order for job in self._parked.leave(lane_id)]
 
     async def _complete(self, tx: Tx, leased: Leased) -> tuple[Sequence[Job], Outlook]:
         """What of the leased is to be tried now. The rest is given back, held or ended."""
@@ -429,7 +437,7 @@ class Dispatcher:
         if result is not None:
             self._settler.put(result)
             self._tried.append(result)
-        if self._parked:
+        if self._parked or self._unwell is not None:
             self._follow(job.order.lane_id, result)
         if self._queue:
             self._start_together()
@@ -448,6 +456,8 @@ class Dispatcher:
                 self._queue.append(following)
         else:
             self._untried += [job.order for job in self._parked.leave(lane_id)]
+            if self._unwell is not None:
+                self._unwell.add(lane_id)
 
     def _end_overdue(self) -> None:
         """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""
@@ -464,7 +474,7 @@ class Dispatcher:
             if seconds >= longest:
                 one.stop()
         if self._parked:
-            too_old = self._parked.give_up(self._loop.time() - self._longest)
+            too_old = self._parked.give_up(self._loop.time() - _LONGEST_PARKED_SECONDS)
             self._untried += [job.order for job in too_old]
         if found_slow:
             self._start_some()
