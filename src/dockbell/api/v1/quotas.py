@@ -120,7 +120,7 @@ async def _one(call: ApiCall, quota_id: str) -> Quota:
 
 @get(_VIEWED)
 async def list_quotas(call: Call) -> Response[bytes]:
-    """200 with a list that holds the quota of the organization, else the server's default; or your own, if there is one."""
+    """200 with a list that holds the quota: an organization's, else the server's default; for `user` your own, and nothing if you have none."""
     quota = await _found(call)
     # Quay: only organizations show the default. Pinned by compat/test_quotas.py.
     if quota is None and call.faces.default_quota and "namespace" in call.request.path_params:
