@@ -96,5 +96,5 @@ def _said(name: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
+        return ", ".join(map(str, value)) or "empty"  # the same words as in docs/settings.md
     return str(value) or "empty"
