@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from dockbell.domain.accounts import SYSTEM
 from dockbell.domain.deliveries import PauseReason, State
 from dockbell.domain.events import Performer
+from dockbell.services import redelivery_jobs
 from dockbell.store import history
 from dockbell.store import tables as t
 from dockbell.store.transactions import Store
@@ -21,6 +23,8 @@ from tests.world import World, open_world
 
 EVENTS = "/api/v2/events"
 STATS = "/api/v2/stats"
+DELIVERIES = "/api/v2/deliveries"
+REDELIVERIES = "/api/v2/redelivery-jobs"
 PREVIEW = "/api/v2/notifications/preview"
 
 
@@ -389,21 +393,34 @@ async def test_only_an_admin_of_the_repository_reaches_events_figures_and_previe
     assert by_path == [401 if who == "anonymous" else 403] * 3
 
 
-async def test_an_expunged_event_is_shown_empty_and_is_not_replayed(
-    world: World, admin: Client
+async def test_an_expunged_event_is_shown_empty_and_is_not_sent_again(
+    world: World, admin: Client, clock: SetClock
 ) -> None:
     notification = await records.add_notification(world.store)
     event_id = await records.push(world, performer=Performer("admin"))
     await records.try_all(world.store)
     async with world.store.begin() as tx:
         await history.expunge(tx, event_id)
+    clock.move(seconds=1)
 
     one = await admin.get(f"{EVENTS}/{event_id}")
     listed = await admin.get(f"{EVENTS}?repository=acme/web")
     replayed = await admin.post(f"{EVENTS}/{event_id}/replay", {"notification": notification})
+    [before] = (await admin.get(f"{DELIVERIES}?repository=acme/web")).json()["items"]
+    again = await admin.post(f"{DELIVERIES}/{before['id']}/redeliver")
+    made = await admin.post(REDELIVERIES, {"repository": "acme/web", "state": ["delivered"]})
+    async with world.store.begin() as tx:
+        await redelivery_jobs.step(tx, SYSTEM)
+    job = (await admin.get(f"{REDELIVERIES}/{made.json()['id']}")).json()
+    [after] = (await admin.get(f"{DELIVERIES}?repository=acme/web")).json()["items"]
 
+    assert before["state"] == "delivered"
+    assert after == before
+    assert (job["sent"], job["skipped"]) == (0, 1)
+    assert (again.status, again.json()["type"].rpartition("/")[2]) == (409, "event_gone")
     assert (one.json()["payload"], one.json()["event"]["performer"]) == ({}, None)
     assert [row["event"]["id"] for row in listed.json()["items"]] == [event_id]
     assert (replayed.status, replayed.json()["detail"]) == (
         409, "The event is expunged: nothing of it is kept that could be sent.",
     )  # fmt: skip
+    assert replayed.json()["type"] == again.json()["type"]

@@ -11,7 +11,7 @@ from dockbell.domain.permissions import AdminOfPlace, ViewerOfPlace
 from dockbell.domain.records import AttemptRecord, DeliveryFilter, DeliveryRecord
 from dockbell.net import addresses
 from dockbell.services import areas, audit_entries, repositories
-from dockbell.store import delivery_lists, fan_out, redeliveries
+from dockbell.store import delivery_lists, events, fan_out, redeliveries
 from dockbell.store.transactions import Tx
 
 _KEPT_BACK = b"The operator shows what internal targets answer to superusers only."
@@ -111,7 +111,7 @@ async def redeliver(
     with the same one changes nothing. Raise ConflictError with the reason if it cannot be.
     """
     admin, delivery = await _known(tx, actor, delivery_id)
-    if delivery.kind is None:
+    if not await events.is_kept(tx, delivery.event_id):
         raise EventGoneError
     await _hold(tx, delivery.notification_id, trigger=delivery.trigger)
     is_done = await redeliveries.redeliver(

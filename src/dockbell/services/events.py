@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.deliveries import State
-from dockbell.domain.errors import ConflictError, InvalidRequestError, NotFoundError
+from dockbell.domain.errors import InvalidRequestError, NotFoundError
 from dockbell.domain.events import EventKind
 from dockbell.domain.filters import of_document, refusal_of
 from dockbell.domain.late_dataclasses import dataclass
@@ -91,7 +91,9 @@ async def replay(
     """
     admins, record = await _known(tx, actor, event_id)
     if not record.event.body:
-        raise ConflictError("The event is expunged: nothing of it is kept that could be sent.")
+        raise deliveries.EventGoneError(
+            "The event is expunged: nothing of it is kept that could be sent."
+        )
     notification = await notification_lists.find(tx, notification_id)
     admin = next(
         (

@@ -156,6 +156,12 @@ async def has_key(tx: Tx, producer_key: str) -> bool:
     return row is not None
 
 
+async def is_kept(tx: Tx, event_id: str) -> bool:
+    """Whether there is something of it to send: it is neither gone nor expunged."""
+    row = await tx.first(select(func.length(events.c.body)).where(events.c.id == event_id))
+    return row is not None and row[0] > 0
+
+
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:
     """Those of the events that are still kept, by id. One query. An expunged one has no body and is left out."""
     if not ids:

@@ -127,7 +127,11 @@ async def step(tx: Tx) -> bool:
         return False
     job = _of_row(row)
     part = await tx.rows(
-        select(deliveries.c.id, deliveries.c.notification_id, events.c.id.label("event_id"))
+        select(
+            deliveries.c.id,
+            deliveries.c.notification_id,
+            (func.length(events.c.body) > 0).label("is_kept"),
+        )
         .select_from(deliveries.outerjoin(events, events.c.id == deliveries.c.event_id))
         .where(_fits(job.place_id, job.wanted), deliveries.c.id < job.before)
         .order_by(deliveries.c.id.desc())
@@ -139,7 +143,7 @@ async def step(tx: Tx) -> bool:
     sent = await _redeliver(
         tx,
         job.wanted,
-        [(one.id, one.notification_id) for one in part if one.event_id is not None],
+        [(one.id, one.notification_id) for one in part if one.is_kept],
     )
     await tx.run(
         update(table)
