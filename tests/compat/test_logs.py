@@ -217,6 +217,9 @@ async def test_the_window_is_of_days_and_its_last_one_counts_whole(
 
     assert await within("starttime=03/02/2026&endtime=03/03/2026") == ["day_3", "day_2"]
     assert await within("starttime=03/02/2026%20UTC&endtime=03/02/2026%20UTC") == ["day_2"]
+    for last in ("12/30/9999", "12/31/9999"):  # no day comes after the second
+        assert await within(f"starttime=03/03/2026&endtime={last}") == ["day_10", "day_3"]
+    assert await within("starttime=12/31/9999&endtime=12/31/9999") == []
     assert await within("starttime=03/01/2026") == ["day_10", "day_3", "day_2", "day_1"]
     assert await within("") == ["day_10"]
     backwards = await boss.get(f"{ORGANIZATION}?starttime=03/03/2026&endtime=03/01/2026")

@@ -1,7 +1,7 @@
 """Who did what: the audit entries of a repository, a namespace or the whole server, for who may see them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from dockbell.domain.accounts import Actor
 from dockbell.domain.errors import InvalidRequestError
@@ -14,6 +14,7 @@ from dockbell.store.transactions import Tx
 Viewer = ViewerOf | ViewerOfNamespace | SuperViewer
 PAGE_SIZE = 20  # Quay: so many on a page
 _DAY = timedelta(days=1)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 async def viewer_of(
@@ -35,7 +36,8 @@ def window(
     InvalidRequestError if it ends before it begins.
     """
     begin = tx.now - _DAY if since is None else since
-    end = (tx.now if until is None else until) + _DAY
+    day = tx.now if until is None else until
+    end = _LATEST if day > _LATEST - _DAY else day + _DAY
     if end < begin:
         raise InvalidRequestError("endtime must not be before starttime")
     return AuditFilter(since=begin, until=end, performer=performer)
