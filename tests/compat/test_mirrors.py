@@ -97,6 +97,10 @@ async def test_a_mirror_is_made_shown_and_changed(admin: Client) -> None:
         },
     )
 
+    early = "0099-01-01T00:00:00Z"
+    assert await change(admin, sync_start_date=early) == (201, "")
+    assert (await admin.get(MIRROR)).json()["sync_start_date"] == early
+
 
 @pytest.mark.parametrize("username", [{}, {"external_registry_username": None}])
 async def test_a_password_needs_a_username(admin: Client, username: dict[str, Any]) -> None:

@@ -109,10 +109,12 @@ async def test_a_mirror_is_read_as_quay_and_an_older_one_tell_it(
     newer = {"skopeo_timeout_interval": 600, "architecture_filter": ["arm64"]}
     there.answer(body=json.dumps(told).encode(), times=1)
     there.answer(body=json.dumps({**told, **newer}).encode(), times=1)
+    odd = {**told, "sync_start_date": "1-01-01T00:00:00Z"}
+    there.answer(body=json.dumps(odd).encode(), times=1)
     there.answer(status=404)
     listed = Listed("acme", "team/web", Visibility.PUBLIC, "", "image", "MIRROR")
 
-    older, filtered, none = [await quay.mirror(listed) for _ in range(3)]
+    older, filtered, unreadable, none = [await quay.mirror(listed) for _ in range(4)]
 
     assert older == HeldMirror(
         is_enabled=True, reference="quay.io/redhat/quay", username=None, registry_config={},
@@ -120,6 +122,7 @@ async def test_a_mirror_is_read_as_quay_and_an_older_one_tell_it(
         start_at=datetime(2026, 3, 15, 1, 2, 3, tzinfo=UTC), robot="acme+ci", timeout_seconds=300,
     )  # fmt: skip
     assert filtered == replace(older, timeout_seconds=600, architectures=("arm64",))
+    assert unreadable == replace(older, start_at=None)
     assert none is None
     assert there.requests[0].path == "/api/v1/repository/acme/team/web/mirror"
 

@@ -225,7 +225,7 @@ class _Mirror(msgspec.Struct):
     external_reference: str
     sync_interval: int
     root_rule: _Rule
-    sync_start_date: datetime | None = None
+    sync_start_date: str | None = None
     external_registry_username: str | None = None
     external_registry_config: dict[str, Any] | None = None
     robot_username: str | None = None
@@ -306,7 +306,8 @@ class Quay:
         if found.teams is None:
             raise ForbiddenError(
                 f"The token may not look into the organization {name} at {self.address}: "
-                "its user must administer it, and it needs the scope org:admin."
+                "its user must administer it, and it needs the scope org:admin. "
+                "To move others without it, name them with --namespace."
             )
         teams = []
         for team in found.teams.values():
@@ -457,7 +458,7 @@ class Quay:
             registry_config=found.external_registry_config or {},
             globs=tuple(found.root_rule.rule_value),
             interval_seconds=found.sync_interval,
-            start_at=found.sync_start_date,
+            start_at=_moment_of(found.sync_start_date),
             robot=found.robot_username,
             timeout_seconds=int(SHORTEST_TIMEOUT.total_seconds())
             if seconds is None
@@ -595,6 +596,14 @@ def _decoded(url: str, status: int, body: bytes, shape: type[_T]) -> _T:
         raise StrangeAnswerError(f"{url} answered what Quay would not: {error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StrangeAnswerError(f"{url} answered no JSON, or a part of it.") from error
+
+
+def _moment_of(text: str | None) -> datetime | None:
+    """The moment; None if it cannot be read, which is no reason to leave all the rest behind."""
+    try:
+        return None if text is None else msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
 
 
 def _seconds_of(text: str | None) -> float:

@@ -86,7 +86,10 @@ def _shown(mirror: Mirror) -> dict[str, object]:
 
 
 def _spoken(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime(_DATE)
+    """As `_DATE` has it. `strftime` would leave out the zeros before an early year."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @get(_ONE)
