@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _GAP = 1  # between columns where room is scarce
+_ROOM_IN_A_FILE = 10_000  # columns
 _TEXT = 16  # columns that a text needs, to be read at all
 
 
@@ -64,7 +65,8 @@ def show_rows(
     from rich.console import Console
 
     is_terminal = sys.stdout.isatty()
-    console = Console(soft_wrap=not is_terminal)
+    # A file has as much room as a row takes: an id that is cut is none.
+    console = Console(width=None if is_terminal else _ROOM_IN_A_FILE)
     table, left_out = table_of(rows, spare, console.width if is_terminal else None)
     console.print(table)
     if left_out:
