@@ -1,6 +1,6 @@
 """Methods that make one POST: what to send and what an answer means are two plain functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -42,6 +42,18 @@ class Post(NamedTuple):
     url: str
     body: bytes
     headers: Headers | FilledForm = ()
+
+
+# Called with the answer, or with why there is none. It must not raise.
+Done = Callable[[Reply | Exception], None]
+
+
+class OnItsWay(Protocol):
+    """A request that was begun."""
+
+    def cancel(self) -> None:
+        """Break it off: its `done` will not be called."""
+        ...
 
 
 @runtime_checkable

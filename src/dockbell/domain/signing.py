@@ -169,13 +169,11 @@ def signer(secret: bytes) -> Callable[[str, str, bytes], str]:
     """Signs as `v1` does: given the message's id, the timestamp in digits and the body. For whom signs thousands."""
     inner, outer = _begun(secret)
 
-    copy_inner, copy_outer, encode = inner.copy, outer.copy, binascii.b2a_base64
-
     def sign_one(message_id: str, timestamp: str, body: bytes) -> str:
-        first, second = copy_inner(), copy_outer()
+        first, second = inner.copy(), outer.copy()
         first.update(f"{message_id}.{timestamp}.".encode() + body)
         second.update(first.digest())
-        return f"v1,{encode(second.digest(), newline=False).decode()}"
+        return "v1," + binascii.b2a_base64(second.digest(), newline=False).decode()
 
     return sign_one
 

@@ -16,11 +16,11 @@ from dockbell.domain.links import Links
 from dockbell.domain.methods import Message, Method, Reply, UnreachableError
 from dockbell.domain.notifications import Notification
 from dockbell.domain.outcomes import Code, Delivered, Failed, Fault, Outcome, Rejected
-from dockbell.domain.posts import Post, Posting, Stencil
+from dockbell.domain.posts import OnItsWay, Post, Posting, Stencil
 from dockbell.domain.values import maker, value
 from dockbell.engine import retry
 from dockbell.engine.outages import Outages
-from dockbell.engine.outlet import OnItsWay, Outlet, Way
+from dockbell.engine.outlet import Outlet, Way
 from dockbell.engine.retry import Policy
 from dockbell.observability import logs
 

@@ -345,7 +345,7 @@ class Dispatcher:
         busy.update([job.order.lane_id for job, _ in self._queue])
         self._queue.extend(self._parked.fill(busy))
         for lane_id in unwell or ():
-            self._untried += [job.order for job in self._parked.leave(lane_id)]
+            self._leave(lane_id)
 
     async def _complete(self, tx: Tx, leased: Leased) -> tuple[Sequence[Job], Outlook]:
         """What of the leased is to be tried now. The rest is given back, held or ended."""
@@ -455,9 +455,13 @@ class Dispatcher:
             if following is not None:
                 self._queue.append(following)
         else:
-            self._untried += [job.order for job in self._parked.leave(lane_id)]
+            self._leave(lane_id)
             if self._unwell is not None:
                 self._unwell.add(lane_id)
+
+    def _leave(self, lane_id: str) -> None:
+        """Give back what waits for places of this lane."""
+        self._untried += [job.order for job in self._parked.leave(lane_id)]
 
     def _end_overdue(self) -> None:
         """Stop tries that outlast the guard, and count the slow. One sweep is cheaper than a timer for each try."""

@@ -1,6 +1,6 @@
 """The ways out of a try: HTTP and mail through `net`, and our own users' in-app inboxes."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,24 +15,16 @@ from dockbell.domain.methods import (
     UnreachableError,
 )
 from dockbell.domain.outcomes import Code, Fault
-from dockbell.domain.posts import HeaderForm, Post
+from dockbell.domain.posts import Done, HeaderForm, OnItsWay, Post
 from dockbell.domain.tls import Tls
 from dockbell.store import authorized_emails, mail_addresses, notices
 from dockbell.store.transactions import Store
 
 
-class OnItsWay(Protocol):
-    """A request that was begun."""
-
-    def cancel(self) -> None: ...
-
-
 class Way(Protocol):
     """What many requests have in common, as `net` makes it."""
 
-    def begin(
-        self, values: tuple[str, ...], body: bytes, done: Callable[[Reply | Exception], None]
-    ) -> OnItsWay: ...
+    def begin(self, values: tuple[str, ...], body: bytes, done: Done) -> OnItsWay: ...
 
 
 class Sender(Protocol):
@@ -42,9 +34,7 @@ class Sender(Protocol):
         self, url: str, body: bytes, headers: Headers = (), *, tls: Tls | None = None
     ) -> Reply: ...
 
-    def begin(
-        self, post: Post, done: Callable[[Reply | Exception], None], tls: Tls | None = None
-    ) -> OnItsWay: ...
+    def begin(self, post: Post, done: Done, tls: Tls | None = None) -> OnItsWay: ...
 
     def way(self, url: str, form: HeaderForm, tls: Tls | None = None) -> Way: ...
 

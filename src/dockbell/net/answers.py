@@ -1,6 +1,7 @@
 """Reads one HTTP/1 answer out of whatever pieces it comes in: strict, and bounded in size. No socket here."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
@@ -101,9 +102,9 @@ class Answer:
         """The other side sends no more: return whether that makes the answer complete."""
         return self.head is not None and self.head.framing is Framing.CLOSE
 
-    def repeats(self, text: str) -> bool:
-        secret = text.encode()
-        return secret in self.raw or secret in self.body
+    def repeats(self, secrets: Iterable[bytes]) -> bool:
+        """Whether one of them stands in it."""
+        return any(secret in self.raw or secret in self.body for secret in secrets)
 
     @property
     def status(self) -> int:

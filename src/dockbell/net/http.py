@@ -13,7 +13,7 @@ import certifi
 
 from dockbell.domain.methods import Headers, Reply, UnreachableError
 from dockbell.domain.outcomes import Code, Exchange, Fault, Pairs
-from dockbell.domain.posts import HeaderForm, Post
+from dockbell.domain.posts import Done, HeaderForm, Post
 from dockbell.domain.tls import Tls
 from dockbell.net import answers, failures
 from dockbell.net.addresses import Address
@@ -28,7 +28,7 @@ from dockbell.net.failures import Failure
 from dockbell.net.guard import Guard
 from dockbell.net.headers import Outgoing, compose, mask
 from dockbell.net.identities import context_of
-from dockbell.net.kept import Kept, Use
+from dockbell.net.kept import Kept, Use, use_of
 from dockbell.net.policy import EgressPolicy
 from dockbell.net.proxies import Proxy
 from dockbell.net.resolver import Addresses, Resolver
@@ -56,16 +56,16 @@ class Flight:
         tls: Tls | None,
         outgoing: Outgoing,
         body: bytes,
-        done: Callable[[Answer], None],
+        done: Done,
         addresses: Addresses,
     ) -> None:
         self.sender = sender
         self.target = target
         self.tls = tls
-        self.use: Use = target.place if tls is None else (target.place, tls)
+        self.use = use_of(target, tls)
         self.outgoing = outgoing
         self.body = body
-        self.done: Callable[[Answer], None] | None = done
+        self.done: Done | None = done
         self.addresses = addresses  # once they are judged
         self.began = 0.0  # with the lookup of the name
         self.phases: dict[str, float] = {}
@@ -168,9 +168,7 @@ class Sender:
                 flight.cancel()
             raise
 
-    def begin(
-        self, post: Post, done: Callable[[Answer], None], tls: Tls | None = None
-    ) -> Flight:
+    def begin(self, post: Post, done: Done, tls: Tls | None = None) -> Flight:
         """The same without waiting: `done` is called later with the answer, or with why there is none.
 
         It must not raise. On a connection that was kept all this takes no task of its own.
@@ -329,12 +327,7 @@ class Sender:
         flight.task = None
         if flight.has_turn:
             flight.has_turn = False
-            if self._waiting:
-                self._give_turn_back()
-            else:
-                self._turns += 1
-                if self._turns == self._most_turns:
-                    self._is_unused.set()
+            self._give_turn_back()
         done, flight.done = flight.done, None
         if done is not None and answer is not None:
             done(answer)
@@ -356,9 +349,7 @@ class Sender:
         return None
 
     def set_out(self, trip: Trip, head: bytes) -> None:
-        if self._turns == self._most_turns:
-            self._is_unused.clear()
-        self._turns -= 1
+        self._take_turn()
         connection = trip.connection
         self._trips[connection] = trip
         deadline = trip.began + self.timeout
@@ -381,12 +372,7 @@ class Sender:
             self._land_as_flight(trip)
             return
         self._kept.put(connection, way.use, now)
-        if self._waiting:
-            self._give_turn_back()
-        else:
-            self._turns += 1
-            if self._turns == self._most_turns:
-                self._is_unused.set()
+        self._give_turn_back()
         self._kept.landing = connection
         trip.done(Reply(exchange, connection.answer.retry_after))
         self._kept.landing = None
@@ -396,8 +382,8 @@ class Sender:
         way, connection = trip.way, trip.connection
         post = way.post(trip.values, trip.body)
         outgoing = compose(post.headers, way.target.authorization, self._user_agent)
-        flight = Flight(self, way.target, way.tls, outgoing, trip.body, trip.done, ())
-        flight.addresses = self._vetted(way.target) or ()
+        addresses = self._vetted(way.target) or ()
+        flight = Flight(self, way.target, way.tls, outgoing, trip.body, trip.done, addresses)
         flight.began, flight.connection = trip.began, connection
         flight.has_turn = flight.is_kept = True
         trip.flight = self._under_way[connection] = flight
@@ -412,8 +398,8 @@ class Sender:
         began = flight.began
         phases["first_byte"] = connection.first_byte_at - began
         phases["total"] = now - began
-        if answer.lasts and connection.is_reusable():
-            self._keep(connection, flight.use, now)
+        if answer.lasts and connection.is_reusable() and not self._is_closing:
+            self._kept.put(connection, flight.use, now)
         else:
             connection.abort()
         exchange = self._exchange(flight, connection, head.status, head.pairs)
@@ -442,16 +428,14 @@ class Sender:
         self, flight: Flight, connection: Connection, status: int | None, pairs: Pairs
     ) -> Exchange:
         answer, outgoing = connection.answer, flight.outgoing
-        body, raw, secrets = answer.body, answer.raw, outgoing.secrets
+        body, secrets = answer.body, outgoing.secrets
         if flight.target.secrets:
             secrets = flight.target.secrets + secrets
-        for secret in secrets:
-            if secret in raw or secret in body:
-                pairs = tuple(
-                    (_masked(name, secrets), _masked(value, secrets)) for name, value in pairs
-                )
-                body = mask(body, secrets)
-                break
+        if answer.repeats(secrets):
+            pairs = tuple(
+                (_masked(name, secrets), _masked(value, secrets)) for name, value in pairs
+            )
+            body = mask(body, secrets)
         is_cut = answer.is_cut or (connection.is_late and answer.head is not None)
         return Exchange(
             connection.address,
@@ -576,12 +560,6 @@ class Sender:
                     fault=Fault.OURS,
                 ) from error
         return self._tls
-
-    def _keep(self, connection: Connection, use: Use, now: float) -> None:
-        if self._is_closing:
-            connection.abort()
-        else:
-            self._kept.put(connection, use, now)
 
 
 def _masked(text: str, secrets: Sequence[bytes]) -> str:

@@ -5,13 +5,17 @@ from time import perf_counter
 
 from dockbell.domain.tls import Tls
 from dockbell.net.connections import Connection
-from dockbell.net.urls import Place
+from dockbell.net.urls import Place, Target
 
 _IDLE_SECONDS = 60.0  # shorter than the patience of common servers
 _LONGEST_LIFE_SECONDS = 600.0  # then a kept connection asks the name servers anew
 _SWEEP_SECONDS = 15.0
 
 Use = Place | tuple[Place, Tls]  # what a connection is good for
+
+
+def use_of(target: Target, tls: Tls | None) -> Use:
+    return target.place if tls is None else (target.place, tls)
 
 
 class Kept:

@@ -4,31 +4,20 @@ Only a request that finds a kept connection and gets a whole, short answer is a 
 is not as nearly always, it becomes a `Flight`, and goes on as every other request.
 """
 
-from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
-from dockbell.domain.methods import Reply
 from dockbell.domain.outcomes import Exchange, FilledPairs
-from dockbell.domain.posts import FilledForm, HeaderForm, Post
+from dockbell.domain.posts import Done, FilledForm, HeaderForm, OnItsWay, Post
 from dockbell.domain.tls import Tls
 from dockbell.domain.values import maker
 from dockbell.net.answers import Answer
 from dockbell.net.connections import Connection
 from dockbell.net.headers import form_plan, is_plain
-from dockbell.net.kept import Use
+from dockbell.net.kept import Use, use_of
 from dockbell.net.urls import Target, target_of
 
 _new_pairs = maker(FilledPairs)
-Done = Callable[[Reply | Exception], None]
-
-
-class Cancellable(Protocol):
-    """A request that was begun."""
-
-    def cancel(self) -> None:
-        """Break it off: its `done` will not be called."""
-        ...
 
 
 class Carrier(Protocol):
@@ -42,7 +31,7 @@ class Carrier(Protocol):
 
     def drop_trip(self, trip: "Trip") -> None: ...
 
-    def begin(self, post: Post, done: Done, tls: Tls | None = None) -> Cancellable: ...
+    def begin(self, post: Post, done: Done, tls: Tls | None = None) -> OnItsWay: ...
 
 
 class Way:
@@ -61,7 +50,7 @@ class Way:
         self.sender = sender
         self.target = target
         self.tls = tls
-        self.use: Use = target.place if tls is None else (target.place, tls)
+        self.use = use_of(target, tls)
         self._url = url
         self._form = form
         self._head = f"{target.head.replace('%', '%%')}{plan.text}Content-Length: "
@@ -70,7 +59,7 @@ class Way:
         self._gaps = plan.gaps  # whose values are secret
         self._harmless: Answer | None = None  # the last one that held none of the secrets
 
-    def begin(self, values: tuple[str, ...], body: bytes, done: Done) -> Cancellable:
+    def begin(self, values: tuple[str, ...], body: bytes, done: Done) -> OnItsWay:
         """As `Sender.begin`, with the values for the gaps of the form, in their order."""
         sender = self.sender
         if is_plain(values):
@@ -95,12 +84,12 @@ class Way:
         if head is None or not answer.is_plain:
             return None
         if answer is not self._harmless:
-            if any(one in answer.raw or one in answer.body for one in self._secrets):
+            if answer.repeats(self._secrets):
                 return None
             self._harmless = answer
         for gap in self._gaps:
             # Mostly there is no room for it.
-            if answer.longest >= len(values[gap]) and answer.repeats(values[gap]):
+            if answer.longest >= len(values[gap]) and answer.repeats([values[gap].encode()]):
                 return None
         began = trip.began
         return Exchange(  # keywords take twice as long
@@ -134,7 +123,7 @@ class Trip:
         self.done = done
         self.began = began
         self.connection = connection
-        self.flight: Cancellable | None = None  # that it has become
+        self.flight: OnItsWay | None = None  # that it has become
 
     @property
     def deadline(self) -> float:

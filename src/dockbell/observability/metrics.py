@@ -13,8 +13,7 @@ _TRY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30
 _DELAY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # From a fraction of a second to the longest that news can be under way.
 _WAY_BOUNDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 86_400.0)  # fmt: skip
-_PHASES = ("dns", "connect", "tls")
-_OF_KEPT = 2  # phases of a try on a connection that was kept: until its first byte, and of all
+_PHASES = frozenset({"dns", "connect", "tls", "first_byte"})
 _VERBS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNKNOWN = "unknown"
 
@@ -129,12 +128,8 @@ class Metrics:
             spans = [one.duration.total_seconds() for one in own]
             self._duration.observe_all(spans, method or _UNKNOWN)
         phases = [one.outcome.exchange.phases for one in tries]
-        seconds = [one["first_byte"] for one in phases if "first_byte" in one]
-        if seconds:
-            self._phase.observe_all(seconds, "first_byte")
-        made = [one for one in phases if len(one) > _OF_KEPT or "first_byte" not in one]
-        for phase in _PHASES if made else ():
-            seconds = [one[phase] for one in made if phase in one]
+        for phase in _PHASES:
+            seconds = [one[phase] for one in phases if phase in one]
             if seconds:
                 self._phase.observe_all(seconds, phase)
 

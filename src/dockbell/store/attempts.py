@@ -22,7 +22,6 @@ from dockbell.store.tables import to_micros
 from dockbell.store.transactions import Tx
 
 LATE = "late"
-_SHORT = 128  # characters
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -56,15 +55,11 @@ def row_of(result: Result, *, is_late: bool = False) -> tuple[Any, ...]:
     """The attempt's row from its outcome to its body; before it belong delivery and number, after it the worker."""
     outcome = result.outcome
     exchange: Exchange = outcome.exchange
-    if type(outcome) is Delivered:  # as nearly always
-        word, fault = "delivered", None
-    else:
-        word, fault = _word(outcome), _fault(outcome)
     return (
-        LATE if is_late else word,
+        LATE if is_late else _word(outcome),
         outcome.code._value_,
-        _cleaned(outcome.detail),
-        fault,
+        _clean(outcome.detail),
+        None if isinstance(outcome, Delivered) else outcome.fault._value_,
         exchange.status,
         exchange.address,
         _micros_of(result.started_at),
@@ -82,14 +77,6 @@ def _word(outcome: Outcome) -> str:
     return "rejected" if isinstance(outcome, Rejected) else "failed"
 
 
-def _fault(outcome: Outcome) -> str | None:
-    return None if isinstance(outcome, Delivered) else outcome.fault._value_
-
-
-def _cleaned(text: str) -> str:
-    return _clean_short(text) if len(text) < _SHORT else _clean(text)
-
-
 def _clean(text: str) -> str:
     """The text without what a database refuses: NUL and halves of characters."""
     if text.isascii() and "\0" not in text:
@@ -97,7 +84,6 @@ def _clean(text: str) -> str:
     return text.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
-_clean_short = lru_cache(maxsize=256)(_clean)  # it is mostly the same
 _micros_of = lru_cache(maxsize=64)(to_micros)  # tries that began together have one time
 _encode = msgspec.json.Encoder().encode
 

@@ -19,6 +19,8 @@ from dockbell.store.tables import events, of_micros, to_micros
 from dockbell.store.transactions import Tx
 
 _BODY = 5  # its place in a row of LOAD_EVENTS
+# Whether there is something of an event to send: one that is expunged has none.
+HAS_BODY = func.length(events.c.body) > 0
 
 
 @dataclass(slots=True)  # not frozen: that would make it three times as dear, and many are made
@@ -158,8 +160,8 @@ async def has_key(tx: Tx, producer_key: str) -> bool:
 
 async def is_kept(tx: Tx, event_id: str) -> bool:
     """Whether there is something of it to send: it is neither gone nor expunged."""
-    row = await tx.first(select(func.length(events.c.body)).where(events.c.id == event_id))
-    return row is not None and row[0] > 0
+    row = await tx.first(select(HAS_BODY).where(events.c.id == event_id))
+    return row is not None and bool(row[0])
 
 
 async def load_many(tx: Tx, ids: Sequence[str]) -> Mapping[str, Event]:

@@ -20,6 +20,7 @@ from dockbell.domain.deliveries import State, Trigger
 from dockbell.domain.records import DeliveryFilter, JobState, RedeliveryJob
 from dockbell.store import lanes, locks, sequences
 from dockbell.store.delivery_lists import matching
+from dockbell.store.events import HAS_BODY
 from dockbell.store.tables import Moment, deliveries, events, notifications
 from dockbell.store.tables import redelivery_jobs as table
 from dockbell.store.transactions import Tx
@@ -130,7 +131,7 @@ async def step(tx: Tx) -> bool:
         select(
             deliveries.c.id,
             deliveries.c.notification_id,
-            (func.length(events.c.body) > 0).label("is_kept"),
+            HAS_BODY.label("is_kept"),
         )
         .select_from(deliveries.outerjoin(events, events.c.id == deliveries.c.event_id))
         .where(_fits(job.place_id, job.wanted), deliveries.c.id < job.before)

@@ -4,7 +4,7 @@ Many rows go in as one JSON document, which `json_each` takes apart: one call of
 There is one writer at a time, so nothing here locks a row.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
@@ -272,9 +272,8 @@ def settle(batch: Batch) -> Plan[Moved]:
     leases = _encode([(one.delivery_id, one.lease) for one in moves])
     (((found,),),) = yield ((_FIND_HELD, (leases,)),)
     held: Sequence[tuple[int, int, int]] = _decode(found)
-    worker = batch.worker
     rows = [
-        ((one := moves[place]).delivery_id, number, *one.attempt, worker)
+        ((one := moves[place]).delivery_id, number, *one.attempt, batch.worker)
         for place, _, number in held
     ]
     statements = [*_changes(batch, held), *_attempts_of(list(chain.from_iterable(rows)))]
@@ -288,12 +287,10 @@ def settle(batch: Batch) -> Plan[Moved]:
     if settles_lanes and held:
         ended = Counter([moves[place].lane_id for place, _, _ in held])
         dues: dict[str, int] = {}
-        for lane_id, due_at in [
-            (moves[place].lane_id, due_at)
-            for place, _, _ in held
-            if (due_at := moves[place].due_at) is not None
-        ]:
-            dues[lane_id] = min(due_at, dues.get(lane_id, due_at))
+        for place, _, _ in held:
+            lane_id, due_at = moves[place].lane_id, moves[place].due_at
+            if due_at is not None:
+                dues[lane_id] = min(due_at, dues.get(lane_id, due_at))
         lanes = [(lane_id, count, dues.get(lane_id)) for lane_id, count in ended.items()]
         yield ((SETTLE_LANES, packed(lanes)),)
     return Moved(late, failing, has_settled_lanes=settles_lanes)
@@ -303,19 +300,20 @@ def _changes(batch: Batch, held: Sequence[tuple[int, int, int]]) -> Iterator[Sta
     """What moves these deliveries: one statement for all that end alike."""
     moves = batch.moves
     kinds = {(one.state, one.charge, one.code) for one in moves}
-    if len(kinds) == 1 and moves[0].state != "waiting":  # as nearly always
-        state, charge, code = kinds.pop()
-        yield _END, (_encode([row_id for _, row_id, _ in held]), charge, code, state, batch.now)
-        return
-    alike: defaultdict[tuple[str, int, str], list[tuple[int, int | None]]] = defaultdict(list)
-    for place, row_id, _ in held:
-        one = moves[place]
-        alike[one.state, one.charge, one.code].append((row_id, one.due_at))
-    for (state, charge, code), rows in alike.items():
+    for state, charge, code in kinds:
+        alike = held
+        if len(kinds) > 1:  # seldom
+            kind = state, charge, code
+            alike = [
+                one
+                for one in held
+                if (moves[one[0]].state, moves[one[0]].charge, moves[one[0]].code) == kind
+            ]
         if state == "waiting":
+            rows = [(row_id, moves[place].due_at) for place, row_id, _ in alike]
             yield _WAIT_AGAIN, (_encode(rows), charge, code)
         else:
-            ids = [row_id for row_id, _ in rows]
+            ids = [row_id for _, row_id, _ in alike]
             yield _END, (_encode(ids), charge, code, state, batch.now)
 
 
