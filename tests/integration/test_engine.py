@@ -91,9 +91,11 @@ class Stubborn(Broken):
     name = "stubborn"
 
     def __init__(self) -> None:
+        self.has_begun = asyncio.Event()
         self.may_end = asyncio.Event()
 
     async def send(self, message: Message, config: Config, out: Outbound) -> Outcome:
+        self.has_begun.set()
         while not self.may_end.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await self.may_end.wait()
@@ -675,6 +677,7 @@ async def test_a_method_that_cannot_be_stopped_does_not_keep_the_engine(
         async with running(store, clock, more={"stubborn": stubborn}, drain_within=0.0):
             await record(store, clock)
             await until_states(store, "sending")
+            await stubborn.has_begun.wait()  # the lease is there a moment before
     clock.move(minutes=2)
     async with running(store, clock, more={"stubborn": Broken()}, worker="w2"):
         await until_states(store, "waiting")
